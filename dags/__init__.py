@@ -1,0 +1,1 @@
+"""Airflow DAGs: when which Spark job runs, with what parameters. Nothing is computed here."""

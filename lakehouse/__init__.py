@@ -1,0 +1,1 @@
+"""What every part of Lakehop shares: settings, table declarations, Delta and Milvus access, prices, call records."""

@@ -1,0 +1,147 @@
+"""Every setting of Lakehop: its name, unit, default, and the reason for the default.
+
+A process builds one frozen `Settings` at its entry with `load_settings()`, from environment variables
+(`LAKEHOP_` and the field's name in capitals) over an optional TOML file (`LAKEHOP_CONFIG`). No other module reads
+the environment. An unknown name is an error, because a typo that passes in silence is found in production.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+
+from lakehouse.errors import SettingsError
+
+PREFIX = "LAKEHOP_"
+PROJECT_ROOT = Path(__file__).resolve().parents[1]
+
+
+class Settings(BaseModel, frozen=True, extra="forbid"):
+    """What differs between a laptop and a cluster, and nothing else does."""
+
+    home: Path = Field(
+        PROJECT_ROOT / ".lakehop", description="Folder of the local stack's state, logs, keys and spool."
+    )
+    cache: Path = Field(Path.home() / ".cache" / "lakehop", description="Folder of prepared models; clones share it.")
+    warehouse: str = Field(
+        "", description="Root of the Delta tables: a folder or s3a://…; empty: `warehouse` under home."
+    )
+    local_parts: str = Field(
+        "milvus,vllm,gateway,airflow",
+        description="Parts that `lakehop up` starts on this machine; leave out what runs elsewhere.",
+    )
+
+    spark_master: str = Field("local[2]", description="Spark master of every job.")
+    spark_driver_memory: str = Field(
+        "2g", description="JVM heap of the driver, which is also the executor in local mode."
+    )
+    spark_gpus_per_task: Decimal = Field(Decimal(0), ge=0, description="GPU share of an embedding task; 0: on the CPU.")
+
+    embedding_model: str = Field(
+        "all-MiniLM-L6-v2",
+        description="Model id or local path for SentenceTransformer; the default comes with the environment.",
+    )
+    chunk_max_tokens: int = Field(
+        200,
+        ge=32,
+        le=8192,
+        description="Upper size of a chunk in the embedding model's tokens; "
+        "MiniLM reads 256 and title and headings need room.",
+    )
+    document_max_bytes: int = Field(
+        10_000_000, gt=0, description="A larger document is quarantined, in bytes of UTF-8."
+    )
+
+    milvus_uri: str = Field("http://127.0.0.1:19530", description="Milvus, or `milvus-lite server`.")
+    milvus_token: SecretStr = Field(SecretStr(""), description="`user:password` or an API key; empty: none.")
+    milvus_timeout_s: float = Field(
+        20, gt=0, description="Seconds for one Milvus call; the first BM25 query after a start can take 13 s."
+    )
+
+    llm_base_url: str = Field("http://127.0.0.1:8001/v1", description="Any OpenAI-compatible endpoint.")
+    llm_model: str = Field("SmolLM2-135M-Instruct", description="Model name as that endpoint knows it.")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer key for that endpoint; empty: none.")
+    llm_timeout_s: float = Field(60, gt=0, description="Seconds for one model call.")
+    prices_file: Path = Field(
+        PROJECT_ROOT / "lakehouse" / "prices.toml", description="Prices per million tokens, by date."
+    )
+
+    gateway_url: str = Field("http://127.0.0.1:3000", description="Where the BentoML gateway listens.")
+    program: Literal["single_shot", "multihop"] = Field("multihop", description="Program of an /ask that names none.")
+    max_hops: int = Field(3, ge=1, le=8, description="Searches of one multihop task at most.")
+    task_max_usd: Decimal = Field(
+        Decimal("0.10"), gt=0, description="Spend cap of one task that names none, US dollars."
+    )
+    task_max_seconds: float = Field(120, gt=0, description="Time cap of one task that names none, seconds.")
+
+    airflow_url: str = Field("http://127.0.0.1:8080", description="Airflow's API server.")
+    airflow_user: str = Field("admin", description="Its user; the local stack creates it.")
+    airflow_password: SecretStr = Field(
+        SecretStr(""), description="Empty: the one that the local stack wrote under home."
+    )
+    ingest_timeout_s: float = Field(3600, gt=0, description="How long `lakehop ingest` waits for its run, seconds.")
+
+    thrift_port: int = Field(10000, ge=1, le=65535, description="Port of the Spark Thrift server, on loopback.")
+
+    @field_validator("milvus_uri", "llm_base_url", "gateway_url", "airflow_url")
+    @classmethod
+    def _is_http_url(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("must be a URL such as http://127.0.0.1:3000")
+        return url.rstrip("/")
+
+    @property
+    def warehouse_root(self) -> str:
+        """Root of the Delta tables, without a trailing slash."""
+        return (self.warehouse or str(self.home / "warehouse")).rstrip("/")
+
+    @property
+    def spool_dir(self) -> Path:
+        """Where services leave call records until `load_llm_calls` takes them."""
+        return self.home / "spool"
+
+    @property
+    def ledger_path(self) -> Path:
+        """SQLite file of API keys and what each has spent today."""
+        return self.home / "ledger.sqlite"
+
+
+def load_settings(environ: Mapping[str, str] | None = None) -> Settings:
+    """Build the process's settings; raise `SettingsError` naming each bad value, what is allowed, and what to do."""
+    environ = os.environ if environ is None else environ
+    given = _from_file(environ.get(PREFIX + "CONFIG")) | _from_environment(environ)
+    for name in given:
+        if name not in Settings.model_fields:
+            near = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            hint = f"did you mean {PREFIX}{near[0].upper()}?" if near else "`lakehop status` lists all settings."
+            raise SettingsError(f"unknown setting {PREFIX}{name.upper()}: {hint}")
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_explain(e) for e in error.errors())) from None
+
+
+def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    names = (name for name in environ if name.startswith(PREFIX) and name != PREFIX + "CONFIG")
+    return {name.removeprefix(PREFIX).lower(): environ[name] for name in names}
+
+
+def _from_file(path: str | None) -> dict[str, Any]:
+    if not path:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"{PREFIX}CONFIG={path!r}: {error}. Name a readable TOML file, or unset it.") from None
+
+
+def _explain(error: Any) -> str:
+    name = str(error["loc"][0])
+    return f"{PREFIX}{name.upper()}={error['input']!r}: {error['msg']}. {Settings.model_fields[name].description}"

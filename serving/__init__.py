@@ -1,0 +1,1 @@
+"""The HTTP side: BentoML services, authentication, spend caps, the console."""
