@@ -1,0 +1,25 @@
+# `make demo` shows the whole main path; `make test` checks everything; `make down` stops what the demo started.
+.PHONY: demo test down lint venv requirements
+BIN := .venv/bin
+
+demo: venv ## build, start, ingest, ask, and show the cost in SQL
+	@$(BIN)/python -m infra.demo
+
+down: ## stop everything that was started
+	@if [ -x $(BIN)/lakehop ]; then $(BIN)/lakehop down; fi
+
+test: lint ## lint, types, import contracts, unit and integration tests
+	$(BIN)/pytest
+
+lint: venv
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+venv:
+	@infra/bootstrap.sh
+
+requirements: venv ## resolve pyproject.toml into requirements.txt again
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
+		--no-annotate --custom-compile-command "make requirements" --output-file requirements.txt
