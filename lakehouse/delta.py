@@ -9,7 +9,8 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +23,8 @@ from lakehouse.tables import TABLES, Column, Table, Type
 
 Row = Mapping[str, Any]
 Filter = tuple[str, str, Any]
-"""Column, operator (`=`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `not in`), value."""
+"""Column, one of `OPERATORS`, and a value, or a collection of values for `in` and `not in`."""
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 
 TABLE_PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.enableDeletionVectors": "false"}
 
@@ -111,13 +113,15 @@ def read_rows(
     """Rows for which every filter in `where` holds, e.g. `[("tenant_id", "=", "acme")]`, in no order.
 
     `columns` limits what is read; none means all. Filters on partition columns skip whole files. A table that
-    does not exist has no rows.
+    does not exist has no rows. Raises InvalidInput for a filter on an unknown column or by an unknown operator.
     """
+    predicate = " AND ".join(_predicate(table, *condition) for condition in where)
     delta_table = existing_table(settings, table)
     if delta_table is None:
         return []
-    found = delta_table.to_pyarrow_table(columns=list(columns) or None, filters=list(where) or None)
-    return found.to_pylist()
+    # not to_pyarrow_table: a merge writes strings as string_view, which pyarrow's filters cannot compare
+    found = delta_table.scan(columns=list(columns) or None, predicate=predicate or None)
+    return pa.table(found).to_pylist()
 
 
 def to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:
@@ -128,6 +132,26 @@ def to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:
     for number, row in enumerate(rows):
         _check_names(table, number, row)
     return pa.table([_column(table, column, rows) for column in table.columns], schema=arrow_schema(table))
+
+
+def _predicate(table: Table, name: str, operator: str, value: Any) -> str:
+    if name not in table.column_names:
+        raise InvalidInput(f"{table.name}: no column {name!r}. Its columns are {', '.join(table.column_names)}.")
+    if operator not in OPERATORS:
+        raise InvalidInput(f"operator {operator!r}: must be one of {', '.join(OPERATORS)}.")
+    if operator.endswith("in"):
+        literals = ", ".join(_literal(one) for one in value)
+        none_match = "FALSE" if operator == "in" else "TRUE"
+        return f'"{name}" {operator.upper()} ({literals})' if literals else none_match
+    return f'"{name}" {operator} {_literal(value)}'
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool | int | float | Decimal):
+        return str(value)
+    if isinstance(value, datetime):
+        return f"TIMESTAMP '{value.astimezone(UTC).isoformat()}'"
+    return "'" + str(value).replace("'", "''") + "'"
 
 
 def _check_names(table: Table, number: int, row: Row) -> None:
@@ -166,7 +190,8 @@ def _check_unique(table: Table, rows: Sequence[Row]) -> None:
 def _retry_conflicts(table: Table, commit: Callable[[], None]) -> None:
     for attempt in range(_MERGE_ATTEMPTS):
         try:
-            return commit()
+            commit()
+            return
         except CommitFailedError as error:
             if attempt == _MERGE_ATTEMPTS - 1:
                 raise Unavailable(
