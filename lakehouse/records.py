@@ -1,0 +1,217 @@
+"""What every model call, tool call, search and finished task leaves behind, and the spool that never loses one.
+
+A call's cost is known only to the process that made it, and the lakehouse may be down or far away at that moment.
+So a service writes the record to its own disk first, and only then uses the result; `load_llm_calls` takes what is
+spooled into `bronze.llm_calls` later. A record that was acknowledged survives kill -9 and a power cut.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import IO, Any
+
+from lakehouse.errors import InvalidInput, Unavailable
+
+MONEY_PLACES = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class CallRecord:
+    """One row of `silver.llm_calls` before it is loaded; the columns are described in `lakehouse.tables`.
+
+    Raises InvalidInput for a time without a zone, and for money that is no Decimal or has over ten places: such a
+    record could be spooled but never loaded.
+    """
+
+    call_id: str
+    task_id: str
+    operation: str
+    started_at: datetime
+    latency_ms: float
+    tenant_id: str
+    user_id: str | None = None
+    app: str
+    key_id: str
+    program: str
+    program_version: str
+    agent: str
+    hop: int = 0
+    model: str | None = None
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    usd: Decimal = Decimal(0)
+    saved_usd: Decimal = Decimal(0)
+    price_from: str | None = None
+    attempt: int = 1
+    cache_hit: bool = False
+    outcome: str
+    error: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.started_at.tzinfo is None:
+            raise InvalidInput(f"started_at={self.started_at!r} has no time zone. Give it in UTC.")
+        for name in ("usd", "saved_usd"):
+            amount = getattr(self, name)
+            if not isinstance(amount, Decimal) or not amount.is_finite() or amount != round(amount, MONEY_PLACES):
+                raise InvalidInput(f"{name}={amount!r}: must be a Decimal with at most {MONEY_PLACES} places.")
+
+    def to_json(self) -> str:
+        """One line of JSON: money as a string with ten places, time as ISO 8601 in UTC."""
+        plain = asdict(self)
+        plain["started_at"] = self.started_at.astimezone(UTC).isoformat()
+        plain["usd"] = f"{self.usd:.{MONEY_PLACES}f}"
+        plain["saved_usd"] = f"{self.saved_usd:.{MONEY_PLACES}f}"
+        return json.dumps(plain, separators=(",", ":"))
+
+    @classmethod
+    def from_json(cls, line: str) -> "CallRecord":
+        """The record that `to_json` wrote; InvalidInput names what is wrong with any other text."""
+        try:
+            plain: dict[str, Any] = json.loads(line)
+            plain["started_at"] = datetime.fromisoformat(plain["started_at"])
+            plain["usd"] = Decimal(plain["usd"])
+            plain["saved_usd"] = Decimal(plain["saved_usd"])
+            return cls(**plain)
+        except (ValueError, TypeError, KeyError, ArithmeticError) as error:
+            names = ", ".join(field.name for field in fields(cls))
+            raise InvalidInput(f"call record {line[:200]!r}: {error!r}. A record is JSON with {names}.") from None
+
+
+class Spool:
+    """Durable outbox of call records: `append` returns when they are on disk. Safe for threads and processes.
+
+    Each instance writes its own segment in `folder/open`. Anyone may `seal` at any time: that moves the segments
+    to `folder/sealed`, where nobody writes any more. An append takes one fsync, milliseconds on a disk: call it off
+    the event loop.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._open_folder = folder / "open"
+        self._segment: _Segment | None = None
+        self._threads = threading.Lock()
+
+    def append(self, *records: CallRecord) -> None:
+        """Write the records, in order and one after the other. Raises Unavailable when they are not on disk."""
+        lines = "".join(record.to_json() + "\n" for record in records).encode()
+        if not lines:
+            return
+        try:
+            with self._threads, self._locked_segment() as segment:
+                segment.write(lines)
+        except OSError as error:
+            self._segment = None  # what lies at its end is unknown: never write behind it
+            raise Unavailable(
+                "spool",
+                f"call records cannot be written to {str(self._open_folder)!r}: {error}. Free or repair the disk.",
+            ) from error
+
+    @contextmanager
+    def _locked_segment(self) -> Iterator["_Segment"]:
+        while True:
+            if (
+                self._segment is None or self._segment.process != os.getpid()
+            ):  # a fork shares the lock, so not the segment
+                self._segment = _Segment(self._open_folder)
+            with _flock(self._segment.file):
+                if self._segment.is_at_its_path():
+                    yield self._segment
+                    return
+            self._segment = None  # sealed since
+
+    @staticmethod
+    def seal(folder: Path) -> list[Path]:
+        """Move every open segment to `folder/sealed`; return those moved, oldest first. Waits for running appends."""
+        sealed_folder = folder / "sealed"
+        _make_folder(sealed_folder)
+        moved = [_seal_segment(path, sealed_folder) for path in sorted((folder / "open").glob("*.jsonl"))]
+        _sync_folder(sealed_folder)
+        return [path for path in moved if path]
+
+
+def segment_lines(path: Path) -> Iterator[str]:
+    """The records of a sealed segment, as JSON lines without their ends.
+
+    A last line with no end was cut off by a crash before its append was acknowledged, and is left out.
+    """
+    with path.open("rb") as segment:
+        for line in segment:
+            if line.endswith(b"\n"):
+                yield line[:-1].decode(errors="replace")
+
+
+class _Segment:
+    """One append-only file in the open folder, made by this process."""
+
+    def __init__(self, folder: Path) -> None:
+        _make_folder(folder)
+        self.process = os.getpid()
+        self.path = folder / f"{time.time_ns()}-{self.process}-{secrets.token_hex(4)}.jsonl"
+        self.file = open(self.path, "xb", buffering=0)  # noqa: SIM115  closed by the last reference to the segment
+        _sync_folder(folder)
+
+    def is_at_its_path(self) -> bool:
+        """False once it was sealed; ask under the lock."""
+        try:
+            there = os.stat(self.path)
+        except FileNotFoundError:
+            return False
+        return there.st_ino == os.fstat(self.file.fileno()).st_ino
+
+    def write(self, lines: bytes) -> None:
+        """Put the lines on disk, all or none as far as the disk still allows."""
+        before = self.file.tell()
+        try:
+            written = 0
+            while written < len(lines):
+                written += self.file.write(lines[written:])
+            os.fsync(self.file.fileno())
+        except OSError:
+            with suppress(OSError):
+                self.file.truncate(before)
+            raise
+
+
+def _seal_segment(path: Path, sealed_folder: Path) -> Path | None:
+    try:
+        with path.open("rb") as segment, _flock(segment):
+            if os.fstat(segment.fileno()).st_size == 0:
+                path.unlink()
+                return None
+            return path.rename(sealed_folder / path.name)
+    except FileNotFoundError:
+        return None  # another process sealed it first
+
+
+@contextmanager
+def _flock(file: IO[bytes]) -> Iterator[None]:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)
+
+
+def _make_folder(folder: Path) -> None:
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in missing:
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the names in a folder durable; a file's own fsync does not."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
