@@ -1,0 +1,79 @@
+"""Agent programs and how good they are: `eval` and `compile`."""
+
+from pathlib import Path
+
+import click
+
+from infra.terminal import (
+    PROGRAMS,
+    emit,
+    groups_option,
+    json_option,
+    program_option,
+    refuse_team,
+    say,
+    settings,
+    tenant_option,
+)
+
+questions_option = click.option(
+    "--questions",
+    required=True,
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help='JSONL of {"id","question","answer"?,"aliases"?,"gold_ids"?}.',
+)
+
+
+@click.command("eval")
+@questions_option
+@tenant_option
+@groups_option
+@program_option
+@click.option("--retrieval-only", is_flag=True, help="Measure recall only; the model is not asked.")
+@click.option("--limit", type=click.IntRange(min=1), help="Ask only the first N questions.")
+@json_option
+def evaluate(
+    questions: Path,
+    tenant: str,
+    groups: list[str],
+    program: str | None,
+    retrieval_only: bool,
+    limit: int | None,
+    as_json: bool,
+) -> None:
+    """Ask every question of a file, score the answers, and write gold.eval_runs and gold.eval_results.
+
+    \b
+    lakehop eval --questions questions.jsonl --tenant acme --groups staff --program multihop
+    """
+    from infra.evaluate import evaluate as run
+    from infra.render import print_record
+
+    refuse_team(program)
+    current = settings()
+    scores = run(current, questions, tenant, groups, program or current.program, retrieval_only, limit)
+    emit(as_json, scores, print_record)
+
+
+@click.command("compile")
+@click.option("--program", required=True, type=click.Choice(PROGRAMS))
+@click.option("--optimizer", required=True, help="DSPy optimizer; a wrong name lists the right ones.")
+@questions_option
+@tenant_option
+@groups_option
+@json_option
+def compile_(program: str, optimizer: str, questions: Path, tenant: str, groups: list[str], as_json: bool) -> None:
+    """Compile a DSPy program on a file of questions, score it before and after, and register it.
+
+    \b
+    lakehop compile --program multihop --optimizer bootstrap --questions questions.jsonl --tenant acme
+    """
+    from infra.compile import compile_program
+    from infra.render import print_record
+
+    refuse_team(program)
+    document = compile_program(settings(), program, optimizer, questions, tenant, groups, say)
+    emit(as_json, document, print_record)
+
+
+COMMANDS = (evaluate, compile_)

@@ -1,0 +1,102 @@
+"""`lakehop ingest` and `lakehop costs flush`: run the DAG that does the work, and report what it did.
+
+Nothing here reads a document: the work, its retries and its logs are Airflow's, so that a run started from here
+looks and is repaired like a scheduled one.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.airflow_client import AirflowClient, Progress
+from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.permissions import canonical_groups, check_tenant
+from lakehouse.settings import Settings
+
+DOCUMENT_COUNTS = ("seen", "added", "changed", "unchanged", "deleted", "quarantined")
+
+
+def ingest(
+    settings: Settings,
+    paths: Sequence[str],
+    tenant: str,
+    groups: Sequence[str],
+    source: str | None,
+    snapshot: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Take each path in by a run of its own, one after the other; return the counts of all of them, summed.
+
+    `source` None means each path's own address. `run_id` is the run's id, or all of them joined by commas. Raises
+    `InvalidInput` before anything runs when a path does not exist or when a snapshot would have several paths delete
+    each other's documents, and `LakehopError` with the end of the task's log when a run fails.
+    """
+    if snapshot and source and len(paths) > 1:
+        raise InvalidInput(
+            f"--snapshot with --source {source!r} and {len(paths)} paths: each path's run would delete the documents "
+            "of the one before. Ingest their common folder, or leave --source out."
+        )
+    check_tenant(tenant)
+    params = {"tenant": tenant, "groups": ",".join(canonical_groups(groups)), "snapshot": snapshot}
+    addresses = [document_address(path) for path in paths]
+    client, begun, run_ids = AirflowClient(settings), time.monotonic(), []
+    for address in addresses:
+        run_id = new_run_id(tenant)
+        _run(settings, client, "ingest", run_id, {**params, "path": address, "source": source or address}, progress)
+        run_ids.append(run_id)
+    return _counts(settings, run_ids) | {"seconds": round(time.monotonic() - begun, 1)}
+
+
+def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Bring the spooled call records into the lakehouse now, by a run of `load_costs`."""
+    begun, run_id = time.monotonic(), new_run_id("flush")
+    _run(settings, AirflowClient(settings), "load_costs", run_id, {}, progress)
+    return {"run_id": run_id, "seconds": round(time.monotonic() - begun, 1)}
+
+
+def document_address(path: str) -> str:
+    """The absolute path or the URI of what to ingest; `InvalidInput` when a local path is empty or not there."""
+    if not path.strip():
+        raise InvalidInput("path '': name a file, a folder or an s3:// address.")
+    if urlsplit(path).scheme in ("s3", "s3a"):
+        return path
+    found = Path(path).expanduser().resolve()
+    if not found.exists():
+        raise InvalidInput(f"path {path!r}: no such file or folder. Name an existing one, or an s3:// address.")
+    return str(found)
+
+
+def new_run_id(subject: str) -> str:
+    """An id that sorts by time and says whose run it is, e.g. `acme-20261121T031500-9f2c1a`."""
+    return f"{subject}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def _run(
+    settings: Settings, client: AirflowClient, dag_id: str, run_id: str, params: dict[str, Any], progress: Progress
+) -> None:
+    client.trigger(dag_id, run_id, params)
+    progress(f"{dag_id} run {run_id}: {client.run_url(dag_id, run_id)}")
+    run = client.wait(dag_id, run_id, settings.ingest_timeout_s, progress)
+    if run.state != "success":
+        raise LakehopError(client.failure(run))
+
+
+def _counts(settings: Settings, run_ids: Sequence[str]) -> dict[str, Any]:
+    from lakehouse.delta import read_rows
+    from lakehouse.tables import INGEST_RUNS
+
+    rows = read_rows(settings, INGEST_RUNS, where=[("run_id", "in", list(run_ids))])
+
+    def total(column: str) -> int:
+        return sum(row[column] or 0 for row in rows)
+
+    return {
+        "run_id": ",".join(run_ids),
+        "documents": {name: total(f"documents_{name}") for name in DOCUMENT_COUNTS},
+        "chunks": {"written": total("chunks_written"), "deleted": total("chunks_deleted")},
+        "embedded": total("embedded"),
+    }

@@ -1,0 +1,122 @@
+"""What the commands show to a person. With `--json` none of this runs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from lakehouse.tables import QUARANTINE
+
+Document = Mapping[str, Any]
+STATE_STYLES = {"healthy": "green", "starting": "yellow", "stopped": "red", "unreachable": "red"}
+console = Console(highlight=False, soft_wrap=True)
+
+
+def print_parts(document: Document) -> None:
+    """A line a part: state, address, process, memory; below it, what is wrong and where the log is."""
+    table = _table("part", "state", "address", "pid", "MB")
+    for part in document["parts"]:
+        state = f"[{STATE_STYLES[part['state']]}]{part['state']}[/]"
+        pids = " ".join(map(str, part["pids"])) or ("" if part["local"] else "elsewhere")
+        table.add_row(part["name"], state, escape(part["address"]), pids, str(part["rss_mb"] or ""))
+    console.print(table)
+    for part in document["parts"]:
+        if part["reason"]:
+            log = f" Log: {part['log']}" if part["log"] else ""
+            console.print(escape(f"{part['name']}: {part['reason']}.{log}"))
+
+
+def print_status(document: Document) -> None:
+    """The parts, then every setting by its environment variable."""
+    print_parts(document)
+    table = _table("setting", "value")
+    for name, value in document["settings"].items():
+        table.add_row(name, escape(str(value)))
+    console.print(table)
+
+
+def print_ingest(document: Document) -> None:
+    """The counts of one ingest as sentences."""
+    documents, chunks = document["documents"], document["chunks"]
+    console.print("documents: " + ", ".join(f"{count} {name}" for name, count in documents.items()))
+    console.print(
+        f"chunks: {chunks['written']} written, {chunks['deleted']} deleted; "
+        f"{document['embedded']} embedded; {document['seconds']} s; run {escape(document['run_id'])}"
+    )
+    if documents["quarantined"]:
+        console.print(f'why: `lakehop sql "select ingest_run_id, doc_id, reason from {QUARANTINE.name}"`')
+
+
+def print_search(document: Document) -> None:
+    """Passages, best first."""
+    for place, passage in enumerate(document["results"], 1):
+        console.print(
+            f"[bold]{place}. {escape(passage['title'])}[/]  {passage['score']:.3f}  {escape(passage['doc_id'])}"
+        )
+        console.print(f"   {escape(_short(passage['text'], 300))}")
+    if not document["results"]:
+        console.print("Nothing found that these groups may read.")
+    console.print(f"[dim]{document['took_ms']} ms[/]")
+
+
+def print_answer(document: Document) -> None:
+    """The hops, the answer, its citations, its cost."""
+    for step in document["steps"]:
+        console.print(f"[dim]{_step(step)}[/]")
+    console.print(f"\n[bold]{escape(document['answer']) or '(no answer)'}[/]  ({document['status']})")
+    for citation in document["citations"]:
+        console.print(f"  [cyan]{escape(citation['doc_id'])}[/]: “{escape(_short(citation['quote'], 200))}”")
+    usage = document["usage"]
+    console.print(
+        f"[dim]{usage['calls']} calls, {usage['input_tokens']} tokens in ({usage['cached_tokens']} cached), "
+        f"{usage['output_tokens']} out, ${usage['usd']}, {document['latency_s']} s, task {document['task_id']}[/]"
+    )
+
+
+def print_rows(document: Document) -> None:
+    """Rows of a query; NULL stays told from an empty string."""
+    table = _table(*document["columns"])
+    for row in document["rows"]:
+        table.add_row(*(_cell(row[column]) for column in document["columns"]))
+    console.print(table)
+    console.print(f"[dim]{len(document['rows'])} rows[/]")
+
+
+def print_keys(document: Document) -> None:
+    """The API keys."""
+    columns = ("key_id", "tenant", "groups", "app", "daily_usd", "spent_today_usd", "created_at", "revoked_at")
+    print_rows({"columns": columns, "rows": [{**key, "groups": ",".join(key["groups"])} for key in document["keys"]]})
+
+
+def print_record(document: Document) -> None:
+    """One document as names and values."""
+    table = _table("", "")
+    for name, value in document.items():
+        table.add_row(name, _cell(value))
+    console.print(table)
+
+
+def _step(step: Document) -> str:
+    head = f"  hop {step['hop']}  {step['kind']} {step.get('agent') or ''}"
+    shown = step.get("query") or step.get("output") or ""
+    found = ", ".join(passage["title"] for passage in step.get("passages") or ())
+    return escape(" | ".join(filter(None, (head, _short(str(shown), 160), _short(found, 160)))))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_header=any(columns))
+    for column in columns:
+        table.add_column(escape(column), overflow="fold")
+    return table
+
+
+def _cell(value: Any) -> str:
+    return "[dim]NULL[/]" if value is None else escape(str(value))
+
+
+def _short(text: str, length: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,88 @@
+"""What the commands share: options, how a result and a message leave the process, and how a command fails.
+
+stdout carries the result and nothing else, so that `--json` is one document for any program that reads it; progress
+and errors go to stderr. Imports stay light: `lakehop --help` must answer at once.
+"""
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from decimal import Decimal, InvalidOperation
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from lakehouse.errors import NotBuiltYet
+
+if TYPE_CHECKING:
+    from lakehouse.settings import Settings
+
+PROGRAMS = ("single_shot", "multihop", "team")
+
+
+class UsdType(click.ParamType):
+    """US dollars above zero, as a Decimal: `0.05` stays exactly that."""
+
+    name = "usd"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        try:
+            usd = Decimal(value)
+        except InvalidOperation:
+            usd = Decimal(0)
+        if not (usd.is_finite() and usd > 0):
+            self.fail(f"{value!r}: must be US dollars above 0, e.g. 0.05.", param, ctx)
+        return usd
+
+
+USD = UsdType()
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
+tenant_option = click.option("--tenant", required=True, help="Whose documents: letters, digits, - and _.")
+groups_option = click.option(
+    "--groups", default="", callback=lambda ctx, param, value: split(value), help="Comma-separated, e.g. staff,hr."
+)
+program_option = click.option("--program", type=click.Choice(PROGRAMS), help="Default: LAKEHOP_PROGRAM.")
+question_argument = click.argument("question", callback=lambda ctx, param, value: _not_empty(value))
+
+
+def settings() -> "Settings":
+    """The process's settings, read once a command."""
+    from lakehouse.settings import load_settings
+
+    return load_settings()
+
+
+def say(line: str) -> None:
+    """A line for the waiting user."""
+    click.echo(line, err=True)
+
+
+def emit(as_json: bool, document: Mapping[str, Any], render: Callable[[Mapping[str, Any]], None]) -> None:
+    """The command's result: one JSON document, or what `render` makes of it. Decimals and times become strings."""
+    if as_json:
+        click.echo(json.dumps(document, default=str, ensure_ascii=False))
+    else:
+        render(document)
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """End the process with a message."""
+    click.echo(f"lakehop: {message}", err=True)
+    sys.exit(status)
+
+
+def refuse_team(program: str | None) -> None:
+    """`team` stands in the contract and in no service yet."""
+    if program == "team":
+        raise NotBuiltYet("--program team: not served by this version. Use single_shot or multihop.")
+
+
+def split(groups: str) -> list[str]:
+    """The names in a comma-separated list; every other character is part of a name."""
+    return [name.strip() for name in groups.split(",") if name.strip()]
+
+
+def _not_empty(question: str) -> str:
+    if not question.strip():
+        raise click.BadParameter("it is empty. Ask something.")
+    return question
