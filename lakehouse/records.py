@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -67,7 +67,7 @@ class CallRecord:
 
     def to_json(self) -> str:
         """One line of JSON: money as a string with ten places, time as ISO 8601 in UTC."""
-        plain = asdict(self)
+        plain = dict(vars(self))
         plain["started_at"] = self.started_at.astimezone(UTC).isoformat()
         plain["usd"] = f"{self.usd:.{MONEY_PLACES}f}"
         plain["saved_usd"] = f"{self.saved_usd:.{MONEY_PLACES}f}"

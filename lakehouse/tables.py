@@ -17,6 +17,7 @@ class Type(Enum):
     LONG = "BIGINT"
     DOUBLE = "DOUBLE"
     BOOL = "BOOLEAN"
+    DATE = "DATE"  # UTC
     TIME = "TIMESTAMP"  # UTC
     MONEY = "DECIMAL(18,10)"  # US dollars; ten places hold the price of one token at $0.0001 a million
     VECTOR = "ARRAY<FLOAT>"

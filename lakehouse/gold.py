@@ -1,0 +1,314 @@
+"""The gold views: what analysts ask of the call records, as SQL that DuckDB and Spark run alike.
+
+They are views and no tables, so that no job has to keep them fresh and no number can differ from the calls it sums.
+Money is summed as DECIMAL and cast back to the column's own type, which both engines then agree on; days are UTC.
+"""
+
+from dataclasses import dataclass
+
+from lakehouse.tables import Column, Type
+
+
+@dataclass(frozen=True)
+class View:
+    """One gold view: `name` is `schema.view`, `grain` says what one row is, `sql` is its SELECT."""
+
+    name: str
+    grain: str
+    columns: tuple[Column, ...]
+    sql: str
+
+    @property
+    def column_names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+
+_TENANT = Column("tenant_id", Type.STRING, "Whose cost it is, e.g. `acme`.")
+_APP = Column("app", Type.STRING, "App of the API key.")
+_PROGRAM = Column("program", Type.STRING, "Program that ran, e.g. `multihop`; `search` for a bare search.")
+_INPUT = Column("input_tokens", Type.LONG, "Prompt tokens, cached ones included.")
+_CACHED = Column("cached_tokens", Type.LONG, "Prompt tokens that the model server had cached; part of `input_tokens`.")
+_OUTPUT = Column("output_tokens", Type.LONG, "Tokens that models wrote.")
+_USD = Column("usd", Type.MONEY, "What it cost, US dollars.")
+_SAVED = Column("saved_usd", Type.MONEY, "What caching saved against the uncached price, US dollars.")
+
+TASKS = View(
+    "gold.tasks",
+    grain="one user request: a task that ran, or runs, a program",
+    columns=(
+        Column("task_id", Type.STRING, "Id of the task, as the answer carries it."),
+        _TENANT,
+        Column("user_id", Type.STRING, "Who asked, as the app says; NULL when it does not say.", True),
+        _APP,
+        Column("key_id", Type.STRING, "API key that it was charged to."),
+        _PROGRAM,
+        Column("program_version", Type.STRING, "Version of the compiled program; `uncompiled` for none."),
+        Column(
+            "status", Type.STRING, "How it ended: `answered`, `partial` …; NULL while its end is not loaded yet.", True
+        ),
+        Column("started_at", Type.TIME, "When its first call, or itself, began."),
+        Column("latency_s", Type.DOUBLE, "Seconds until it ended; NULL while its end is not loaded yet.", True),
+        Column("hops", Type.INT, "Searches that followed one another, e.g. 2."),
+        Column("calls", Type.LONG, "Model calls, failed ones included."),
+        Column("searches", Type.LONG, "Retrievals, failed ones included."),
+        _INPUT,
+        _CACHED,
+        _OUTPUT,
+        _USD,
+        _SAVED,
+    ),
+    sql="""
+SELECT
+  task_id,
+  tenant_id,
+  max(user_id) AS user_id,
+  max(app) AS app,
+  max(key_id) AS key_id,
+  max(program) AS program,
+  max(program_version) AS program_version,
+  max(CASE WHEN operation = 'invoke_agent' THEN outcome END) AS status,
+  min(started_at) AS started_at,
+  max(CASE WHEN operation = 'invoke_agent' THEN latency_ms END) / 1000 AS latency_s,
+  max(hop) AS hops,
+  count(CASE WHEN operation = 'chat' THEN 1 END) AS calls,
+  count(CASE WHEN operation = 'retrieval' THEN 1 END) AS searches,
+  CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+  CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens,
+  CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+  CAST(sum(usd) AS DECIMAL(18, 10)) AS usd,
+  CAST(sum(saved_usd) AS DECIMAL(18, 10)) AS saved_usd
+FROM silver.llm_calls
+GROUP BY task_id, tenant_id
+""",
+)
+
+COST_DAILY = View(
+    "gold.cost_daily",
+    grain="one UTC day of one tenant, app, program and model",
+    columns=(
+        Column("day", Type.DATE, "UTC day on which the calls began."),
+        _TENANT,
+        _APP,
+        _PROGRAM,
+        Column("model", Type.STRING, "Model called; NULL sums the searches and tool calls.", True),
+        Column("calls", Type.LONG, "Calls, failed ones included."),
+        _INPUT,
+        _CACHED,
+        _OUTPUT,
+        _USD,
+        _SAVED,
+    ),
+    sql="""
+SELECT
+  CAST(started_at AS DATE) AS day,
+  tenant_id,
+  app,
+  program,
+  model,
+  count(*) AS calls,
+  CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+  CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens,
+  CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+  CAST(sum(usd) AS DECIMAL(18, 10)) AS usd,
+  CAST(sum(saved_usd) AS DECIMAL(18, 10)) AS saved_usd
+FROM silver.llm_calls
+WHERE operation <> 'invoke_agent'
+GROUP BY CAST(started_at AS DATE), tenant_id, app, program, model
+""",
+)
+
+COST_PER_SUCCESS = View(
+    "gold.cost_per_success",
+    grain="one evaluation that had gold answers, with what its successes cost",
+    columns=(
+        Column("run_id", Type.STRING, "The evaluation; joins `gold.eval_runs`."),
+        _TENANT,
+        Column("program", Type.STRING, "Program asked."),
+        Column("program_version", Type.STRING, "Its version; NULL until its calls are loaded.", True),
+        Column("model", Type.STRING, "Model that answered; NULL until its calls are loaded.", True),
+        Column("questions", Type.STRING, "Name of the questions file."),
+        Column("started_at", Type.TIME, "When the evaluation began."),
+        Column("tasks", Type.LONG, "Questions with a gold answer, failed ones included."),
+        Column("successes", Type.LONG, "Those whose answer holds a gold answer."),
+        Column("usd", Type.MONEY, "What all these tasks cost, failures included, US dollars."),
+        Column(
+            "usd_per_success",
+            Type.MONEY,
+            "`usd` for each success, rounded to ten places; NULL without a success.",
+            True,
+        ),
+    ),
+    sql="""
+WITH answered AS (
+  SELECT task_id, max(program_version) AS program_version, max(model) AS model
+  FROM silver.llm_calls
+  GROUP BY task_id
+),
+judged AS (
+  SELECT
+    results.run_id,
+    max(answered.program_version) AS program_version,
+    max(answered.model) AS model,
+    count(*) AS tasks,
+    count(CASE WHEN results.success THEN 1 END) AS successes,
+    CAST(sum(results.usd) AS DECIMAL(18, 10)) AS usd
+  FROM gold.eval_results AS results
+  LEFT JOIN answered ON answered.task_id = results.task_id
+  WHERE results.success IS NOT NULL
+  GROUP BY results.run_id
+)
+SELECT
+  runs.run_id,
+  runs.tenant_id,
+  runs.program,
+  judged.program_version,
+  judged.model,
+  runs.questions,
+  runs.started_at,
+  judged.tasks,
+  judged.successes,
+  judged.usd,
+  CASE WHEN judged.successes > 0 THEN CAST(judged.usd / judged.successes AS DECIMAL(18, 10)) END AS usd_per_success
+FROM judged
+JOIN gold.eval_runs AS runs ON runs.run_id = judged.run_id
+""",
+)
+
+FOCUS_COSTS = View(
+    "gold.focus_costs",
+    grain="one UTC day of one tenant, API key, app, program and price, in the columns of FOCUS 1.4",
+    columns=(
+        Column("BillingAccountId", Type.STRING, "`lakehop`: this installation."),
+        Column("SubAccountId", Type.STRING, "The tenant."),
+        Column("BillingPeriodStart", Type.TIME, "First moment of the UTC month."),
+        Column("BillingPeriodEnd", Type.TIME, "First moment of the month after it."),
+        Column("ChargePeriodStart", Type.TIME, "First moment of the UTC day."),
+        Column("ChargePeriodEnd", Type.TIME, "First moment of the day after it."),
+        Column("BillingCurrency", Type.STRING, "`USD`."),
+        Column("BilledCost", Type.MONEY, "What the calls cost."),
+        Column("EffectiveCost", Type.MONEY, "The same: nothing is paid in advance."),
+        Column("ContractedCost", Type.MONEY, "The same: `prices.toml` holds the agreed prices."),
+        Column("ListCost", Type.MONEY, "What they would have cost with no token cached."),
+        Column("ChargeCategory", Type.STRING, "`Usage`."),
+        Column("ChargeFrequency", Type.STRING, "`Usage-Based`."),
+        Column("ChargeDescription", Type.STRING, "One line for a reader, e.g. `multihop calls SmolLM2-135M-Instruct`."),
+        Column("ServiceProviderName", Type.STRING, "`Lakehop`."),
+        Column("ServiceName", Type.STRING, "`Model calls`."),
+        Column("ServiceCategory", Type.STRING, "`AI and Machine Learning`, FOCUS's own term."),
+        Column("ResourceId", Type.STRING, "The model."),
+        Column("ResourceType", Type.STRING, "`Model`."),
+        Column(
+            "SkuPriceId", Type.STRING, "Model and day of its price, e.g. `m@2026-01-01`; NULL where none applied.", True
+        ),
+        Column("ConsumedQuantity", Type.LONG, "Tokens read and written."),
+        Column("ConsumedUnit", Type.STRING, "`Tokens`."),
+        Column("x_App", Type.STRING, "App of the API key."),
+        Column("x_KeyId", Type.STRING, "API key that it was charged to."),
+        Column("x_Program", Type.STRING, "Program that made the calls."),
+        Column("x_Calls", Type.LONG, "Model calls, failed ones included."),
+        Column("x_InputTokens", Type.LONG, "Prompt tokens, cached ones included."),
+        Column("x_CachedTokens", Type.LONG, "Prompt tokens that the model server had cached."),
+        Column("x_OutputTokens", Type.LONG, "Tokens that the model wrote."),
+    ),
+    sql="""
+WITH daily AS (
+  SELECT
+    date_trunc('day', started_at) AS day_start,
+    date_trunc('month', started_at) AS month_start,
+    tenant_id,
+    app,
+    key_id,
+    program,
+    model,
+    price_from,
+    count(*) AS calls,
+    CAST(sum(input_tokens) AS BIGINT) AS input_tokens,
+    CAST(sum(cached_tokens) AS BIGINT) AS cached_tokens,
+    CAST(sum(output_tokens) AS BIGINT) AS output_tokens,
+    CAST(sum(usd) AS DECIMAL(18, 10)) AS usd,
+    CAST(sum(usd + saved_usd) AS DECIMAL(18, 10)) AS uncached_usd
+  FROM silver.llm_calls
+  WHERE operation = 'chat'
+  GROUP BY
+    date_trunc('day', started_at), date_trunc('month', started_at),
+    tenant_id, app, key_id, program, model, price_from
+)
+SELECT
+  'lakehop' AS BillingAccountId,
+  tenant_id AS SubAccountId,
+  month_start AS BillingPeriodStart,
+  month_start + INTERVAL '1' MONTH AS BillingPeriodEnd,
+  day_start AS ChargePeriodStart,
+  day_start + INTERVAL '1' DAY AS ChargePeriodEnd,
+  'USD' AS BillingCurrency,
+  usd AS BilledCost,
+  usd AS EffectiveCost,
+  usd AS ContractedCost,
+  uncached_usd AS ListCost,
+  'Usage' AS ChargeCategory,
+  'Usage-Based' AS ChargeFrequency,
+  program || ' calls ' || model AS ChargeDescription,
+  'Lakehop' AS ServiceProviderName,
+  'Model calls' AS ServiceName,
+  'AI and Machine Learning' AS ServiceCategory,
+  model AS ResourceId,
+  'Model' AS ResourceType,
+  model || '@' || price_from AS SkuPriceId,
+  input_tokens + output_tokens AS ConsumedQuantity,
+  'Tokens' AS ConsumedUnit,
+  app AS x_App,
+  key_id AS x_KeyId,
+  program AS x_Program,
+  calls AS x_Calls,
+  input_tokens AS x_InputTokens,
+  cached_tokens AS x_CachedTokens,
+  output_tokens AS x_OutputTokens
+FROM daily
+""",
+)
+
+_NOT_YET = "NULL while its step has not run."
+
+INGEST_RUNS = View(
+    "gold.ingest_runs",
+    grain="one ingest run, its steps summed",
+    columns=(
+        Column("run_id", Type.STRING, "Airflow's run id."),
+        Column("tenant_id", Type.STRING, "Whose documents it took in."),
+        Column("source", Type.STRING, "Folder, file or feed that it read."),
+        Column("steps", Type.LONG, "Steps that finished, of 4."),
+        Column("documents_seen", Type.LONG, f"Documents and rows in the input, refused ones too; {_NOT_YET}", True),
+        Column("documents_added", Type.LONG, f"New documents; {_NOT_YET}", True),
+        Column("documents_changed", Type.LONG, f"Known documents that changed; {_NOT_YET}", True),
+        Column("documents_unchanged", Type.LONG, f"Known documents found as they were; {_NOT_YET}", True),
+        Column("documents_deleted", Type.LONG, f"Documents that a snapshot no longer held; {_NOT_YET}", True),
+        Column("documents_quarantined", Type.LONG, f"Refused documents and rows; {_NOT_YET}", True),
+        Column("chunks_written", Type.LONG, f"Chunks added or changed; {_NOT_YET}", True),
+        Column("chunks_deleted", Type.LONG, f"Chunks removed; {_NOT_YET}", True),
+        Column("embedded", Type.LONG, f"Texts that the model embedded; {_NOT_YET}", True),
+        Column("started_at", Type.TIME, "When its first step began."),
+        Column("seconds", Type.DOUBLE, "What its steps took together, waiting between them left out."),
+    ),
+    sql="""
+SELECT
+  run_id,
+  max(tenant_id) AS tenant_id,
+  max(source) AS source,
+  count(*) AS steps,
+  CAST(sum(documents_seen) AS BIGINT) AS documents_seen,
+  CAST(sum(documents_added) AS BIGINT) AS documents_added,
+  CAST(sum(documents_changed) AS BIGINT) AS documents_changed,
+  CAST(sum(documents_unchanged) AS BIGINT) AS documents_unchanged,
+  CAST(sum(documents_deleted) AS BIGINT) AS documents_deleted,
+  CAST(sum(documents_quarantined) AS BIGINT) AS documents_quarantined,
+  CAST(sum(chunks_written) AS BIGINT) AS chunks_written,
+  CAST(sum(chunks_deleted) AS BIGINT) AS chunks_deleted,
+  CAST(sum(embedded) AS BIGINT) AS embedded,
+  min(started_at) AS started_at,
+  sum(seconds) AS seconds
+FROM ops.ingest_runs
+GROUP BY run_id
+""",
+)
+
+VIEWS: tuple[View, ...] = (TASKS, COST_DAILY, COST_PER_SUCCESS, FOCUS_COSTS, INGEST_RUNS)
