@@ -1,0 +1,255 @@
+"""`lakehop eval`: ask every question of a file over the public interface, score the answers, keep the scores.
+
+It is a client like any other, so that it measures what an app team gets: through the gateway, with permissions, caps
+and prices in force. The scores go to `gold.eval_runs` and `gold.eval_results`, next to the calls that they cost.
+"""
+
+import logging
+import secrets
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+
+from infra.gateway_client import GatewayClient
+from lakehouse import delta, scoring
+from lakehouse.errors import (
+    InvalidInput,
+    LakehopError,
+    NotAllowed,
+    NotAuthenticated,
+    NotBuiltYet,
+    NotFound,
+    Unavailable,
+)
+from lakehouse.settings import Settings
+from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
+
+log = logging.getLogger("lakehop.eval")
+
+_AT_ONCE = 2  # enough to keep one model replica busy; more would measure its queue
+_SEARCH_K = 5  # recall is reported at 2 and 5
+_HOPELESS = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)  # the next question would fail in the same way
+_HAS_ANSWER = ("answered", "partial")
+
+
+class Question(BaseModel):
+    """One line of the questions file; other fields of a line are left alone."""
+
+    id: str = Field(min_length=1)
+    question: str = Field(min_length=1)
+    answer: str | None = None
+    aliases: list[str] = []
+    gold_ids: list[str] = []
+
+    @property
+    def golds(self) -> list[str]:
+        """Every text that counts as the right answer; empty: the answer is not judged."""
+        return [text for text in (self.answer, *self.aliases) if text]
+
+
+@dataclass(frozen=True)
+class Result:
+    """One question asked and judged. What cannot be judged is None; a question that failed is judged as wrong."""
+
+    question_id: str
+    seconds: float
+    status: str
+    task_id: str | None = None
+    answer: str | None = None
+    em: bool | None = None
+    f1: float | None = None
+    success: bool | None = None
+    recall_at_2: float | None = None
+    recall_at_5: float | None = None
+    usd: Decimal = Decimal(0)
+    calls: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    failure: LakehopError | None = None
+
+
+def evaluate(
+    settings: Settings,
+    questions_path: Path,
+    tenant: str,
+    groups: Sequence[str],
+    program: str,
+    retrieval_only: bool = False,
+    limit: int | None = None,
+) -> dict[str, Any]:
+    """Ask the questions, two at a time, and return the run's scores as `lakehop eval` prints them.
+
+    A question that fails counts as wrong and the run goes on. `retrieval_only` searches (hybrid) and asks no model:
+    scores of answers are then None. Raises InvalidInput naming the line of a bad questions file, and the gateway's
+    error when no question can be asked at all; then nothing is written.
+    """
+    questions = read_questions(questions_path)[:limit]
+    client = GatewayClient(settings)
+
+    def ask(question: Question) -> dict[str, Any]:
+        if retrieval_only:
+            return client.search(question.question, tenant, list(groups), k=_SEARCH_K, mode="hybrid")
+        return client.ask(question.question, tenant, list(groups), program=program)
+
+    started_at = datetime.now(UTC)
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
+        results = list(pool.map(lambda question: _judged(question, ask, retrieval_only), questions))
+    failures = [result.failure for result in results]
+    if all(isinstance(failure, Unavailable) for failure in failures):
+        raise failures[0]  # type: ignore[misc]  # not None, by the line above
+    run_id = f"eval-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+    scores = _scores(results)
+    _write(settings, results, scores | {
+        "run_id": run_id,
+        "tenant_id": tenant,
+        "program": "search" if retrieval_only else program,
+        "questions": questions_path.name,
+        "started_at": started_at,
+    })  # fmt: skip
+    return {name: _money(value) for name, value in scores.items()} | {"run_id": run_id}
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions of a JSONL file. Raises InvalidInput naming the line and what is wrong with it."""
+    questions: dict[str, Question] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"{str(path)!r}: {error}. Name a readable JSONL file in UTF-8.") from None
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            question = Question.model_validate_json(line)
+        except ValidationError as error:
+            first = error.errors()[0]
+            what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
+            raise InvalidInput(
+                f"{path.name} line {number}: {what}. "
+                'A line is {"id", "question", "answer"?, "aliases"?, "gold_ids"?}, and ids are strings.'
+            ) from None
+        if question.id in questions:
+            raise InvalidInput(f"{path.name} line {number}: id {question.id!r} occurs before. Ids must be unique.")
+        questions[question.id] = question
+    if not questions:
+        raise InvalidInput(f"{path.name} holds no question. Write one JSON object a line.")
+    return list(questions.values())
+
+
+def ranked_documents(steps: Sequence[dict[str, Any]]) -> list[str]:
+    """The documents that a task's searches found: first the best of each search, then the second of each …
+
+    Recall at 2 of a task with two searches thus looks at the best document of both.
+    """
+    searches = [[passage["doc_id"] for passage in step.get("passages") or []] for step in steps]
+    by_rank = (doc_id for rank in zip_longest(*searches) for doc_id in rank if doc_id is not None)
+    return list(dict.fromkeys(by_rank))
+
+
+def _judged(question: Question, ask: Callable[[Question], dict[str, Any]], retrieval_only: bool) -> Result:
+    began = time.perf_counter()
+    try:
+        document = ask(question)
+    except _HOPELESS:
+        raise
+    except LakehopError as error:
+        log.warning("question %s failed: %s", question.id, error)
+        return _failed(question, time.perf_counter() - began, error, retrieval_only)
+    seconds = time.perf_counter() - began
+    log.info("question %s took %.1f s", question.id, seconds)
+    if retrieval_only:
+        ranked = [passage["doc_id"] for passage in document["results"]]
+        return Result(question.id, seconds, "answered", document.get("task_id"), **_recalls(question, ranked))
+    return _judged_answer(question, seconds, document)
+
+
+def _judged_answer(question: Question, seconds: float, document: dict[str, Any]) -> Result:
+    usage = document["usage"]
+    text = document["answer"] or ""
+    judged = text if document["status"] in _HAS_ANSWER else ""
+    return Result(
+        question.id,
+        seconds,
+        document["status"],
+        document["task_id"],
+        text,
+        **_answer_scores(question, judged),
+        **_recalls(question, ranked_documents(document["steps"])),
+        usd=Decimal(usage["usd"]),
+        calls=usage["calls"],
+        input_tokens=usage["input_tokens"],
+        output_tokens=usage["output_tokens"],
+    )
+
+
+def _failed(question: Question, seconds: float, error: LakehopError, retrieval_only: bool) -> Result:
+    scores = {} if retrieval_only else _answer_scores(question, "")
+    return Result(question.id, seconds, "failed", **scores, **_recalls(question, []), failure=error)
+
+
+def _answer_scores(question: Question, answer: str) -> dict[str, Any]:
+    golds = question.golds
+    if not golds:
+        return {}
+    return {
+        "em": scoring.exact_match(answer, golds),
+        "f1": scoring.f1(answer, golds),
+        "success": scoring.success(answer, golds),
+    }
+
+
+def _recalls(question: Question, ranked: Sequence[str]) -> dict[str, Any]:
+    if not question.gold_ids:
+        return {}
+    return {f"recall_at_{k}": scoring.recall_at(k, question.gold_ids, ranked) for k in (2, 5)}
+
+
+def _scores(results: Sequence[Result]) -> dict[str, Any]:
+    n = len(results)
+    usd_total = sum((result.usd for result in results), Decimal(0))
+    successes = sum(result.success is True for result in results)
+    seconds = [result.seconds for result in results]
+    return {
+        "n": n,
+        "em": _mean([result.em for result in results]),
+        "f1": _mean([result.f1 for result in results]),
+        "success": _mean([result.success for result in results]),
+        "recall_at_2": _mean([result.recall_at_2 for result in results]),
+        "recall_at_5": _mean([result.recall_at_5 for result in results]),
+        "usd_total": usd_total,
+        "usd_per_task": usd_total / n,
+        "usd_per_success": usd_total / successes if successes else None,
+        "calls_per_task": sum(result.calls for result in results) / n,
+        "input_tokens": sum(result.input_tokens for result in results),
+        "output_tokens": sum(result.output_tokens for result in results),
+        "p50_s": statistics.median(seconds),
+        "p95_s": statistics.quantiles(seconds, n=20, method="inclusive")[-1] if n > 1 else seconds[0],
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    judged = [value for value in values if value is not None]
+    return statistics.fmean(judged) if judged else None
+
+
+def _money(value: Any) -> Any:
+    return f"{value:.10f}" if isinstance(value, Decimal) else value
+
+
+def _write(settings: Settings, results: Sequence[Result], run: dict[str, Any]) -> None:
+    rows = [
+        {name: getattr(result, name) for name in EVAL_RESULTS.column_names if name != "run_id"}
+        | {"run_id": run["run_id"]}
+        for result in results
+    ]
+    delta.append(settings, EVAL_RESULTS, rows)
+    delta.append(settings, EVAL_RUNS, [{name: run[name] for name in EVAL_RUNS.column_names}])

@@ -1,0 +1,53 @@
+"""How answers and retrieval are scored: SQuAD's normalisation, exact match and token F1, and recall of documents.
+
+The rules are those of the evaluation scripts that come with SQuAD and HotpotQA, so numbers compare with published
+ones. `success` is ours: models that answer in a sentence fail an exact match with the right fact in hand.
+"""
+
+import re
+import string
+from collections import Counter
+from collections.abc import Collection, Sequence
+
+_ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
+_CLOSED = {"yes", "no", "noanswer"}  # HotpotQA: these match whole or not at all, "no" is no part of "no one"
+
+
+def normalise(text: str) -> str:
+    """Lower case, without ASCII punctuation, articles and extra spaces, in SQuAD's order."""
+    without_punctuation = text.lower().translate(_NO_PUNCTUATION)
+    return " ".join(_ARTICLES.sub(" ", without_punctuation).split())
+
+
+def exact_match(answer: str, golds: Collection[str]) -> bool:
+    """Whether the normalised answer equals one of the normalised gold answers."""
+    return normalise(answer) in {normalise(gold) for gold in golds}
+
+
+def f1(answer: str, golds: Collection[str]) -> float:
+    """Token F1 against the gold answer that fits best, 0 to 1; 0 without gold answers."""
+    return max((_f1(normalise(answer), normalise(gold)) for gold in golds), default=0.0)
+
+
+def success(answer: str, golds: Collection[str]) -> bool:
+    """Whether a normalised gold answer stands in the normalised answer as whole words."""
+    padded = f" {normalise(answer)} "
+    return any(f" {gold} " in padded for gold in map(normalise, golds) if gold)
+
+
+def recall_at(k: int, gold_ids: Collection[str], ranked_doc_ids: Sequence[str]) -> float:
+    """Share of the gold documents among the first `k` different ones, 0 to 1. `gold_ids` must not be empty."""
+    first = set(list(dict.fromkeys(ranked_doc_ids))[:k])  # one document may be ranked by several of its chunks
+    gold = set(gold_ids)
+    return len(gold & first) / len(gold)
+
+
+def _f1(answer: str, gold: str) -> float:
+    if answer != gold and (answer in _CLOSED or gold in _CLOSED):
+        return 0.0
+    answer_tokens, gold_tokens = answer.split(), gold.split()
+    if not answer_tokens or not gold_tokens:
+        return float(answer_tokens == gold_tokens)
+    shared = sum((Counter(answer_tokens) & Counter(gold_tokens)).values())
+    return 2 * shared / (len(answer_tokens) + len(gold_tokens))
