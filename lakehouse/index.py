@@ -1,0 +1,358 @@
+"""Chunks in Milvus: a collection a tenant, searched by vector, by words, or both, by those who may.
+
+A tenant's live collection stands behind an alias, so that a new embedding model is built beside it and goes live in
+one step. Whatever the mode, a search filters by tenant and by the keys that the caller may read, inside the engine:
+a forbidden chunk is neither returned nor does it push an allowed one out.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from pymilvus import AnnSearchRequest, RRFRanker
+from pymilvus.client.types import LoadState
+from pymilvus.exceptions import MilvusException
+
+from lakehouse.collection import (
+    PASSAGE_COLUMNS,
+    PREFIX,
+    IndexRow,
+    alias_name,
+    collection_name,
+    index_text,
+    layout,
+    stored,
+    version_of,
+)
+from lakehouse.errors import InvalidInput, NotFound
+from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex, fuse
+from lakehouse.milvus import Capabilities, Server, literal, literals
+from lakehouse.settings import Settings
+
+__all__ = ["Index", "IndexRow", "Mode", "Passage"]
+
+Mode = Literal["dense", "lexical", "hybrid"]
+MAX_K = 1000
+WRITE_BATCH = 500  # larger ones gain nothing on milvus-lite, and a cluster takes 64 MB at most
+READ_BATCH = 1000
+JOB_TIMEOUT_S = 600.0  # flushing, building and loading take as long as the collection is large
+LEXICAL_INDEXES = 16  # tenants whose words are kept in memory, where Milvus has no BM25
+_NO_SUCH_ALIAS = (100, 1600)  # milvus-lite's code, and Milvus's
+_COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A chunk as found. `score` compares within one result only: cosine, BM25, or the fused rank (at most 1)."""
+
+    chunk_id: str
+    doc_id: str
+    title: str
+    heading: str
+    text: str
+    uri: str
+    score: float
+
+
+@dataclass(frozen=True)
+class _Query:
+    """A checked search: whose, for which words and vector, how many, and the filter that stands for its rights."""
+
+    tenant_id: str
+    allowed_keys: tuple[str, ...]
+    words: str
+    vector: list[float]
+    k: int
+
+    @property
+    def alias(self) -> str:
+        return alias_name(self.tenant_id)
+
+    @property
+    def readable(self) -> str:
+        return f"tenant_id == {literal(self.tenant_id)} and acl_key in {literals(self.allowed_keys)}"
+
+    @property
+    def depth(self) -> int:
+        return max(self.k, FUSION_DEPTH)
+
+
+class Index:
+    """The chunks of all tenants; blocking, safe to share between threads.
+
+    Every method raises `Unavailable` when Milvus does not answer within `milvus_timeout_s`, or refuses the call.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._server = Server(settings)
+        self._lexical: OrderedDict[str, tuple[int, LexicalIndex]] = OrderedDict()
+        self._lexical_lock = threading.Lock()
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the connected server can do."""
+        return self._server.capabilities
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._server.close()
+
+    # Building: one writer a tenant, for milvus-lite loses rows when several write and it is killed.
+
+    def live_collection(self, tenant_id: str) -> str | None:
+        """The collection that the tenant's searches read; None when there is none."""
+        try:
+            return str(self._server.call("describe_alias", alias_name(tenant_id))["collection_name"])
+        except MilvusException as error:
+            if error.code in _NO_SUCH_ALIAS:
+                return None
+            raise self._server.unavailable(error.message) from error
+
+    def create_collection(self, tenant_id: str, dimension: int) -> str:
+        """Create the tenant's next collection, empty and not live; return its name."""
+        name = collection_name(tenant_id, max(self._versions(tenant_id).values(), default=0) + 1)
+        schema, indexes = layout(self.capabilities, dimension)
+        self._job("create_collection", name, schema=schema, index_params=indexes, consistency_level="Bounded")
+        return name
+
+    def upsert(self, collection: str, rows: Iterable[IndexRow]) -> int:
+        """Write chunks, each in place of the one with its `chunk_id`; return how many.
+
+        They show at any moment from now, and for certain after `publish`. `InvalidInput` for an impossible id.
+        """
+        written = 0
+        for batch in _batches(rows, WRITE_BATCH):
+            self._job("upsert", collection, [stored(row, self.capabilities) for row in batch])
+            written += len(batch)
+        return written
+
+    def delete(self, collection: str, chunk_ids: Iterable[str]) -> int:
+        """Remove chunks; return how many were named, for the server does not say which of them existed."""
+        named = 0
+        for batch in _batches(chunk_ids, WRITE_BATCH):
+            self._job("delete", collection, filter=f"chunk_id in {literals(batch)}")
+            named += len(batch)
+        return named
+
+    def publish(self, tenant_id: str, collection: str) -> None:
+        """Make a collection durable and searchable, and the tenant's live one; drop the tenant's older ones.
+
+        On the live collection it flushes, loads and probes only. `InvalidInput` for another tenant's collection.
+        """
+        versions = self._versions(tenant_id)
+        if collection not in versions:
+            raise InvalidInput(
+                f"collection {collection!r}: tenant {tenant_id!r} has {sorted(versions)}. "
+                "Publish one that `create_collection` gave for this tenant."
+            )
+        self._job("flush", collection)
+        self._job("load_collection", collection)
+        self._probe(collection)
+        live = self.live_collection(tenant_id)
+        if live != collection:
+            self._job("alter_alias" if live else "create_alias", collection, alias_name(tenant_id))
+        for name, version in versions.items():
+            if version < versions[collection]:
+                self._job("drop_collection", name)
+
+    def drop_tenant(self, tenant_id: str) -> None:
+        """Remove everything of a tenant; nothing to remove is no error."""
+        if self.live_collection(tenant_id):
+            self._job("drop_alias", alias_name(tenant_id))
+        for name in self._versions(tenant_id):
+            self._job("drop_collection", name)
+
+    # Reading
+
+    def search(
+        self,
+        tenant_id: str,
+        allowed_keys: Sequence[str],
+        *,
+        query: str,
+        vector: np.ndarray | None,
+        mode: Mode,
+        k: int,
+    ) -> list[Passage]:
+        """The tenant's k best passages among those whose `acl_key` is allowed, best first.
+
+        `vector` (dimension,) is the embedded query; a lexical search needs none. No allowed key: nothing, without a
+        call. Raises `NotFound` for a tenant that has no live collection, `InvalidInput` for a wrong k or mode.
+        """
+        _check_search(mode, vector, k)
+        numbers = [] if vector is None else np.asarray(vector, dtype=np.float32).tolist()
+        asked = _Query(tenant_id, tuple(allowed_keys), query, numbers, k)
+        if not allowed_keys or (mode == "lexical" and not query.strip()):
+            return []
+        if mode == "dense" or not query.strip():
+            return self._dense(asked, k)
+        if self.capabilities.bm25:
+            return self._lexical_by_server(asked) if mode == "lexical" else self._hybrid_by_server(asked)
+        by_words = self._lexical_by_library(asked)
+        return by_words[:k] if mode == "lexical" else _fused([self._dense(asked, asked.depth), by_words], k)
+
+    def count(self, tenant_id: str) -> int:
+        """How many chunks the tenant's live collection holds; `NotFound` when it has none."""
+        answer = self._read(
+            tenant_id,
+            "query",
+            filter=f"tenant_id == {literal(tenant_id)}",
+            output_fields=["count(*)"],
+            consistency_level="Strong",
+        )
+        return int(answer[0]["count(*)"])
+
+    def _dense(self, asked: _Query, limit: int) -> list[Passage]:
+        found = self._read(
+            asked.tenant_id,
+            "search",
+            data=[asked.vector],
+            anns_field="vector",
+            filter=asked.readable,
+            limit=limit,
+            output_fields=_COLUMNS,
+        )
+        return [_passage(one["entity"], one["distance"]) for one in found[0]]
+
+    def _lexical_by_server(self, asked: _Query) -> list[Passage]:
+        found = self._read(
+            asked.tenant_id,
+            "search",
+            data=[asked.words],
+            anns_field="terms",
+            filter=asked.readable,
+            limit=asked.k,
+            output_fields=_COLUMNS,
+        )
+        # milvus-lite gives the score as a distance: below zero
+        return [_passage(one["entity"], abs(one["distance"])) for one in found[0]]
+
+    def _hybrid_by_server(self, asked: _Query) -> list[Passage]:
+        legs = [
+            AnnSearchRequest([asked.vector], "vector", {"metric_type": "COSINE"}, asked.depth, expr=asked.readable),
+            AnnSearchRequest([asked.words], "terms", {"metric_type": "BM25"}, asked.depth, expr=asked.readable),
+        ]
+        found = self._read(
+            asked.tenant_id, "hybrid_search", legs, RRFRanker(RRF_K), limit=asked.k, output_fields=_COLUMNS
+        )
+        return [_passage(one["entity"], one["distance"]) for one in found[0]]
+
+    def _lexical_by_library(self, asked: _Query) -> list[Passage]:
+        scores = dict(self._lexical_index(asked).search(asked.words, asked.allowed_keys, asked.depth))
+        if not scores:
+            return []
+        # The words may be a moment old; whether they may be read is the server's to say, now.
+        rows = self._read(
+            asked.tenant_id,
+            "query",
+            filter=f"{asked.readable} and chunk_id in {literals(scores)}",
+            output_fields=_COLUMNS,
+        )
+        readable = {row["chunk_id"]: row for row in rows}
+        return [_passage(readable[one], score) for one, score in scores.items() if one in readable]
+
+    def _lexical_index(self, asked: _Query) -> LexicalIndex:
+        """The words of the tenant's live collection, read again after it changed."""
+        collection = self.live_collection(asked.tenant_id)
+        if collection is None:
+            raise _no_tenant(asked.tenant_id)
+        # Every write adds to this count, replacing ones too; deleted rows are caught when passages are fetched.
+        written = int(self._read(asked.tenant_id, "get_collection_stats")["row_count"])
+        with self._lexical_lock:
+            known = self._lexical.get(collection)
+            if known is None or known[0] != written:
+                known = (written, LexicalIndex(list(self._words(asked))))
+                self._lexical[collection] = known
+            self._lexical.move_to_end(collection)
+            while len(self._lexical) > LEXICAL_INDEXES:
+                self._lexical.popitem(last=False)
+        return known[1]
+
+    def _words(self, asked: _Query) -> Iterator[tuple[str, str, str]]:
+        columns = ["chunk_id", "acl_key", "title", "heading", "text"]
+        pages = self._read(
+            asked.tenant_id,
+            "query_iterator",
+            batch_size=READ_BATCH,
+            filter=f"tenant_id == {literal(asked.tenant_id)}",
+            output_fields=columns,
+        )
+        for row in self._server.rows(pages):
+            yield row["chunk_id"], row["acl_key"], index_text(row["title"], row["heading"], row["text"])
+
+    # Calls
+
+    def _versions(self, tenant_id: str) -> dict[str, int]:
+        """The tenant's collections and their versions, live or not."""
+        names = (name for name in self._job("list_collections") if name.startswith(PREFIX))
+        versions = {name: version_of(tenant_id, name) for name in names}
+        return {name: version for name, version in versions.items() if version is not None}
+
+    def _probe(self, collection: str) -> None:
+        """Search once by each way, up to the last write, which also builds what the server builds at first use."""
+        columns = self._job("describe_collection", collection)["fields"]
+        dimension = next(column["params"]["dim"] for column in columns if column["name"] == "vector")
+        probes: list[tuple[str, Any]] = [("vector", [1.0] * dimension)]
+        if self.capabilities.bm25:
+            probes.append(("terms", "probe"))
+        for column, data in probes:
+            self._job("search", collection, data=[data], anns_field=column, limit=1, consistency_level="Strong")
+
+    def _read(self, tenant_id: str, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method on the tenant's alias; load the collection when a restart left it unloaded, and call again."""
+        alias = alias_name(tenant_id)
+        try:
+            return self._server.call(method, alias, *args, **kwargs)
+        except MilvusException as error:
+            state = self._job("get_load_state", alias)["state"]
+            if state == LoadState.NotExist:
+                raise _no_tenant(tenant_id) from error
+        if state != LoadState.Loaded:
+            self._job("load_collection", alias)
+        try:  # again where it was loaded too: `publish` may just have dropped what the alias stood for
+            return self._server.call(method, alias, *args, **kwargs)
+        except MilvusException as error:
+            raise self._server.unavailable(error.message) from error
+
+    def _job(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method that may take as long as the collection is large."""
+        try:
+            return self._server.call(method, *args, timeout_s=JOB_TIMEOUT_S, **kwargs)
+        except MilvusException as error:
+            raise self._server.unavailable(error.message) from error
+
+
+def _check_search(mode: str, vector: np.ndarray | None, k: int) -> None:
+    if mode not in get_args(Mode):
+        raise InvalidInput(f"mode={mode!r}: must be one of {', '.join(get_args(Mode))}. Choose one of them.")
+    if not 1 <= k <= MAX_K:
+        raise InvalidInput(f"k={k!r}: must be 1 to {MAX_K}. Ask for fewer passages, or split the question.")
+    if vector is None and mode != "lexical":
+        raise InvalidInput(f"mode={mode!r}: needs the embedded query. Pass `vector`, or search by mode 'lexical'.")
+
+
+def _no_tenant(tenant_id: str) -> NotFound:
+    return NotFound(
+        f"tenant {tenant_id!r}: nothing of it is indexed. Run `lakehop ingest PATH --tenant {tenant_id}` first."
+    )
+
+
+def _passage(row: Mapping[str, Any], score: float) -> Passage:
+    return Passage(**{name: row[name] for name in _COLUMNS}, score=float(score))
+
+
+def _fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
+    passages = {passage.chunk_id: passage for ranking in rankings for passage in ranking}
+    fused = fuse([[passage.chunk_id for passage in ranking] for ranking in rankings], k)
+    return [_passage(vars(passages[chunk_id]), score) for chunk_id, score in fused]
+
+
+def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    rest = iter(items)
+    while batch := list(islice(rest, size)):
+        yield batch
