@@ -7,6 +7,7 @@ the environment. An unknown name is an error, because a typo that passes in sile
 
 import difflib
 import os
+import sys
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -20,6 +21,35 @@ from lakehouse.errors import SettingsError
 
 PREFIX = "LAKEHOP_"
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
+# The longest that one HTTP answer may take; proxies and clients cut longer ones.
+MAX_TASK_SECONDS = 900
+
+DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
+# The package asks for 80 MB more (Hadoop, Parquet, Jackson, log4j …) that Spark brings itself, in newer versions.
+_DELTA_JARS = (
+    "io.delta_delta-spark_4.2_2.13-4.4.0.jar",
+    "io.delta_delta-storage-4.4.0.jar",
+    "io.delta_delta-kernel-api-4.4.0.jar",
+    "io.delta_delta-kernel-defaults-4.4.0.jar",
+    "io.delta_delta-kernel-unitycatalog-4.4.0.jar",
+    "io.unitycatalog_unitycatalog-client-0.6.0.jar",
+    "io.unitycatalog_unitycatalog-hadoop-0.6.0.jar",
+)
+_BROUGHT_BY_SPARK = (
+    "com.fasterxml.jackson.*:*",
+    "com.github.luben:*",
+    "com.google.code.findbugs:*",
+    "commons-*:*",
+    "io.airlift:*",
+    "javax.annotation:*",
+    "org.apache.hadoop:hadoop-client-*",
+    "org.apache.logging.log4j:*",
+    "org.apache.parquet:*",
+    "org.locationtech.jts:*",
+    "org.roaringbitmap:*",
+    "org.slf4j:*",
+    "org.xerial.snappy:*",
+)
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):
@@ -40,6 +70,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     spark_master: str = Field("local[2]", description="Spark master of every job.")
     spark_driver_memory: str = Field(
         "2g", description="JVM heap of the driver, which is also the executor in local mode."
+    )
+    spark_packages: str = Field(
+        "",
+        description="More Maven packages for Spark, comma-separated; "
+        "org.apache.hadoop:hadoop-aws:3.5.0 reads and writes s3a://….",
     )
     spark_gpus_per_task: Decimal = Field(Decimal(0), ge=0, description="GPU share of an embedding task; 0: on the CPU.")
 
@@ -78,7 +113,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     task_max_usd: Decimal = Field(
         Decimal("0.10"), gt=0, description="Spend cap of one task that names none, US dollars."
     )
-    task_max_seconds: float = Field(120, gt=0, description="Time cap of one task that names none, seconds.")
+    task_max_seconds: float = Field(
+        120, gt=0, le=MAX_TASK_SECONDS, description=f"Time cap of one task that names none, up to {MAX_TASK_SECONDS} s."
+    )
 
     airflow_url: str = Field("http://127.0.0.1:8080", description="Airflow's API server.")
     airflow_user: str = Field("admin", description="Its user; the local stack creates it.")
@@ -101,6 +138,44 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     def warehouse_root(self) -> str:
         """Root of the Delta tables, without a trailing slash."""
         return (self.warehouse or str(self.home / "warehouse")).rstrip("/")
+
+    @property
+    def spark_is_local(self) -> bool:
+        """True when driver and executors are one JVM on this machine."""
+        return self.spark_master.startswith("local")
+
+    @property
+    def spark_conf(self) -> dict[str, str]:
+        """What Spark must know before its JVM starts: `spark-submit --conf` of every job, and of sessions in tests."""
+        conf = {
+            "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+            "spark.sql.session.timeZone": "UTC",
+            "spark.driver.memory": self.spark_driver_memory,
+            **self._spark_packages(),
+        }
+        if self.spark_gpus_per_task:
+            conf["spark.task.resource.gpu.amount"] = str(self.spark_gpus_per_task)
+        if self.spark_is_local:
+            conf |= {
+                "spark.driver.host": "127.0.0.1",
+                "spark.driver.bindAddress": "127.0.0.1",
+                "spark.ui.enabled": "false",
+                "spark.pyspark.python": sys.executable,
+                # a job lives for seconds: the first compiler alone takes a third off its processor time
+                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+            }
+        return conf
+
+    def _spark_packages(self) -> dict[str, str]:
+        jars = [self.cache / "ivy" / "jars" / name for name in _DELTA_JARS]
+        if self.spark_is_local and not self.spark_packages and all(jar.exists() for jar in jars):
+            return {"spark.driver.extraClassPath": ":".join(map(str, jars))}  # spares seconds, and needs no network
+        return {
+            "spark.jars.packages": ",".join(filter(None, (DELTA_PACKAGE, self.spark_packages))),
+            "spark.jars.excludes": ",".join(_BROUGHT_BY_SPARK),
+            "spark.jars.ivy": str(self.cache / "ivy"),
+        }
 
     @property
     def spool_dir(self) -> Path:
