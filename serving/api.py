@@ -1,0 +1,209 @@
+"""The gateway's HTTP routes: each authenticates, calls one function, returns.
+
+They are a FastAPI app and not BentoML endpoints, because BentoML 1.4 serves an endpoint by POST only, answers a bad
+body in its own words, and replaces the text of a 401 or 403: no room for problem documents, GET /usage, or a stream
+whose early failures have a status. BentoML carries this app (see `serving.gateway`).
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
+from starlette.exceptions import HTTPException
+
+from agents.answer import Answer
+from lakehouse.errors import LakehopError, NotBuiltYet
+from lakehouse.ledger import Key, Ledger, next_day
+from lakehouse.settings import Settings
+from serving.access import authenticate, caller_of, require_operator
+from serving.bodies import AskBody, FoundPassage, SearchAnswer, SearchBody, UsageToday
+from serving.idempotency import StoredAnswers
+from serving.limits import BodyLimit
+from serving.metrics import CONTENT_TYPE, HttpTraffic, Metrics
+from serving.pages import CONSOLE, SWAGGER, Assets, pages
+from serving.problems import Problem, UnknownErrors, respond
+from serving.readiness import Probe, check_ready
+from serving.streaming import Events, open_stream, replay
+from serving.tasks import OVERRUN_S, RunningTask, Tasks
+
+if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
+    from agents.runtime import Agents
+
+CLIENT_LEFT = 499  # nobody reads it; in logs and metrics it is not a failure of ours
+
+
+@dataclass(frozen=True)
+class Services:
+    """What the routes stand on; built once, when the gateway starts."""
+
+    settings: Settings
+    agents: "Agents"
+    ledger: Ledger
+    answers: StoredAnswers
+    tasks: Tasks
+    metrics: Metrics
+    probes: Mapping[str, Probe]
+
+
+def _services(request: Request) -> Services:
+    services: Services = request.app.state.services
+    return services
+
+
+With = Annotated[Services, Depends(_services)]
+
+
+async def _key(request: Request, services: With) -> Key:
+    # In a thread: the ledger's lock may be held for the length of another request's fsync.
+    return await asyncio.to_thread(authenticate, services.ledger, request.headers.get("authorization"))
+
+
+CallerKey = Annotated[Key, Depends(_key)]
+IdempotencyKey = Annotated[
+    str | None, Header(description="A retry under the same key and body gets the stored answer, for a day, unpaid.")
+]
+_bearer = HTTPBearer(auto_error=False, description="An API key, `lh_…`; `lakehop keys create` makes one.")
+_problems: dict[int | str, dict[str, Any]] = {
+    status: {"model": Problem, "content": {"application/problem+json": {}}}
+    for status in (400, 401, 402, 403, 404, 500, 501, 503)
+}
+questions = APIRouter(dependencies=[Depends(_bearer)], responses=_problems, tags=["questions"])
+operations = APIRouter(tags=["operations"])
+
+
+@questions.post("/ask", responses={200: {"model": Answer}, 409: {"model": Problem}, 422: {"model": Problem}})
+async def ask(
+    request: Request, body: AskBody, key: CallerKey, services: With, idempotency_key: IdempotencyKey = None
+) -> Response:
+    """Answer a question from the documents that the asker may read, with citations, steps and cost."""
+    stored = await _claim(services, key, body, idempotency_key)
+    if stored is not None:
+        return _json(stored, {"Idempotent-Replayed": "true"})
+    task = services.tasks.start(key, body, idempotency_key=idempotency_key)
+    if idempotency_key is None and await _client_left(request, task):
+        task.stop()  # nobody would read what it costs
+        return Response(status_code=CLIENT_LEFT)
+    return _json((await asyncio.shield(task.answer)).model_dump_json())
+
+
+@questions.post(
+    "/ask/stream",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "Events: step, token, citation, usage; then done or error.",
+            "content": {"text/event-stream": {}},
+        }
+    },
+)
+async def ask_stream(body: AskBody, key: CallerKey, services: With, idempotency_key: IdempotencyKey = None) -> Response:
+    """The same as server-sent events; `done` carries what /ask answers. Leaving the stream stops the task."""
+    stored = await _claim(services, key, body, idempotency_key)
+    if stored is not None:
+        return replay(stored)
+    events: Events = asyncio.Queue()
+    task = services.tasks.start(key, body, on_event=events.put_nowait, idempotency_key=idempotency_key)
+    return await open_stream(task, events, stops_with_client=idempotency_key is None)
+
+
+@questions.post("/search")
+async def search(body: SearchBody, key: CallerKey, services: With) -> SearchAnswer:
+    """Find the passages that the asker may read, best first. Costs no model call."""
+    caller = caller_of(key, body.tenant, body.groups, body.user)
+    if body.mode == "multihop":
+        raise NotBuiltYet("mode 'multihop' is not built yet. Use 'hybrid', 'dense' or 'lexical'.")
+    found = await services.agents.search(body.question, caller, k=body.k, mode=body.mode)
+    results = [FoundPassage.model_validate(passage, from_attributes=True) for passage in found.results]
+    return SearchAnswer(results=results, took_ms=found.took_ms, task_id=found.task_id)
+
+
+@questions.get("/usage")
+async def usage(key: CallerKey, services: With) -> UsageToday:
+    """What the key has spent today (UTC), and its cap."""
+    spend = await asyncio.to_thread(services.ledger.today, key.key_id)
+    return UsageToday(
+        key_id=key.key_id,
+        app=key.app,
+        tenant=key.tenant_id,
+        groups=list(key.groups),
+        day=spend.day,
+        spent_usd=f"{spend.spent_usd:f}",
+        reserved_usd=f"{spend.reserved_usd:f}",
+        daily_usd=None if spend.daily_usd is None else f"{spend.daily_usd:f}",
+        resets_at=next_day(datetime.now(UTC)).isoformat(),
+    )
+
+
+@operations.get("/healthz", response_class=Response)
+async def healthz() -> Response:
+    """200 while the process answers at all; needs no key."""
+    return Response("ok\n", media_type="text/plain")
+
+
+@operations.get("/readyz", response_class=Response, responses={503: {"model": Problem}})
+async def readyz(services: With) -> Response:
+    """200 when Milvus and the model endpoint answer; else 503 naming what does not. Needs no key."""
+    await check_ready(services.probes)
+    return Response("ready\n", media_type="text/plain")
+
+
+@operations.get("/metrics", response_class=Response, dependencies=[Depends(_bearer)])
+async def metrics(key: CallerKey, services: With) -> Response:
+    """Prometheus metrics of the whole gateway; for operator keys."""
+    require_operator(key, "/metrics")
+    return Response(services.metrics.page(), media_type=CONTENT_TYPE)
+
+
+def create_api() -> FastAPI:
+    """The app without its services; `app.state.services` is set once they are built."""
+    api = FastAPI(
+        title="Lakehop",
+        description="Cited multi-hop answers from your documents, and what each cost.",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+    )
+    api.include_router(questions)
+    api.include_router(operations)
+    api.include_router(pages)
+    api.mount("/console", Assets(directory=CONSOLE))
+    api.mount("/swagger", Assets(directory=SWAGGER))
+    for kind in (LakehopError, RequestValidationError, HTTPException):
+        api.add_exception_handler(kind, respond)
+    api.state.metrics = Metrics()
+    api.add_middleware(BodyLimit)  # innermost
+    api.add_middleware(UnknownErrors)
+    api.add_middleware(HttpTraffic, metrics=api.state.metrics)
+    return api
+
+
+async def _claim(services: Services, key: Key, body: AskBody, idempotency_key: str | None) -> str | None:
+    """The answer kept under this Idempotency-Key; None: the task is ours to run."""
+    if idempotency_key is None:
+        return None
+    max_seconds = body.max_seconds or services.settings.task_max_seconds
+    return await asyncio.to_thread(
+        services.answers.claim, key.key_id, idempotency_key, body.model_dump_json(), max_seconds + 2 * OVERRUN_S
+    )
+
+
+async def _client_left(request: Request, task: RunningTask) -> bool:
+    """Wait until the task has ended (False), or its client has hung up before (True)."""
+    gone = asyncio.ensure_future(_disconnect(request))
+    await asyncio.wait({gone, task.answer}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    return not task.answer.done()
+
+
+async def _disconnect(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+def _json(document: str, headers: dict[str, str] | None = None) -> Response:
+    return Response(document, media_type="application/json", headers=headers)

@@ -1,0 +1,107 @@
+"""What the HTTP endpoints take and give, beside the `Answer` of `agents.answer`. Bounds stand in the annotations.
+
+An unknown field is an error: a misspelt `max_usd` that passes in silence is found on the bill.
+"""
+
+from decimal import Decimal
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from lakehouse.settings import MAX_TASK_SECONDS
+
+MAX_QUESTION_CHARACTERS = 8_000
+
+Question = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARACTERS),
+    Field(
+        description=f"The question, 1 to {MAX_QUESTION_CHARACTERS:,} characters after stripping.",
+        examples=["Under which licence is the library that renders templates for Flask published?"],
+    ),
+]
+
+
+class Body(BaseModel):
+    """Fields of every question. `tenant` and `groups` widen nothing: see `serving.access`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: Question
+    tenant: str | None = Field(None, description="For operator keys: on whose behalf. Other keys have their own.")
+    groups: list[str] | None = Field(
+        None,
+        max_length=1_000,
+        description="Groups of the asker, a list of names: any for operator keys, a part of its own for other keys.",
+    )
+    user: str | None = Field(
+        None, min_length=1, max_length=256, description="Who asks, as the app knows them; stands in the cost tables."
+    )
+
+
+class AskBody(Body):
+    """A question to answer."""
+
+    program: Literal["single_shot", "multihop", "team"] | None = Field(
+        None, description="single_shot, multihop or team; left out: the gateway's default."
+    )
+    max_usd: Decimal | None = Field(
+        None,
+        gt=0,
+        max_digits=18,
+        decimal_places=10,
+        description="Spend cap of this task, US dollars, above 0; left out: the gateway's default, "
+        "or what is free of the key's day.",
+    )
+    max_seconds: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_TASK_SECONDS,
+        allow_inf_nan=False,
+        description=f"Time cap of this task, above 0 and up to {MAX_TASK_SECONDS} s; left out: the gateway's default.",
+    )
+
+
+class SearchBody(Body):
+    """A question to find passages for."""
+
+    k: int = Field(5, ge=1, le=50, description="How many passages, 1 to 50.")
+    mode: Literal["dense", "lexical", "hybrid", "multihop"] = Field(
+        "hybrid", description="dense, lexical, hybrid or multihop."
+    )
+
+
+FIELDS = AskBody.model_fields | SearchBody.model_fields
+
+
+class FoundPassage(BaseModel):
+    """One passage, best first."""
+
+    chunk_id: str
+    doc_id: str
+    title: str
+    score: float
+    text: str
+    uri: str
+
+
+class SearchAnswer(BaseModel):
+    """What a search found among what the caller may read."""
+
+    results: list[FoundPassage]
+    took_ms: float
+    task_id: str
+
+
+class UsageToday(BaseModel):
+    """The key's money today, US dollars as text with ten places."""
+
+    key_id: str
+    app: str
+    tenant: str
+    groups: list[str]
+    day: str = Field(description="Day in UTC; the cap begins anew at its end.")
+    spent_usd: str
+    reserved_usd: str = Field(description="Held by tasks that still run.")
+    daily_usd: str | None = Field(description="The key's cap; null: none.")
+    resets_at: str

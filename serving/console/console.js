@@ -1,0 +1,216 @@
+// The console: asks over /ask/stream and shows the hops as they come. It is a client of the public API like any
+// other. Text from documents and models reaches the page through textContent only.
+
+const $ = (id) => document.getElementById(id);
+const KEY = "lakehop-key"; // sessionStorage: gone with the tab
+let running = null;
+
+function element(tag, text, className) {
+  const made = document.createElement(tag);
+  if (text !== undefined && text !== null) made.textContent = text;
+  if (className) made.className = className;
+  return made;
+}
+
+const dollars = (usd) => `$${String(usd).replace(/(\.\d{4}\d*?)0+$/, "$1")}`;
+const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
+const bearer = () => ({ Authorization: `Bearer ${$("key").value.trim()}` });
+
+function showProblem(problem) {
+  $("problem-title").textContent = problem.title;
+  $("problem-detail").textContent = problem.detail;
+  $("problem").hidden = false;
+}
+
+async function problemOf(response) {
+  try {
+    return await response.json();
+  } catch {
+    return { title: `HTTP ${response.status}`, detail: "The gateway gave no reason." };
+  }
+}
+
+function showStep(step) {
+  const item = element("li", null, "step");
+  item.dataset.kind = step.kind;
+  const head = element("div", null, "step-head");
+  head.append(element("b", step.hop ? `Hop ${step.hop}: ${step.agent}` : step.agent));
+  head.append(element("span", `${dollars(step.usd)}  ${duration(step.latency_ms)}`, "cost"));
+  item.append(head);
+  if (step.query) item.append(element("p", step.query));
+  if (step.output) item.append(element("p", `→ ${step.output}`));
+  if (step.passages?.length) {
+    const list = element("ul");
+    for (const passage of step.passages) {
+      const line = element("li", passage.title);
+      line.append(element("span", passage.doc_id, "id"));
+      list.append(line);
+    }
+    item.append(list);
+  }
+  $("steps").append(item);
+  $("trace").hidden = false;
+}
+
+function showCitation(citation) {
+  const item = element("li");
+  const source = element("span", citation.doc_id, "source");
+  source.append(element("span", citation.chunk_id, "id"));
+  item.append(source, element("blockquote", citation.quote));
+  $("citations").append(item);
+}
+
+function showStatus(status) {
+  $("status").textContent = status;
+  $("status").dataset.status = status;
+}
+
+function showAnswer(answer) {
+  $("answer").textContent = answer.answer || "No answer was found in what this key may read.";
+  showStatus(answer.status);
+  $("citations").replaceChildren();
+  answer.citations.forEach(showCitation);
+  $("citations-title").hidden = !answer.citations.length;
+  $("steps").replaceChildren();
+  answer.steps.forEach(showStep);
+  const { usage } = answer;
+  const facts = {
+    Cost: dollars(usage.usd),
+    Time: `${Number(answer.latency_s).toFixed(1)} s`,
+    "Model calls": usage.calls,
+    Tokens: `${usage.input_tokens} in (${usage.cached_tokens} cached), ${usage.output_tokens} out`,
+    Task: answer.task_id,
+  };
+  $("facts").replaceChildren();
+  for (const [name, value] of Object.entries(facts)) {
+    const pair = element("div");
+    pair.append(element("dt", name), element("dd", value));
+    $("facts").append(pair);
+  }
+  $("result").hidden = false;
+}
+
+const on = {
+  step: (step) => {
+    showStep(step);
+    $("progress").textContent = step.kind === "search" ? "reading what was found" : "thinking about the next step";
+  },
+  token: (token) => {
+    $("result").hidden = false;
+    showStatus("writing");
+    $("answer").append(token.text);
+  },
+  citation: (citation) => {
+    $("citations-title").hidden = false;
+    showCitation(citation);
+  },
+  usage: (usage) => ($("progress").textContent = `${dollars(usage.usd)} so far`),
+  done: showAnswer,
+  error: showProblem,
+};
+
+// Server-sent events by hand: EventSource can neither POST nor send a key.
+async function readEvents(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let buffer = "";
+  let ended = false;
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) break;
+    buffer += value;
+    let end;
+    while ((end = buffer.indexOf("\n\n")) >= 0) {
+      const lines = buffer.slice(0, end).split("\n");
+      buffer = buffer.slice(end + 2);
+      const of = (name) => lines.find((line) => line.startsWith(`${name}: `))?.slice(name.length + 2);
+      const event = of("event");
+      if (!event) continue; // a keep-alive comment
+      on[event]?.(JSON.parse(of("data")));
+      ended ||= event === "done" || event === "error";
+    }
+  }
+  if (!ended) showProblem({ title: "The stream broke off", detail: "The connection ended before the answer. Ask again." });
+}
+
+function questionBody() {
+  const body = { question: $("question").value, program: $("program").value };
+  if ($("max_usd").value) body.max_usd = $("max_usd").value;
+  if ($("tenant").value.trim()) body.tenant = $("tenant").value.trim();
+  const groups = $("groups").value.split(",").map((group) => group.trim()).filter(Boolean);
+  if (groups.length) body.groups = groups;
+  return body;
+}
+
+function reset() {
+  for (const id of ["problem", "result", "trace"]) $(id).hidden = true;
+  for (const id of ["answer", "citations", "steps", "facts", "status"]) $(id).replaceChildren();
+  $("citations-title").hidden = true;
+}
+
+function busy(is) {
+  $("submit").disabled = is;
+  $("stop").hidden = !is;
+  $("progress").textContent = is ? "searching" : "";
+}
+
+async function ask(event) {
+  event.preventDefault();
+  sessionStorage.setItem(KEY, $("key").value.trim());
+  reset();
+  busy(true);
+  running = new AbortController();
+  try {
+    const response = await fetch("/ask/stream", {
+      method: "POST",
+      headers: { ...bearer(), "Content-Type": "application/json" },
+      body: JSON.stringify(questionBody()),
+      signal: running.signal,
+    });
+    if (response.ok) await readEvents(response);
+    else showProblem(await problemOf(response));
+  } catch (error) {
+    const stopped = error.name === "AbortError";
+    showProblem({
+      title: stopped ? "Stopped" : "The gateway does not answer",
+      detail: stopped ? "What the task had spent until then is on the key's bill." : "`lakehop status` shows all parts.",
+    });
+  } finally {
+    busy(false);
+    await showUsage();
+  }
+}
+
+async function showUsage() {
+  if (!$("key").value.trim()) return;
+  const response = await fetch("/usage", { headers: bearer() }).catch(() => null);
+  $("usage").hidden = !response?.ok;
+  if (!response?.ok) return;
+  const usage = await response.json();
+  const cap = usage.daily_usd;
+  $("usage-key").textContent = `${usage.app} · ${usage.tenant}`;
+  $("usage-text").textContent = cap
+    ? `${dollars(usage.spent_usd)} of ${dollars(cap)} spent, ${dollars(usage.reserved_usd)} held by running tasks`
+    : `${dollars(usage.spent_usd)} spent, no daily cap`;
+  $("usage-meter").hidden = !cap;
+  if (cap) $("usage-meter").value = Number(usage.spent_usd) / Number(cap);
+  $("usage-note").textContent = `${usage.day} (UTC)${cap ? "; the cap begins anew at 00:00 UTC" : ""}`;
+}
+
+async function showReady() {
+  const response = await fetch("/readyz").catch(() => null);
+  $("ready").dataset.state = response?.ok ? "up" : "down";
+  const problem = response && !response.ok ? await problemOf(response) : null;
+  $("ready-text").textContent = response?.ok ? "ready" : problem?.part ? `${problem.part} down` : "no gateway";
+  $("ready").title = problem?.detail ?? "";
+}
+
+$("key").value = sessionStorage.getItem(KEY) ?? "";
+$("ask").addEventListener("submit", ask);
+$("stop").addEventListener("click", () => running?.abort());
+$("key").addEventListener("change", showUsage);
+$("question").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
+});
+showReady();
+setInterval(showReady, 15000);
+showUsage();

@@ -1,0 +1,109 @@
+"""The BentoML service that app teams call: `bentoml serve serving.gateway:Gateway --host 127.0.0.1 --port 3000`.
+
+BentoML gives the process its supervisor (a dead worker comes back), access log, traces, time limit and packaging;
+the routes are `serving.api`. They are put in as a middleware, because BentoML's own /readyz, /metrics, / and 404
+come before a mounted app (`@bentoml.asgi_app`), and each of them belongs to our contract.
+
+`bentoml serve` imports this module twice, in the supervisor and in the worker. What is heavy (dspy, torch, pymilvus:
+half a gigabyte) is therefore imported where the worker builds it.
+"""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+
+import bentoml
+import httpx
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from lakehouse.ledger import Ledger
+from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
+from serving.api import Services, create_api
+from serving.idempotency import StoredAnswers
+from serving.readiness import PROBE_TIMEOUT_S
+from serving.tasks import OVERRUN_S, Tasks
+
+THREADS = 64
+api = create_api()
+
+
+class Routes:
+    """ASGI middleware under which every request is ours."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await (api if scope["type"] == "http" else self.app)(scope, receive, send)
+
+
+@bentoml.service(
+    name="gateway",
+    workers=1,  # async: the work is in Milvus and the model; a second worker is a second embedder in memory
+    traffic={"timeout": MAX_TASK_SECONDS + 2 * OVERRUN_S},  # after the gateway's own limit, which answers in our words
+    metrics={"enabled": False},  # see serving.metrics
+)
+class Gateway:
+    """Questions in, cited answers out, each within its caps. Starts, and says so, while Milvus or vLLM are down."""
+
+    def __init__(self) -> None:
+        from agents.runtime import Agents, Dependencies
+
+        from lakehouse.embedding import load_embedder
+        from lakehouse.index import Index
+        from lakehouse.milvus import Server
+        from lakehouse.permissions import AclDirectory
+        from lakehouse.prices import Prices
+        from lakehouse.records import Spool
+
+        settings = load_settings()
+        self.index, self.milvus = Index(settings), Server(settings)
+        agents = Agents(
+            Dependencies(
+                settings=settings,
+                index=self.index,
+                acl=AclDirectory(settings),
+                embedder=load_embedder(settings.embedding_model),
+                spool=Spool(settings.spool_dir),
+                prices=Prices.from_file(settings.prices_file),
+            )
+        )
+        self.ledger, self.answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
+        self.tasks = Tasks(settings, agents, self.ledger, self.answers, api.state.metrics)
+        self.model = _model_client(settings)
+        api.state.services = Services(
+            settings=settings,
+            agents=agents,
+            ledger=self.ledger,
+            answers=self.answers,
+            tasks=self.tasks,
+            metrics=api.state.metrics,
+            probes={"milvus": self._probe_milvus, "vllm": self._probe_model},
+        )
+
+    @bentoml.on_startup
+    async def start(self) -> None:
+        """Give blocking calls threads enough: searches that wait for a hung Milvus must not hold up a key check."""
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+
+    @bentoml.on_shutdown
+    async def stop(self) -> None:
+        """Settle what runs, then close what is open."""
+        await self.tasks.stop_all()
+        await self.model.aclose()
+        for part in (self.index, self.milvus, self.ledger, self.answers):
+            part.close()
+
+    async def _probe_milvus(self) -> None:
+        await asyncio.to_thread(self.milvus.call, "get_server_version", timeout_s=PROBE_TIMEOUT_S)
+
+    async def _probe_model(self) -> None:
+        (await self.model.get("/models")).raise_for_status()
+
+
+def _model_client(settings: Settings) -> httpx.AsyncClient:
+    secret = settings.llm_api_key.get_secret_value()
+    headers = {"Authorization": f"Bearer {secret}"} if secret else {}
+    return httpx.AsyncClient(base_url=settings.llm_base_url, headers=headers, timeout=PROBE_TIMEOUT_S)
+
+
+Gateway.add_asgi_middleware(Routes)  # type: ignore[attr-defined]  # mypy reads no class decorator

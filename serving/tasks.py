@@ -1,0 +1,174 @@
+"""A task under its key's daily cap: reserve, run, settle; whatever becomes of the client that asked.
+
+The running task is no part of the HTTP handler's own call chain: a handler is cancelled wherever it happens to
+wait, again and again until it ends, and money must be settled all the same. So the handler asks a task to stop,
+and only the agents' work inside it is cancelled.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from agents.answer import Answer, Event
+from lakehouse.errors import NotBuiltYet, Unavailable
+from lakehouse.ledger import Key, Ledger, Reservation
+from lakehouse.settings import Settings
+from serving.access import caller_of
+from serving.bodies import AskBody
+from serving.idempotency import StoredAnswers
+from serving.metrics import Metrics
+from serving.problems import kind_of
+
+if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
+    from agents.runtime import Agents
+
+log = logging.getLogger("lakehop.gateway")
+
+# The agents keep a task's time themselves; this much later the gateway no longer believes that they do.
+OVERRUN_S = 30
+# A key with less than this part of the default task cap left is at its cap: a task on the last fraction of a cent
+# could make no call and would be answered `partial` for ever.
+LEAST_PART = Decimal("0.1")
+
+
+class TaskStopped(Unavailable):
+    """A task ended because its client went away or the gateway stops."""
+
+
+class RunningTask:
+    """One task in flight. Await `answer`; call `stop` when nobody wants it any more."""
+
+    def __init__(self, run: Callable[[asyncio.Event], Awaitable[Answer]]) -> None:
+        self._stopped = asyncio.Event()
+        self.answer: asyncio.Task[Answer] = asyncio.ensure_future(run(self._stopped))
+
+    def stop(self) -> None:
+        """Cancel the agents' work; what it spent so far is settled."""
+        self._stopped.set()
+
+
+class Tasks:
+    """Starts tasks, and knows those that run."""
+
+    def __init__(
+        self, settings: Settings, agents: "Agents", ledger: Ledger, answers: StoredAnswers, metrics: Metrics
+    ) -> None:
+        self._settings = settings
+        self._agents = agents
+        self._ledger = ledger
+        self._answers = answers
+        self._metrics = metrics
+        self._running: set[RunningTask] = set()
+
+    def start(
+        self,
+        key: Key,
+        body: AskBody,
+        on_event: Callable[[Event], None] | None = None,
+        idempotency_key: str | None = None,
+    ) -> RunningTask:
+        """Begin a task; whatever is wrong comes out of its `answer`.
+
+        With an `idempotency_key`, which the caller has claimed, the answer is kept, and a failure gives it free.
+        """
+
+        async def run(stopped: asyncio.Event) -> Answer:
+            if idempotency_key is None:
+                return await self._run(key, body, on_event, stopped)
+            try:
+                answer = await self._run(key, body, on_event, stopped)
+            except BaseException:
+                await asyncio.to_thread(self._answers.release, key.key_id, idempotency_key)
+                raise
+            await asyncio.to_thread(self._answers.store, key.key_id, idempotency_key, answer.model_dump_json())
+            return answer
+
+        task = RunningTask(run)
+        self._running.add(task)
+        task.answer.add_done_callback(lambda _: self._running.discard(task))
+        task.answer.add_done_callback(asyncio.Task.exception)  # seen, though the client may be gone
+        return task
+
+    async def stop_all(self) -> None:
+        """Stop what runs and wait until its spend is settled."""
+        running = list(self._running)
+        for task in running:
+            task.stop()
+        await asyncio.gather(*(task.answer for task in running), return_exceptions=True)
+
+    async def _run(
+        self, key: Key, body: AskBody, on_event: Callable[[Event], None] | None, stopped: asyncio.Event
+    ) -> Answer:
+        caller = caller_of(key, body.tenant, body.groups, body.user)
+        program = body.program or self._settings.program
+        if program == "team":
+            raise NotBuiltYet("program 'team' is not built yet. Ask with 'multihop' or 'single_shot'.")
+        max_seconds = body.max_seconds or self._settings.task_max_seconds
+        reservation = await asyncio.to_thread(self._reserve, caller.key_id, body.max_usd, max_seconds)
+        started, outcome = time.monotonic(), "internal-error"
+        spent, calls = Decimal(0), 0
+
+        async def watch(event: Event) -> None:
+            nonlocal spent, calls
+            if event.kind == "usage":
+                spent, calls = Decimal(event.data["usd"]), event.data["calls"]
+                await asyncio.to_thread(self._ledger.accrue, reservation, spent)
+            if on_event:
+                on_event(event)
+
+        try:
+            answer = await _until_stopped(
+                self._agents.ask(
+                    body.question,
+                    caller,
+                    program=program,
+                    max_usd=reservation.usd,
+                    max_seconds=max_seconds,
+                    max_hops=self._settings.max_hops,
+                    on_event=watch,
+                ),
+                stopped,
+                max_seconds + OVERRUN_S,
+            )
+            spent, calls, outcome = answer.usage.usd, answer.usage.calls, answer.status
+            return answer
+        except TaskStopped:
+            outcome = "stopped"
+            raise
+        except Exception as error:
+            outcome = kind_of(error)
+            raise
+        finally:
+            await asyncio.to_thread(self._settle, reservation, spent)
+            self._metrics.task_ended(program, outcome, spent, calls, time.monotonic() - started)
+
+    def _reserve(self, key_id: str, max_usd: Decimal | None, max_seconds: float) -> Reservation:
+        lifetime_s = max_seconds + 2 * OVERRUN_S
+        if max_usd is not None:
+            return self._ledger.reserve(key_id, max_usd, lifetime_s=lifetime_s)
+        usual = self._settings.task_max_usd
+        least = round(usual * LEAST_PART, 10)
+        return self._ledger.reserve(key_id, usual, at_least=least, lifetime_s=lifetime_s)
+
+    def _settle(self, reservation: Reservation, spent: Decimal) -> None:
+        if spent > reservation.usd:
+            log.warning("%s spent %s USD of %s", reservation.reservation_id, spent, reservation.usd)
+        self._ledger.settle(reservation, spent)
+
+
+async def _until_stopped(work: Awaitable[Answer], stopped: asyncio.Event, timeout_s: float) -> Answer:
+    """The work's result. It is cancelled once `stopped` is set (`TaskStopped`) or when it overruns (`TimeoutError`)."""
+    working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
+    await asyncio.wait({working, stopping}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if not working.done():
+        working.cancel()
+        await asyncio.wait({working})
+    if not working.cancelled():
+        return working.result()
+    if stopped.is_set():
+        raise TaskStopped("gateway", "the task was stopped, for its client went or the gateway stops. Ask again.")
+    raise TimeoutError(f"a task ran {timeout_s:g} s, past its own time cap")

@@ -1,0 +1,159 @@
+"""A gateway in this process: the real routes, ledger and stores over agents whose words are scripted."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from agents.answer import Answer, Event, OnEvent
+from lakehouse.ledger import Ledger
+from lakehouse.permissions import Caller
+from lakehouse.settings import Settings
+from serving.api import Services, create_api
+from serving.idempotency import StoredAnswers
+from serving.tasks import Tasks
+
+STEP = {
+    "kind": "search",
+    "agent": "search",
+    "hop": 1,
+    "query": "Flask templates",
+    "output": None,
+    "passages": [{"doc_id": "jinja2", "chunk_id": "c1", "title": "Jinja2"}],
+    "input_tokens": 0,
+    "cached_tokens": 0,
+    "output_tokens": 0,
+    "usd": "0.0000000000",
+    "latency_ms": 12.5,
+    "error": None,
+}
+CITATION = {"doc_id": "jinja2", "chunk_id": "c1", "quote": "BSD-3-Clause"}
+USAGE = {"calls": 2, "input_tokens": 900, "cached_tokens": 300, "output_tokens": 20, "usd": "0.0200000000"}
+ANSWER = {
+    "answer": "BSD-3-Clause",
+    "status": "answered",
+    "citations": [CITATION],
+    "steps": [STEP],
+    "usage": USAGE,
+    "latency_s": 0.5,
+    "task_id": "task_1",
+}
+PASSAGE = {
+    "chunk_id": "c1",
+    "doc_id": "jinja2",
+    "title": "Jinja2",
+    "score": 0.75,
+    "text": "Jinja2 is a template engine.",
+    "uri": "pypi:jinja2",
+}
+
+
+@dataclass
+class Found:
+    """What `Agents.search` returns, as far as the gateway reads it."""
+
+    results: list[Any]
+    took_ms: float
+    task_id: str
+
+
+@dataclass
+class ScriptedAgents:
+    """Stands for the agents, which have their own tests: emits its events, then raises its error or answers."""
+
+    events: list[Event] = field(
+        default_factory=lambda: [Event("step", STEP), Event("usage", USAGE), Event("citation", CITATION)]
+    )
+    error: Exception | None = None
+    gate: asyncio.Event | None = None  # once the events are out, wait for it
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: list[dict[str, Any]] = field(default_factory=list)
+    cancelled: int = 0
+
+    async def ask(self, question: str, caller: Caller, *, on_event: OnEvent | None = None, **more: Any) -> Answer:
+        self.asked.append({"question": question, "caller": caller} | more)
+        self.begun.set()
+        for event in self.events:
+            if on_event and (told := on_event(event)):
+                await told
+        if self.gate:
+            try:
+                await self.gate.wait()
+            except asyncio.CancelledError:
+                self.cancelled += 1
+                raise
+        if self.error:
+            raise self.error
+        return Answer.model_validate(ANSWER)
+
+    async def search(self, question: str, caller: Caller, **more: Any) -> Found:
+        self.asked.append({"question": question, "caller": caller} | more)
+        if self.error:
+            raise self.error
+        return Found([type("Passage", (), PASSAGE)()], 3.5, "task_2")
+
+
+class Parts:
+    """Which of the parts that /readyz asks are down."""
+
+    def __init__(self) -> None:
+        self.down: set[str] = set()
+
+    def probe(self, part: str) -> Callable[[], Awaitable[None]]:
+        async def ask() -> None:
+            if part in self.down:
+                raise ConnectionRefusedError(part)
+
+        return ask
+
+
+@dataclass
+class Gateway:
+    """The app under test, and what it stands on."""
+
+    api: FastAPI
+    http: httpx.AsyncClient
+    ledger: Ledger
+    agents: ScriptedAgents
+    tasks: Tasks
+    parts: Parts
+
+    def key(self, tenant: str = "acme", groups: tuple[str, ...] = ("staff",), **more: Any) -> dict[str, str]:
+        """Headers with a new key."""
+        daily_usd = more.pop("daily_usd", None)
+        _, secret = self.ledger.create_key(tenant, groups, "wiki", daily_usd and Decimal(daily_usd), **more)
+        return {"Authorization": f"Bearer {secret}"}
+
+    def key_id(self) -> str:
+        """Id of the only key."""
+        (key,) = self.ledger.list_keys()
+        return key.key_id
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+    settings = Settings(home=tmp_path)
+    agents, parts, api = ScriptedAgents(), Parts(), create_api()
+    ledger, answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
+    metrics = api.state.metrics
+    tasks = Tasks(settings, agents, ledger, answers, metrics)  # type: ignore[arg-type]
+    api.state.services = Services(
+        settings=settings,
+        agents=agents,  # type: ignore[arg-type]
+        ledger=ledger,
+        answers=answers,
+        tasks=tasks,
+        metrics=metrics,
+        probes={"milvus": parts.probe("milvus"), "vllm": parts.probe("vllm")},
+    )
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://gateway") as http:
+        yield Gateway(api, http, ledger, agents, tasks, parts)
+    await tasks.stop_all()
+    ledger.close()
+    answers.close()
