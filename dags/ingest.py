@@ -18,7 +18,7 @@ from typing import Any
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG, Param
 
-from lakehouse.settings import PROJECT_ROOT
+from lakehouse.settings import PROJECT_ROOT, load_settings
 
 PARAMS = {
     "path": Param(
@@ -69,6 +69,7 @@ def spark_job(task_id: str, *steps: str) -> SparkSubmitOperator:
         task_id=task_id,
         application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
         application_args=arguments,  # type: ignore[arg-type]  # a templated field takes a callable too
+        conf=load_settings().spark_conf,
         name=f"lakehop-{task_id}",
     )
 

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG
 
-from lakehouse.settings import PROJECT_ROOT
+from lakehouse.settings import PROJECT_ROOT, load_settings
 
 with DAG(
     "load_costs",
@@ -31,5 +31,6 @@ with DAG(
         task_id="load_llm_calls",
         application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
         application_args=["load_llm_calls", "--run-id={{ run_id }}"],
+        conf=load_settings().spark_conf,
         name="lakehop-load_llm_calls",
     )

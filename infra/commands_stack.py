@@ -32,7 +32,7 @@ def up(profile: str, no_wait: bool, as_json: bool) -> None:
     stack.prepare()
     stack.ensure()
     if not no_wait:
-        stack.wait_for_all()
+        stack.wait_for()
     emit(as_json, {"parts": [asdict(part) for part in stack.status()]}, print_parts)
 
 

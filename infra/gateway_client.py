@@ -46,7 +46,9 @@ class GatewayClient:
 
     def ask(self, question: str, tenant: str, groups: list[str], **options: Any) -> dict[str, Any]:
         """`POST /ask`; `options`: program, max_usd, max_seconds. One that is None is left to the gateway."""
-        given = {name: value for name, value in options.items() if value is not None}
+        given = {
+            name: str(value) if name == "max_usd" else value for name, value in options.items() if value is not None
+        }
         seconds = float(given.get("max_seconds") or self._settings.task_max_seconds)
         return self._post(
             "/ask", {"question": question, "tenant": tenant, "groups": groups, **given}, seconds + MARGIN_S

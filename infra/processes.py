@@ -83,6 +83,9 @@ class Supervisor:
                 start_new_session=True,
             )
         self._write_state(process, started.pid)
+        # The kernel shows the new environment a moment after the program has begun; until then nobody may look.
+        while started.poll() is None and not self.find(process.name):
+            time.sleep(0.01)
 
     def find(self, name: str) -> Running | None:
         """The running leader called `name`; None when it is dead, a zombie, or its id belongs to another process."""

@@ -1,5 +1,6 @@
 """What the commands show to a person. With `--json` none of this runs."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,11 +9,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from lakehouse.tables import QUARANTINE
+from infra.terminal import plain
 
 Document = Mapping[str, Any]
 STATE_STYLES = {"healthy": "green", "starting": "yellow", "stopped": "red", "unreachable": "red"}
-console = Console(highlight=False, soft_wrap=True)
+# Piped, there is no edge to wrap at, and a reader cuts lines as it likes.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 250)
 
 
 def print_parts(document: Document) -> None:
@@ -47,7 +49,7 @@ def print_ingest(document: Document) -> None:
         f"{document['embedded']} embedded; {document['seconds']} s; run {escape(document['run_id'])}"
     )
     if documents["quarantined"]:
-        console.print(f'why: `lakehop sql "select ingest_run_id, doc_id, reason from {QUARANTINE.name}"`')
+        console.print('why: `lakehop sql "select ingest_run_id, doc_id, reason from bronze.quarantine"`')
 
 
 def print_search(document: Document) -> None:
@@ -114,7 +116,7 @@ def _table(*columns: str) -> Table:
 
 
 def _cell(value: Any) -> str:
-    return "[dim]NULL[/]" if value is None else escape(str(value))
+    return "[dim]NULL[/]" if value is None else escape(plain(value))
 
 
 def _short(text: str, length: int) -> str:

@@ -46,6 +46,7 @@ class Stack:
         self._parts = stack_parts(settings)
         self._on_demand = {"thrift": thrift_part(settings)}
         self._local = {*local_part_names(settings), *self._on_demand}
+        self._built_at = time.monotonic()
         self._started_at: dict[str, float] = {}
 
     def prepare(self) -> None:
@@ -63,30 +64,15 @@ class Stack:
             for _ in starters.map(self._start, [part for part in wanted if part.name in self._local]):
                 pass
 
-    def wait_for(self, name: str) -> None:
-        """Return once the part serves; raise `Unavailable` when it dies, does not within its time, or is elsewhere
-        and does not answer."""
-        part = self._part(name)
-        begun = self._started_at.get(name, time.monotonic())
-        while reason := part.check():
-            if name not in self._local:
-                raise Unavailable(name, f"{name} at {part.address} does not answer: {reason}. Check {part.setting}.")
-            self._raise_if_dead(part)
-            if time.monotonic() - begun > part.start_timeout_s:
-                raise Unavailable(
-                    name,
-                    f"{name} runs and does not serve after {part.start_timeout_s:.0f} s: {reason}. "
-                    f"Its log: {self._log(part)}. `lakehop down` and `lakehop up` start it anew.",
-                )
-            time.sleep(POLL_S)
-        took = f" after {time.monotonic() - begun:.0f} s" if name in self._started_at else ""
-        self._report(f"{name}: serving at {part.address}{took}")
+    def wait_for(self, *names: str) -> None:
+        """Return once the named parts serve (default: all of the stack), reporting each as it comes.
 
-    def wait_for_all(self) -> None:
-        """`wait_for` every part of the stack, reporting each as it comes; raise the first failure at the end."""
-        with ThreadPoolExecutor(max_workers=len(self._parts)) as waiters:
-            for _ in waiters.map(self.wait_for, self._parts):
-                pass
+        Raises `Unavailable` at the first one that dies, that does not serve within its time, or that runs elsewhere
+        and does not answer.
+        """
+        pending = [self._part(name) for name in (names or self._parts)]
+        while pending := [part for part in pending if not self._serves(part)]:
+            time.sleep(POLL_S)
 
     def down(self) -> list[str]:
         """Stop everything that this home started, children of dead parents too; return the names of what ran."""
@@ -142,12 +128,34 @@ class Stack:
             self._supervisor.start(process)
         self._report(f"{part.name}: starting")
 
+    def _serves(self, part: Part) -> bool:
+        begun = self._started_at.get(part.name, self._built_at)
+        reason = part.check()
+        if not reason:
+            took = f" after {time.monotonic() - begun:.0f} s" if part.name in self._started_at else ""
+            self._report(f"{part.name}: serving at {part.address}{took}")
+            return True
+        if part.name not in self._local:
+            raise Unavailable(
+                part.name,
+                f"{part.name} at {part.address} does not answer: {reason}. It runs elsewhere: start it there, "
+                f"correct {part.setting}, or name it in LAKEHOP_LOCAL_PARTS.",
+            )
+        self._raise_if_dead(part)
+        if time.monotonic() - begun > part.start_timeout_s:
+            raise Unavailable(
+                part.name,
+                f"{part.name} runs and does not serve after {part.start_timeout_s:.0f} s: {reason}. "
+                f"Log: {self._log(part)}. `lakehop down` and `lakehop up` start it anew.",
+            )
+        return False
+
     def _raise_if_dead(self, part: Part) -> None:
         for process in part.processes():
             if not self._supervisor.find(process.name):
                 raise Unavailable(
                     part.name,
-                    f"{process.name} ended while starting; the end of its log "
+                    f"{process.name} is not running; the end of its log "
                     f"{self._supervisor.log_path(process.name)}:\n{self._supervisor.last_lines(process.name)}",
                 )
 

@@ -7,6 +7,7 @@ and errors go to stderr. Imports stay light: `lakehop --help` must answer at onc
 import json
 import sys
 from collections.abc import Callable, Mapping
+from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -60,9 +61,16 @@ def say(line: str) -> None:
 def emit(as_json: bool, document: Mapping[str, Any], render: Callable[[Mapping[str, Any]], None]) -> None:
     """The command's result: one JSON document, or what `render` makes of it. Decimals and times become strings."""
     if as_json:
-        click.echo(json.dumps(document, default=str, ensure_ascii=False))
+        click.echo(json.dumps(document, default=plain, ensure_ascii=False))
     else:
         render(document)
+
+
+def plain(value: Any) -> str:
+    """A value that JSON has no type for, as text: money without an exponent, times in ISO 8601."""
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def fail(message: str, status: int) -> NoReturn:
