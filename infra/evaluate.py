@@ -101,21 +101,24 @@ def evaluate(
         return client.ask(question.question, tenant, list(groups), program=program)
 
     started_at = datetime.now(UTC)
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
+    pool = ThreadPoolExecutor(_AT_ONCE)
+    try:
         results = list(pool.map(lambda question: _judged(question, ask, retrieval_only), questions))
+    finally:
+        pool.shutdown(cancel_futures=True)  # an interrupted run asks no further question
     failures = [result.failure for result in results]
     if all(isinstance(failure, Unavailable) for failure in failures):
         raise failures[0]  # type: ignore[misc]  # not None, by the line above
-    run_id = f"eval-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
-    scores = _scores(results)
-    _write(settings, results, scores | {
-        "run_id": run_id,
+    run = {
+        "run_id": f"eval-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         "tenant_id": tenant,
         "program": "search" if retrieval_only else program,
         "questions": questions_path.name,
         "started_at": started_at,
-    })  # fmt: skip
-    return {name: _money(value) for name, value in scores.items()} | {"run_id": run_id}
+    }
+    scores = _scores(results)
+    _write(settings, results, scores | run)
+    return {name: _money(value) for name, value in scores.items()} | {"run_id": run["run_id"]}
 
 
 def read_questions(path: Path) -> list[Question]:
