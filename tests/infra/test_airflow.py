@@ -1,0 +1,150 @@
+"""The local Airflow, really started: its REST API, its DAGs as a data engineer sees them, and how it goes away."""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from infra.airflow import secrets_path
+from infra.airflow_client import AirflowClient
+from infra.stack import Stack
+from lakehouse.errors import InvalidInput, NotAuthenticated, Unavailable
+from lakehouse.settings import Settings
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Settings:
+    return Settings(
+        home=tmp_path_factory.mktemp("airflow"),
+        local_parts="airflow",
+        airflow_url=f"http://127.0.0.1:{free_port()}",
+    )
+
+
+@pytest.fixture(scope="module")
+def stack(settings: Settings) -> Iterator[Stack]:
+    stack = Stack(settings, print)
+    try:
+        stack.ensure(["airflow"])
+        stack.wait_for("airflow")
+        yield stack
+    finally:
+        stack.down()
+    assert _descendants(settings.home) == []
+
+
+@pytest.fixture
+def api(stack: Stack, settings: Settings) -> Iterator[httpx.Client]:
+    """Airflow's REST API as any client reaches it, with a token of its own."""
+    password = json.loads(secrets_path(settings).read_text())["password"]
+    login = {"username": settings.airflow_user, "password": password}
+    token = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=30).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx.Client(base_url=f"{settings.airflow_url}/api/v2", headers=headers, timeout=30) as client:
+        yield client
+
+
+def test_both_dags_are_listed_unpaused_and_without_import_errors(api: httpx.Client) -> None:
+    deadline = time.monotonic() + 60
+    while api.get("/dags").json()["total_entries"] < 2 and time.monotonic() < deadline:
+        time.sleep(0.5)  # the DAG processor is healthy before it has read the files
+
+    assert {dag["dag_id"]: dag["is_paused"] for dag in api.get("/dags").json()["dags"]} == {
+        "ingest": False,
+        "load_costs": False,
+    }
+    assert api.get("/importErrors").json()["total_entries"] == 0
+
+
+def test_the_form_of_ingest_shows_its_doc_and_the_schema_of_each_parameter(api: httpx.Client) -> None:
+    ingest = api.get("/dags/ingest/details").json()
+
+    assert ingest["doc_md"].startswith("Take documents from files")
+    assert {name: param["schema"]["type"] for name, param in ingest["params"].items()} == {
+        "path": "string", "tenant": "string", "groups": "string", "source": "string", "snapshot": "boolean",
+    }  # fmt: skip
+    assert all(param["description"] for param in ingest["params"].values())
+
+
+def test_a_refused_parameter_is_our_error_and_starts_no_run(
+    stack: Stack, settings: Settings, api: httpx.Client
+) -> None:
+    client = AirflowClient(settings)
+
+    with pytest.raises(InvalidInput, match="a b"):
+        client.trigger("ingest", "refused", {"path": "/data", "tenant": "a b", "source": "s"})
+
+    assert api.get("/dags/ingest/dagRuns").json()["total_entries"] == 0
+
+
+def test_a_wrong_password_names_the_settings_to_correct(stack: Stack, settings: Settings) -> None:
+    wrong = Settings(**settings.model_dump() | {"airflow_password": "guess"})
+
+    with pytest.raises(NotAuthenticated, match="LAKEHOP_AIRFLOW_PASSWORD"):
+        AirflowClient(wrong).trigger("ingest", "run", {})
+
+
+def test_a_run_that_takes_too_long_is_left_running_and_its_page_is_named(
+    stack: Stack, settings: Settings, api: httpx.Client
+) -> None:
+    api.patch("/dags/ingest", json={"is_paused": True})  # so that the run stays queued and no Spark job starts
+    client = AirflowClient(settings)
+    client.trigger("ingest", "waits", {"path": "/data", "tenant": "acme", "source": "s"})
+
+    with pytest.raises(Unavailable, match=f"{settings.airflow_url}/dags/ingest/runs/waits"):
+        client.wait("ingest", "waits", timeout_s=0.1)
+
+    assert api.get("/dags/ingest/dagRuns/waits").json()["state"] == "queued"
+    assert api.get("/dags/ingest/dagRuns/waits").json()["conf"]["tenant"] == "acme"
+
+
+def test_it_listens_on_loopback_alone_and_keeps_its_secrets_to_its_owner(stack: Stack, settings: Settings) -> None:
+    listening = [
+        connection.laddr.ip
+        for process in _descendants(settings.home)
+        for connection in process.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert set(listening) == {"127.0.0.1"}
+    assert secrets_path(settings).stat().st_mode & 0o777 == 0o600
+    assert (settings.home / "airflow" / "passwords.json").stat().st_mode & 0o777 == 0o600
+
+
+def test_it_fits_a_laptop(stack: Stack) -> None:
+    (airflow,) = (part for part in stack.status() if part.name == "airflow")
+
+    assert airflow.state == "healthy"
+    assert airflow.rss_mb < 2_000
+
+
+def test_a_scheduler_that_was_killed_is_told_and_comes_back(stack: Stack) -> None:
+    (before,) = (part for part in stack.status() if part.name == "airflow")
+    scheduler = next(pid for pid in before.pids if "scheduler" in " ".join(psutil.Process(pid).cmdline()))
+    psutil.Process(scheduler).kill()
+
+    (killed,) = (part for part in stack.status() if part.name == "airflow")
+    assert killed.reason == "not running: airflow-scheduler; `lakehop up` restarts it"
+
+    stack.ensure(["airflow"])
+    stack.wait_for("airflow")
+    (after,) = (part for part in stack.status() if part.name == "airflow")
+    assert after.state == "healthy"
+    assert len(set(after.pids) & set(before.pids)) == 2
+
+
+def _descendants(home: Path) -> list[psutil.Process]:
+    """Every process whose settings name this home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("LAKEHOP_HOME") == str(home):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
