@@ -4,6 +4,7 @@ Jobs and services share these functions, because a question embedded otherwise t
 ones without any error.
 """
 
+import threading
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -35,18 +36,20 @@ class Embedder:
         self.model_id = model_id
         self._model = model
         self.dimension = int(model.get_embedding_dimension() or 0)
+        self._lock = threading.Lock()  # the tokenizer refuses a second thread while one uses it
         self._batch = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
 
     def encode(self, texts: Sequence[str]) -> np.ndarray:
-        """Embed texts: float32 of shape (n, dimension), rows of length 1, in the order given.
+        """Embed texts: float32 of shape (n, dimension), rows of length 1, in the order given. Safe from threads.
 
         The library sorts by length inside, so that a batch pads little. A text over the model's limit is cut there.
         """
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
-        vectors = self._model.encode(
-            list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
-        )
+        with self._lock:
+            vectors = self._model.encode(
+                list(texts), batch_size=self._batch, normalize_embeddings=True, show_progress_bar=False
+            )
         return np.asarray(vectors, dtype=np.float32)
 
 

@@ -31,6 +31,7 @@ from lakehouse.collection import (
 from lakehouse.errors import InvalidInput, NotFound
 from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex, fuse
 from lakehouse.milvus import Capabilities, Server, literal, literals
+from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 
 __all__ = ["Index", "IndexRow", "Mode", "Passage"]
@@ -155,17 +156,17 @@ class Index:
         self._probe(collection)
         live = self.live_collection(tenant_id)
         if live != collection:
-            self._job("alter_alias" if live else "create_alias", collection, alias_name(tenant_id))
+            self._call("alter_alias" if live else "create_alias", collection, alias_name(tenant_id))
         for name, version in versions.items():
             if version < versions[collection]:
-                self._job("drop_collection", name)
+                self._call("drop_collection", name)
 
     def drop_tenant(self, tenant_id: str) -> None:
         """Remove everything of a tenant; nothing to remove is no error."""
         if self.live_collection(tenant_id):
-            self._job("drop_alias", alias_name(tenant_id))
+            self._call("drop_alias", alias_name(tenant_id))
         for name in self._versions(tenant_id):
-            self._job("drop_collection", name)
+            self._call("drop_collection", name)
 
     # Reading
 
@@ -184,7 +185,7 @@ class Index:
         `vector` (dimension,) is the embedded query; a lexical search needs none. No allowed key: nothing, without a
         call. Raises `NotFound` for a tenant that has no live collection, `InvalidInput` for a wrong k or mode.
         """
-        _check_search(mode, vector, k)
+        _check_search(tenant_id, mode, vector, k)
         numbers = [] if vector is None else np.asarray(vector, dtype=np.float32).tolist()
         asked = _Query(tenant_id, tuple(allowed_keys), query, numbers, k)
         if not allowed_keys or (mode == "lexical" and not query.strip()):
@@ -289,13 +290,13 @@ class Index:
 
     def _versions(self, tenant_id: str) -> dict[str, int]:
         """The tenant's collections and their versions, live or not."""
-        names = (name for name in self._job("list_collections") if name.startswith(PREFIX))
+        names = (name for name in self._call("list_collections") if name.startswith(PREFIX))
         versions = {name: version_of(tenant_id, name) for name in names}
         return {name: version for name, version in versions.items() if version is not None}
 
     def _probe(self, collection: str) -> None:
         """Search once by each way, up to the last write, which also builds what the server builds at first use."""
-        columns = self._job("describe_collection", collection)["fields"]
+        columns = self._call("describe_collection", collection)["fields"]
         dimension = next(column["params"]["dim"] for column in columns if column["name"] == "vector")
         probes: list[tuple[str, Any]] = [("vector", [1.0] * dimension)]
         if self.capabilities.bm25:
@@ -309,25 +310,27 @@ class Index:
         try:
             return self._server.call(method, alias, *args, **kwargs)
         except MilvusException as error:
-            state = self._job("get_load_state", alias)["state"]
+            state = self._call("get_load_state", alias)["state"]
             if state == LoadState.NotExist:
                 raise _no_tenant(tenant_id) from error
         if state != LoadState.Loaded:
-            self._job("load_collection", alias)
-        try:  # again where it was loaded too: `publish` may just have dropped what the alias stood for
-            return self._server.call(method, alias, *args, **kwargs)
-        except MilvusException as error:
-            raise self._server.unavailable(error.message) from error
+            self._call("load_collection", alias)
+        # again where it was loaded too: `publish` may just have dropped what the alias stood for
+        return self._call(method, alias, *args, **kwargs)
 
     def _job(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method that may take as long as the collection is large."""
+        return self._call(method, *args, timeout_s=JOB_TIMEOUT_S, **kwargs)
+
+    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
         try:
-            return self._server.call(method, *args, timeout_s=JOB_TIMEOUT_S, **kwargs)
+            return self._server.call(method, *args, **kwargs)
         except MilvusException as error:
             raise self._server.unavailable(error.message) from error
 
 
-def _check_search(mode: str, vector: np.ndarray | None, k: int) -> None:
+def _check_search(tenant_id: str, mode: str, vector: np.ndarray | None, k: int) -> None:
+    check_tenant(tenant_id)
     if mode not in get_args(Mode):
         raise InvalidInput(f"mode={mode!r}: must be one of {', '.join(get_args(Mode))}. Choose one of them.")
     if not 1 <= k <= MAX_K:

@@ -1,0 +1,413 @@
+"""The index against both servers that it is for: `milvus-lite server`, and a real Milvus without full-text search.
+
+Vectors are made by hand: a chunk's is one of four axes, and a question lies near one of them.
+"""
+
+import ast
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lakehouse.collection import alias_name, collection_name, layout, stored, version_of
+from lakehouse.errors import InvalidInput, NotFound, Unavailable
+from lakehouse.index import MAX_K, Index, IndexRow
+from lakehouse.lexical import LexicalIndex, fuse
+from lakehouse.milvus import Capabilities, literal, literals
+from lakehouse.permissions import acl_key
+from lakehouse.settings import Settings
+
+AXES = np.eye(4, dtype=np.float32)
+ENG, HR = acl_key(["eng"]), acl_key(["hr"])
+MODES = ("dense", "lexical", "hybrid")
+NASTY = ('staff"] or tenant_id != "', 'x") or 1==1 or ("', "%", "*", "\\", '\\"', "a\nb\tc", "'", "é›☃", "{x}")
+
+
+def chunk(chunk_id, text, axis=0, key="everyone", tenant="acme", title="", heading="") -> IndexRow:
+    return IndexRow(
+        chunk_id=chunk_id,
+        tenant_id=tenant,
+        acl_key=key,
+        doc_id=f"doc-{chunk_id}",
+        source="wiki",
+        title=title,
+        heading=heading,
+        text=text,
+        uri=f"https://wiki/{chunk_id}",
+        vector=AXES[axis],
+    )
+
+
+# ---- without a server ---------------------------------------------------------------------------------------
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00")))
+@example('x") or 1==1 or ("')
+@example("\\")
+@example('\\"')
+def test_a_literal_reads_back_as_the_text_it_was_made_of(text):
+    assert ast.literal_eval(literal(text)) == text
+
+
+def test_a_list_of_literals():
+    assert literals(['a"b', "c"]) == r'["a\"b", "c"]'
+
+
+@given(*[st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)] * 2)
+@example("a", "a_v1")
+@example("a-b", "a_b")
+@example("a_d", "a-")
+def test_two_tenants_share_no_name_in_milvus(first, second):
+    names = [{alias_name(t), collection_name(t, 1), collection_name(t, 12)} for t in (first, second)]
+
+    assert len(names[0]) == 3
+    assert all(name.replace("_", "").isalnum() for name in names[0])
+    assert first == second or names[0].isdisjoint(names[1])
+    assert version_of(first, collection_name(first, 12)) == 12
+    assert first == second or version_of(first, collection_name(second, 1)) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "bm25", "scalar_index"),
+    [
+        ("milvus_lite-3.2.2", True, "INVERTED"),
+        ("v2.3.5-lite", False, "Trie"),  # a real Milvus, in spite of its name
+        ("v2.4.9", False, "INVERTED"),
+        ("v2.5.0-beta", True, "INVERTED"),
+        ("2.6.1", True, "INVERTED"),
+        ("v2.10.0", True, "INVERTED"),
+    ],
+)
+def test_what_a_server_can_do_is_read_from_its_version(version, bm25, scalar_index):
+    assert Capabilities.of(version) == Capabilities(version, bm25, scalar_index)
+
+
+@pytest.mark.parametrize("version", ["v2.2.16", "unknown", ""])
+def test_a_server_that_is_too_old_or_unreadable_is_refused(version):
+    with pytest.raises(Unavailable, match=r"must be 2\.3 or newer"):
+        Capabilities.of(version)
+
+
+def test_a_server_without_bm25_gets_no_bm25_schema():
+    schema, _ = layout(Capabilities("v2.3.5", bm25=False, scalar_index="Trie"), 4)
+
+    assert not schema.functions
+    assert "terms" not in [column.name for column in schema.fields]
+
+
+def test_a_text_too_long_for_milvus_is_cut_between_characters():
+    row = stored(chunk("c", "é" * 40_000), Capabilities("v2.3.5", bm25=False, scalar_index="Trie"))
+
+    assert row["text"] == "é" * 32_767
+
+
+@pytest.mark.parametrize("chunk_id", ["", 'a"', "a\\", "a\n", "x" * 129])
+def test_an_impossible_chunk_id_is_refused(chunk_id):
+    with pytest.raises(InvalidInput, match="chunk_id"):
+        stored(chunk(chunk_id, "text"), Capabilities("v2.3.5", bm25=False, scalar_index="Trie"))
+
+
+def test_the_first_of_one_ranking_beats_what_both_have_late():
+    by_vector, by_words = ["first", "x1", "x2", "both"], ["second", "y1", "y2", "both"]
+
+    assert fuse([by_vector, by_words], 3) == [("first", 1 / 2), ("second", 1 / 2), ("both", 1 / 5 + 1 / 5)]
+
+
+def test_forbidden_words_neither_return_nor_push_out_allowed_ones():
+    rows = [(f"secret{n}", HR, "zebra zebra zebra") for n in range(50)] + [("open", ENG, "a zebra and other animals")]
+
+    found = LexicalIndex(rows).search("zebra", [ENG], limit=5)
+
+    assert [chunk_id for chunk_id, _ in found] == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "query"), [([], "zebra"), ([("c", ENG, "the ...")], "zebra"), ([("c", ENG, "x")], "the")]
+)
+def test_no_words_find_nothing(rows, query):
+    assert LexicalIndex(rows).search(query, [ENG], limit=5) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        ({"k": 0}, "k=0: must be 1 to"),
+        ({"k": MAX_K + 1}, f"k={MAX_K + 1}: must be 1 to"),
+        ({"mode": "magic"}, "mode='magic': must be one of dense, lexical, hybrid"),
+        ({"vector": None}, "mode='hybrid': needs the embedded query"),
+        ({"tenant_id": 'x") or 1==1 or ("'}, "tenant"),
+    ],
+)
+def test_a_wrong_search_is_refused_before_any_call(nowhere, arguments, complaint):
+    asked = {"tenant_id": "acme", "query": "zebra", "vector": AXES[0], "mode": "hybrid", "k": 3} | arguments
+
+    with pytest.raises(InvalidInput, match=complaint.replace("(", "\\(").replace("|", "\\|")):
+        Index(nowhere).search(asked.pop("tenant_id"), ["everyone"], **asked)
+
+
+def test_no_allowed_key_finds_nothing_without_a_call(nowhere):
+    assert Index(nowhere).search("acme", [], query="zebra", vector=AXES[0], mode="hybrid", k=3) == []
+
+
+def test_a_server_that_was_never_there_is_unavailable_at_once(nowhere):
+    began = time.monotonic()
+
+    with pytest.raises(Unavailable, match=f"{nowhere.milvus_uri}.*lakehop up") as caught:
+        Index(nowhere).search("acme", ["everyone"], query="zebra", vector=None, mode="lexical", k=3)
+
+    assert caught.value.part == "milvus"
+    assert time.monotonic() - began < 3
+
+
+@pytest.fixture
+def nowhere(free_port):
+    return Settings(milvus_uri=f"http://127.0.0.1:{free_port()}")
+
+
+# ---- with a server ------------------------------------------------------------------------------------------
+
+
+@dataclass
+class LiteServer:
+    """`milvus-lite server` on loopback."""
+
+    folder: Path
+    port: int
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1"]
+        command += ["--port", str(self.port), "--data-dir", str(self.folder)]
+        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        give_up_at = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                return
+            except OSError:
+                assert self.process.poll() is None, "milvus-lite ended"
+                assert time.monotonic() < give_up_at, "milvus-lite does not listen"
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+
+def listening(port: int) -> socket.socket | None:
+    try:
+        return socket.create_server(("127.0.0.1", port))
+    except OSError:
+        return None
+
+
+@dataclass
+class RealServer:
+    """A real Milvus 2.3.5. It listens on all interfaces and cannot be told otherwise; etcd can."""
+
+    folder: Path
+    ports: list[int]
+    port: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        milvus = pytest.importorskip("milvus", reason="a Milvus server is packaged for x86_64 only")
+        names = [f"{part}_port" for part in ("proxy", "proxy_internal", "root_coord", "query_coord", "query_node")]
+        names += [f"{part}_port" for part in ("index_coord", "index_node", "data_coord", "data_node")]
+        chosen = dict(zip(names, self.ports, strict=False))
+        self.port = chosen["proxy_port"]
+        config = milvus.MilvusServerConfig()
+        config.try_bind_port = listening  # its own cannot take a port again just after the server stopped
+        self.server = milvus.MilvusServer(config, data_dir=str(self.folder), **chosen)
+        client, peer = (f"http://127.0.0.1:{port}" for port in self.ports[-2:])
+        self.etcd = self.folder / "etcd.yaml"
+        self.etcd.write_text(
+            f"listen-client-urls: {client}\nadvertise-client-urls: {client}\nlisten-peer-urls: {peer}\n"
+            f"initial-advertise-peer-urls: {peer}\ninitial-cluster: default={peer}\n"
+        )
+
+    def start(self) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("ETCD_CONFIG_PATH", str(self.etcd))
+            self.server.start()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+
+@pytest.fixture(scope="module", params=["lite", "milvus"])
+def server(request, tmp_path_factory, free_port):
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "lite":
+        server = LiteServer(folder, free_port())
+    else:
+        server = RealServer(folder, [free_port() for _ in range(11)])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def index(server):
+    index = Index(Settings(milvus_uri=f"http://127.0.0.1:{server.port}"))
+    yield index
+    index.close()
+
+
+@pytest.fixture(scope="module")
+def acme(index):
+    """A small company's index, which tests only read."""
+    rows = [
+        chunk("launch", "The rocket lifts off in May.", 0, ENG, title="Zanzibar plan", heading="Dates › Launch"),
+        chunk("salaries", "A rocket engineer earns much.", 1, HR),
+        chunk("canteen", "Noodles are served at noon.", 2),
+        *(chunk(f"secret{n}", "rocket rocket rocket", 0, HR) for n in range(120)),
+        *(chunk(f"nasty{n}", "quagga", 3, key) for n, key in enumerate(NASTY)),
+        chunk("smuggled", "rocket noodles", 0, tenant="globex"),
+    ]
+    publish(index, "acme", rows)
+    publish(index, "globex", [chunk("other", "The rocket is ours. Noodles, quagga.", 0, tenant="globex")])
+    return index
+
+
+def publish(index, tenant, rows) -> str:
+    collection = index.create_collection(tenant, 4)
+    index.upsert(collection, rows)
+    index.publish(tenant, collection)
+    return collection
+
+
+def ids(index, keys, query, axis=0, mode="hybrid", k=5, tenant="acme"):
+    return [p.chunk_id for p in index.search(tenant, keys, query=query, vector=AXES[axis], mode=mode, k=k)]
+
+
+@pytest.mark.integration
+class TestSearch:
+    @pytest.mark.parametrize("mode", MODES)
+    def test_every_mode_finds_the_passage_and_all_that_is_known_of_it(self, acme, mode):
+        best = acme.search("acme", [ENG], query="when does the rocket lift off", vector=AXES[0], mode=mode, k=5)[0]
+
+        assert (best.chunk_id, best.doc_id, best.title) == ("launch", "doc-launch", "Zanzibar plan")
+        assert (best.heading, best.text) == ("Dates › Launch", "The rocket lifts off in May.")
+        assert best.uri == "https://wiki/launch"
+        assert best.score > 0
+
+    def test_words_in_titles_and_headings_count(self, acme):
+        assert ids(acme, [ENG, HR, "everyone"], "zanzibar", mode="lexical") == ["launch"]
+        assert ids(acme, [ENG, HR, "everyone"], "LAUNCH dates", mode="lexical") == ["launch"]
+
+    def test_a_hybrid_search_puts_first_what_both_ways_find(self, acme):
+        found = ids(acme, [ENG, "everyone"], "noodles", axis=2)
+
+        assert found[0] == "canteen"
+        assert acme.search("acme", ["everyone"], query="noodles", vector=AXES[2], mode="hybrid", k=1)[0].score == 1
+
+    @pytest.mark.parametrize("query", ["", "  ", "?!", "the", '"', "noodles AND (", "💥"])
+    @pytest.mark.parametrize("mode", MODES)
+    def test_any_text_is_a_query(self, acme, mode, query):
+        found = ids(acme, ["everyone"], query, axis=2, mode=mode)
+
+        assert found in ([[], ["canteen"]] if mode == "lexical" else [["canteen"]])
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_the_forbidden_push_nothing_out(self, acme, mode):
+        assert ids(acme, [ENG], "rocket", mode=mode, k=3) == ["launch"]
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_another_tenants_chunks_are_never_found_even_in_the_same_collection(self, acme, mode):
+        found = ids(acme, [ENG, HR, "everyone"], "rocket noodles", mode=mode, k=200)
+
+        assert "other" not in found
+        assert "smuggled" not in found
+        assert ids(acme, ["everyone"], "rocket noodles quagga", mode=mode, tenant="globex") == ["other"]
+
+    @pytest.mark.parametrize("mode", MODES)
+    @pytest.mark.parametrize("key", [*NASTY, 'x"]', '"] or acl_key != "', "e%", "everyon_", "EVERYONE", ""])
+    def test_a_key_opens_its_own_chunks_only_whatever_it_is_made_of(self, acme, mode, key):
+        mine = [f"nasty{NASTY.index(key)}"] if key in NASTY else []
+
+        assert ids(acme, [key], "quagga rocket noodles", axis=3, mode=mode, k=200) == mine
+
+    def test_chunks_are_counted_for_the_tenant(self, acme):
+        assert acme.count("acme") == 123 + len(NASTY)
+
+    @pytest.mark.parametrize("mode", MODES)
+    def test_a_tenant_without_an_index_is_not_found(self, acme, mode):
+        with pytest.raises(NotFound, match=r"'nobody'.*lakehop ingest"):
+            ids(acme, ["everyone"], "rocket", mode=mode, tenant="nobody")
+        with pytest.raises(NotFound):
+            acme.count("nobody")
+        assert acme.live_collection("nobody") is None
+
+
+@pytest.mark.integration
+def test_a_live_index_follows_its_documents(index):
+    collection = publish(index, "initech", [chunk(f"c{n}", f"report {n}", 0, ENG, "initech") for n in range(6)])
+    keys = [ENG, "everyone"]
+
+    # c1 moves to another group, c2 goes, c3 has a new text, c6 is new
+    index.upsert(collection, [chunk("c1", "report 1", 0, HR, "initech"), chunk("c3", "zebra", 0, ENG, "initech")])
+    index.upsert(collection, [chunk("c6", "report 6", 0, "everyone", "initech")])
+    named = index.delete(collection, ["c2", "never-there"])
+    index.publish("initech", collection)
+
+    assert named == 2
+    assert index.live_collection("initech") == collection
+    assert index.count("initech") == 6
+    for mode in MODES:
+        found = ids(index, keys, "report zebra 1 2", mode=mode, k=50, tenant="initech")
+        assert sorted(found) == ["c0", "c3", "c4", "c5", "c6"], mode
+        assert ids(index, [HR], "report zebra 1 2", mode=mode, k=50, tenant="initech") == ["c1"], mode
+    assert ids(index, keys, "zebra", mode="lexical", tenant="initech") == ["c3"]
+
+
+@pytest.mark.integration
+def test_a_new_collection_replaces_the_old_one_when_it_is_published(index):
+    old = publish(index, "hooli", [chunk("old", "zebra", tenant="hooli")])
+
+    new = index.create_collection("hooli", 4)
+    index.upsert(new, [chunk("new", "zebra", tenant="hooli")])
+    before = (index.live_collection("hooli"), ids(index, ["everyone"], "zebra", tenant="hooli"))
+    index.publish("hooli", new)
+
+    assert before == (old, ["old"])
+    assert index.live_collection("hooli") == new != old
+    assert ids(index, ["everyone"], "zebra", tenant="hooli") == ["new"]
+    with pytest.raises(InvalidInput, match=f"'{old}'"):
+        index.publish("hooli", old)
+
+
+@pytest.mark.integration
+def test_a_tenants_collection_is_its_own_and_goes_with_it(acme):
+    collection = acme.create_collection("ac", 4)
+
+    with pytest.raises(InvalidInput, match=f"'{collection}': tenant 'acme' has"):
+        acme.publish("acme", collection)
+    acme.publish("ac", collection)
+    acme.drop_tenant("ac")
+    acme.drop_tenant("ac")
+
+    assert acme.live_collection("ac") is None
+    assert acme.create_collection("ac", 4) == collection
+    assert ids(acme, [ENG], "rocket") == ["launch"]
+
+
+@pytest.mark.integration
+def test_down_is_told_soon_and_the_same_client_searches_after_the_restart(server, acme):
+    server.stop()
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="lakehop up"):
+        ids(acme, [ENG], "rocket")
+    assert time.monotonic() - began < 5
+
+    server.start()
+
+    assert {mode: ids(acme, [ENG], "rocket", mode=mode, k=3) for mode in MODES} == {m: ["launch"] for m in MODES}
+    assert acme.count("acme") == 123 + len(NASTY)
