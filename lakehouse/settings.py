@@ -102,6 +102,10 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     llm_base_url: str = Field("http://127.0.0.1:8001/v1", description="Any OpenAI-compatible endpoint.")
     llm_model: str = Field("SmolLM2-135M-Instruct", description="Model name as that endpoint knows it.")
     llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer key for that endpoint; empty: none.")
+    llm_dialect: Literal["vllm", "openai"] = Field(
+        "vllm",
+        description="`vllm`: answers are held to grammars and counted as they stream; `openai`: nothing but OpenAI's.",
+    )
     llm_timeout_s: float = Field(60, gt=0, description="Seconds for one model call.")
     prices_file: Path = Field(
         PROJECT_ROOT / "lakehouse" / "prices.toml", description="Prices per million tokens, by date."

@@ -1,0 +1,102 @@
+"""How a signature becomes a chat: short, examples as turns, one value back, held to what the signature allows.
+
+DSPy's own adapters explain an output format in a few hundred tokens and a small model answers the explanation.
+Here the instructions are the system message, each demonstration is a question and an answer, and the reply is the
+value itself, which the output field's constraint has limited to copies of its input where that is declared.
+"""
+
+from typing import Any, NoReturn
+
+import dspy
+from dspy.lm15 import Config, Message, Request, Response
+
+from agents.constraints import Constraint
+
+MAX_FIELD_CHARACTERS = 6_000  # of one input in the prompt
+MAX_OUTPUT_TOKENS = 64  # answers are facts, not essays
+
+
+class ShortAdapter(dspy.Adapter):
+    """For signatures with exactly one output field, a text."""
+
+    def __call__(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> NoReturn:
+        raise RuntimeError("programs are asynchronous: await program.acall(…)")
+
+    async def acall(
+        self,
+        lm: dspy.LM,
+        lm_kwargs: dict[str, Any],
+        signature: type[dspy.Signature],
+        demos: list[dict[str, Any]],
+        inputs: dict[str, Any],
+    ) -> list[dict[str, Any]]:
+        """Ask once. `lm_kwargs` may hold `agent`, `hop` and `passages` (what is read), for the call's record."""
+        name, constraint = _output(signature)
+        system, *turns = self.format(signature, demos, inputs)
+        allowed = constraint.structured_outputs(_clipped(inputs)) if constraint else None
+        mark = {name: lm_kwargs[name] for name in ("agent", "hop", "passages") if name in lm_kwargs}
+        request = Request(
+            model=lm.model,
+            system=system["content"],
+            messages=tuple(_message(turn) for turn in turns),
+            config=Config(
+                max_tokens=lm_kwargs.get("max_tokens", MAX_OUTPUT_TOKENS),
+                temperature=lm_kwargs.get("temperature", lm.kwargs.get("temperature")),
+                stop=(),
+                extensions={"lakehop": mark} | ({"structured_outputs": allowed} if allowed else {}),
+            ),
+        )
+        response: Response = await lm.acall(request)
+        text = (response.message.text or "").strip()
+        return [{name: constraint.snap(text, _clipped(inputs)) if constraint else text}]
+
+    def format(
+        self, signature: type[dspy.Signature], demos: list[dict[str, Any]], inputs: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """System message, a pair of turns for each demonstration that has all fields, and the question."""
+        name, _ = _output(signature)
+        turns = [{"role": "system", "content": _instructions(signature)}]
+        for demo in demos:
+            if all(demo.get(field) is not None for field in signature.fields):
+                turns.append({"role": "user", "content": _asked(signature, demo)})
+                turns.append({"role": "assistant", "content": str(demo[name])})
+        return [*turns, {"role": "user", "content": _asked(signature, inputs)}]
+
+    def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
+        """The whole reply is the value."""
+        name, _ = _output(signature)
+        return {name: completion.strip()}
+
+
+def _output(signature: type[dspy.Signature]) -> tuple[str, Constraint | None]:
+    outputs = signature.output_fields
+    if len(outputs) != 1:
+        raise TypeError(f"{signature.__name__} has {len(outputs)} output fields; ShortAdapter takes exactly one")
+    name, field = next(iter(outputs.items()))
+    constraints = [mark for mark in field.metadata if hasattr(mark, "structured_outputs")]
+    return name, constraints[0] if constraints else None
+
+
+def _instructions(signature: type[dspy.Signature]) -> str:
+    return " ".join(line.strip() for line in signature.instructions.splitlines() if line.strip())
+
+
+def _asked(signature: type[dspy.Signature], values: dict[str, Any]) -> str:
+    """One line or block a field, in the signature's order: what stands last is read best, so the question ends it."""
+    clipped = _clipped(values)
+    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(clipped.get(name))}" for name in signature.input_fields]
+    return "\n".join(lines)
+
+
+def _clipped(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value[:MAX_FIELD_CHARACTERS] if isinstance(value, str) else value for name, value in values.items()}
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, (list, tuple)):
+        return "; ".join(str(one) for one in value) or "none"
+    return str(value)
+
+
+def _message(turn: dict[str, Any]) -> Message:
+    return Message.user(turn["content"]) if turn["role"] == "user" else Message.assistant(turn["content"])

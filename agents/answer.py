@@ -1,0 +1,82 @@
+"""What a task gives back: the answer, what supports it, every step taken, and what it cost.
+
+These models are the JSON of `POST /ask` and of `lakehop ask --json`: a field is part of a contract that other
+programs read.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, PlainSerializer
+
+Status = Literal["answered", "partial", "refused", "failed"]
+Usd = Annotated[Decimal, PlainSerializer(lambda usd: f"{usd:.10f}", return_type=str, when_used="json")]
+"""US dollars; in JSON a string with ten places, because a float would not add up."""
+
+
+class PassageRef(BaseModel, frozen=True):
+    """Which passage a step found or read."""
+
+    doc_id: str
+    chunk_id: str
+    title: str
+
+
+class Citation(BaseModel, frozen=True):
+    """Where the answer stands: `quote` is a span of that chunk's text, unaltered."""
+
+    doc_id: str
+    chunk_id: str
+    quote: str
+
+
+class Step(BaseModel, frozen=True):
+    """One search, model call or tool call, in the order they ended."""
+
+    kind: Literal["search", "chat", "tool"]
+    agent: str
+    hop: int
+    query: str | None = None
+    output: str | None = None
+    passages: list[PassageRef] = []
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    usd: Usd = Decimal(0)
+    latency_ms: float
+    error: str | None = None
+
+
+class Usage(BaseModel, frozen=True):
+    """Sums over the task's call records; `calls` counts model calls, failed ones and retries too."""
+
+    calls: int = 0
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+    usd: Usd = Decimal(0)
+
+
+class Answer(BaseModel, frozen=True):
+    """The end of a task. `partial`: a budget stopped it, `answer` is the best so far; `refused`: nothing to answer from."""
+
+    answer: str
+    status: Status
+    citations: list[Citation]
+    steps: list[Step]
+    usage: Usage
+    latency_s: float
+    task_id: str
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of a task's stream, sent as soon as it is true."""
+
+    kind: Literal["step", "token", "citation", "usage"]
+    data: dict[str, Any]
+
+
+OnEvent = Callable[[Event], Awaitable[None] | None]

@@ -1,0 +1,136 @@
+"""What the text of an output field may be, said once in the signature and enforced twice.
+
+A small model garbles names when it writes freely and is exact when it can only copy. So an output field declares
+what it may hold (`Annotated[str, SpanOf("passage")]`); the adapter sends that to vLLM as a grammar, and holds
+the answer against it again, because another endpoint may not know grammars.
+"""
+
+import difflib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+Inputs = Mapping[str, Any]
+MAX_SPAN_CHARACTERS = 400
+NONE = "none"  # what an output says that has nothing to say
+# A word with the blank behind it; a character where words are written without blanks.
+_CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
+_WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
+
+
+class Constraint(Protocol):
+    """What an output may be, given the inputs."""
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        """vLLM's `structured_outputs` for it; None where nothing can be said."""
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        """The allowed text nearest to what the model wrote; "" when there is none."""
+
+
+@dataclass(frozen=True)
+class SpanOf:
+    """Words that stand one after the other in an input, or "none"."""
+
+    field: str
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        words = _WORD.findall(str(inputs[self.field]))
+        if not words:
+            return None
+        # Rule i is "word i, and maybe what follows": as long as the text, where a list of all spans is its square.
+        rules = [f"root ::= {_quoted(NONE)} | {' | '.join(f'w{i}' for i in range(len(words)))}"]
+        for i, word in enumerate(words):
+            onward = f" | {_quoted(word.rstrip() + ' ' * word[-1].isspace())} w{i + 1}" if i + 1 < len(words) else ""
+            rules.append(f"w{i} ::= {_quoted(_bare(word))}{onward}")
+        return {"grammar": "\n".join(rules)}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        passage = " ".join(str(inputs[self.field]).split())
+        wanted = " ".join(text.split()).strip(" .\"'")[:MAX_SPAN_CHARACTERS]
+        found = passage.lower().find(wanted.lower()) if wanted and wanted.lower() != NONE else -1
+        if found >= 0:
+            return passage[found : found + len(wanted)]
+        match = difflib.SequenceMatcher(None, passage, wanted, autojunk=False).find_longest_match()
+        shared = passage[match.a : match.a + match.size].strip()
+        return shared if len(shared) > len(wanted) // 2 else NONE
+
+
+@dataclass(frozen=True)
+class SomeOf:
+    """One or more of the texts in a list input, separated by commas, or "none"."""
+
+    field: str
+    most: int
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        options = list(inputs[self.field])
+        if not options:
+            return None
+        name = " | ".join(_quoted(option) for option in options)
+        names = f'name (", " name){{0,{self.most - 1}}}'
+        return {"grammar": f"root ::= {_quoted(NONE)} | {names}\nname ::= {name}"}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        return ", ".join(self._in_order(text, list(inputs[self.field]))[: self.most]) or NONE
+
+    def _in_order(self, text: str, options: Sequence[str]) -> list[str]:
+        """Options as they stand in the text; a longer name hides the shorter one inside it."""
+        if not options:
+            return []
+        pattern = "|".join(re.escape(option) for option in sorted(options, key=len, reverse=True))
+        found = re.findall(rf"(?<![\w-])(?:{pattern})(?![\w-])", text, flags=re.IGNORECASE)
+        by_lower = {option.lower(): option for option in options}
+        return list(dict.fromkeys(by_lower[name.lower()] for name in found))
+
+
+@dataclass(frozen=True)
+class SumOf:
+    """The name or the fact of one line of a list input (`name: fact`), or a sum over the numbers of its facts."""
+
+    field: str
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        lines = list(inputs[self.field])
+        rules = [_quoted(part) for line in lines for part in _parts(line)]
+        numbers = _numbers(lines)
+        if numbers:
+            rules.append('number (" " [-+*/] " " number){1,7}')
+        grammar = f"root ::= {' | '.join(dict.fromkeys(rules))}"
+        if numbers:
+            grammar += f"\nnumber ::= {' | '.join(_quoted(number) for number in numbers)}"
+        return {"grammar": grammar} if rules else None
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        lines = list(inputs[self.field])
+        if is_sum(text) and set(_NUMBER.findall(text)) <= set(_numbers(lines)):
+            return text.strip()
+        parts = [part for line in lines for part in _parts(line)]
+        near = difflib.get_close_matches(text, parts, n=1, cutoff=0.0)
+        return near[0] if near else NONE
+
+
+def is_sum(text: str) -> bool:
+    """Whether a text is numbers joined by + - * /, and so for the calculator."""
+    return bool(re.fullmatch(r"\s*-?[\d.]+(\s*[-+*/]\s*-?[\d.]+)+\s*", text))
+
+
+def _bare(word: str) -> str:
+    """A word without the punctuation at its end: an answer ends before the full stop."""
+    return word.strip().rstrip(".,;:!?。，；：！？") or word.strip()
+
+
+def _parts(line: str) -> list[str]:
+    name, _, fact = line.partition(": ")
+    return [part for part in (fact, name) if part]
+
+
+def _numbers(lines: Sequence[str]) -> list[str]:
+    return list(dict.fromkeys(number for line in lines for number in _NUMBER.findall(line.partition(": ")[2])))
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)

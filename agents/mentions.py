@@ -1,0 +1,46 @@
+"""Names that stand in a text: how one passage leads to the next without asking a model to spell.
+
+A name is looked for by its shape (an item of a list, capitalised words, a code span, a link's text), in any domain;
+whether there is a document about it, the search tells.
+"""
+
+import re
+from collections.abc import Iterable
+
+MAX_NAME_WORDS = 4
+MAX_NAMES = 40  # a passage of 200 tokens holds fewer; a table of contents may hold more
+_CAPITALISED = re.compile(r"\b[A-Z][\w.+&'-]*(?:\s(?:(?:of|the|de|von|van)\s)?[A-Z0-9][\w.+&'-]*)*")
+_MARKED = re.compile(r"`([^`\n]{1,60})`|\[([^\]\n]{1,60})\]\(")
+_AFTER_COLON = re.compile(r":[ \t]+([^\n:;]+)")
+_LIST_ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(.{1,60})$", re.MULTILINE)
+
+
+def names_in(text: str) -> list[str]:
+    """Candidate names in the order they stand, without repeats; short words at a sentence's start may be among them."""
+    found: list[tuple[int, str]] = []
+    for match in _AFTER_COLON.finditer(text):
+        sentence = re.split(r"\.(?:\s|$)", match.group(1))[0]
+        found += [(match.start(1), item) for item in re.split(r",\s*|\s+and\s+", sentence)]
+    for pattern in (_LIST_ITEM, _MARKED, _CAPITALISED):
+        found += [(match.start(), match.group(match.lastindex or 0)) for match in pattern.finditer(text)]
+    names = (name.strip(" .,;:!?\"'()") for _, name in sorted(found, key=lambda one: one[0]))
+    short = (name for name in names if name and len(name.split()) <= MAX_NAME_WORDS)
+    return list(dict.fromkeys(short))[:MAX_NAMES]
+
+
+def is_mentioned(name: str, text: str) -> bool:
+    """Whether a name stands in a text as a whole: `rich` does not in `rich-toolkit`, `numpy` does in `numpy.`"""
+    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])(?!\.\w)", text, re.IGNORECASE) is not None
+
+
+def longest_mentioned(names: Iterable[str], text: str) -> str | None:
+    """The longest of the names that stand in a text; the first given among equally long ones."""
+    mentioned = [name for name in names if is_mentioned(name, text)]
+    return max(mentioned, key=len) if mentioned else None
+
+
+def quote_of(span: str, text: str) -> str:
+    """The span as it stands in the text, whatever the blanks and line ends between its words; "" when it does not."""
+    words = [re.escape(word) for word in span.split()]
+    match = re.search(r"\s*".join(words), text, re.IGNORECASE) if words else None
+    return match.group(0) if match else ""

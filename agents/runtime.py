@@ -1,0 +1,186 @@
+"""The agents as a service sees them: ask a question or search, on a caller's behalf, within a budget.
+
+Compiled programs are loaded from `agents/compiled`; what they contain is demonstrations, never code or a model.
+"""
+
+import hashlib
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+import dspy
+
+from agents.adapter import ShortAdapter
+from agents.answer import Answer, Event, OnEvent, Status
+from agents.budget import Budget, BudgetReached
+from agents.engine import NoSyncEngine, TaskEngine, model_client
+from agents.programs import PROGRAMS, NothingFound
+from agents.task import Dependencies, Task
+from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.index import Mode, Passage
+from lakehouse.permissions import Caller
+
+__all__ = ["Agents", "Dependencies", "Event", "SearchResult"]
+
+COMPILED = Path(__file__).parent / "compiled"
+MAX_QUESTION_CHARACTERS = 8_000
+UNCOMPILED = "uncompiled"
+NOTHING_FOUND = "The documents that you may read do not answer this."
+NO_ANSWER_YET = "The budget ended before anything was found."
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """What a bare search found, best first."""
+
+    results: list[Passage]
+    took_ms: float
+    task_id: str
+
+
+class Agents:
+    """One a process, used on one event loop; `aclose` it at the end."""
+
+    def __init__(self, deps: Dependencies) -> None:
+        deps.prices.require(deps.settings.llm_model, datetime.now(UTC))
+        self._deps = deps
+        self._client = model_client(deps.settings)
+
+    async def aclose(self) -> None:
+        await self._client.aclose()
+
+    async def ask(
+        self,
+        question: str,
+        caller: Caller,
+        *,
+        program: str,
+        max_usd: Decimal,
+        max_seconds: float,
+        max_hops: int,
+        on_event: OnEvent | None = None,
+    ) -> Answer:
+        """Answer a question from what the caller may read.
+
+        A budget that ends gives a `partial` answer. Raises InvalidInput for the question or the program, NotFound for
+        the tenant, Unavailable when the model or the index does not answer.
+        """
+        module, version = load_program(program)
+        task = self.new_task(caller, program, version, max_usd, max_seconds, max_hops, on_event)
+        # No trace and no history: both are kept in the process, and hold what another tenant asked.
+        with dspy.context(trace=None):
+            return await self.run(task, module, check_question(question))
+
+    def new_task(
+        self,
+        caller: Caller,
+        program: str,
+        version: str,
+        max_usd: Decimal,
+        max_seconds: float,
+        max_hops: int,
+        on_event: OnEvent | None = None,
+    ) -> Task:
+        """A task that has not begun to work; its clock runs."""
+        return Task(
+            self._deps,
+            caller,
+            program=program,
+            program_version=version,
+            budget=Budget(max_usd, max_seconds),
+            max_hops=max_hops,
+            on_event=on_event,
+        )
+
+    async def run(self, task: Task, module: dspy.Module, question: str) -> Answer:
+        """Run a program in a task, and record how the task ended."""
+        started_at = datetime.now(UTC)
+        try:
+            status, answer = await self._outcome(task, module, question)
+        except BaseException as error:
+            await task.finished("failed", error, started_at)
+            raise
+        await task.finished(status, None, started_at)
+        for citation in task.citations:
+            await task.emit("citation", citation.model_dump(mode="json"))
+        await task.emit("usage", task.usage.model_dump(mode="json"))
+        return Answer(
+            answer=answer,
+            status=status,
+            citations=task.citations,
+            steps=task.steps,
+            usage=task.usage,
+            latency_s=task.budget.elapsed_s,
+            task_id=task.id,
+        )
+
+    async def search(self, question: str, caller: Caller, *, k: int, mode: Mode) -> SearchResult:
+        """The caller's k best passages. Raises InvalidInput, NotFound, Unavailable."""
+        query = check_question(question)
+        settings = self._deps.settings
+        task = self.new_task(caller, "search", UNCOMPILED, settings.task_max_usd, settings.milvus_timeout_s * 2, 1)
+        started = time.perf_counter()
+        passages = await task.search(query, hop=0, k=k, mode=mode)
+        return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id)
+
+    async def _outcome(self, task: Task, module: dspy.Module, question: str) -> tuple[Status, str]:
+        settings = self._deps.settings
+        engine = TaskEngine(task, self._client, settings)
+        lm = dspy.LM(settings.llm_model, engine=NoSyncEngine(), async_engine=engine, cache=False, num_retries=0)
+        try:
+            with dspy.context(lm=lm, adapter=ShortAdapter(), task=task, disable_history=True):
+                prediction = await module.acall(question=question)
+        except NothingFound:
+            return "refused", NOTHING_FOUND
+        except Exception as error:
+            cause = _ours(error)
+            if isinstance(cause, BudgetReached):
+                return "partial", task.best_answer or NO_ANSWER_YET
+            if isinstance(cause, LakehopError):
+                raise cause from error
+            raise
+        return "answered", prediction.answer
+
+
+def check_question(question: str) -> str:
+    """The question without blanks around it. Raises InvalidInput for an empty or an endless one."""
+    asked = question.strip()
+    if not asked:
+        raise InvalidInput(f"question {question[:20]!r}: is empty. Ask in words.")
+    if len(asked) > MAX_QUESTION_CHARACTERS:
+        raise InvalidInput(
+            f"question {asked[:40]!r}…: {len(asked):,} characters, at most {MAX_QUESTION_CHARACTERS:,} allowed. "
+            "Ask about a document instead of sending it."
+        )
+    return asked.encode("utf-8", "replace").decode()  # a lone surrogate can be sent to nobody
+
+
+@cache
+def load_program(name: str) -> tuple[dspy.Module, str]:
+    """A program with its compiled demonstrations where there are any, and its version."""
+    if name not in PROGRAMS:
+        raise InvalidInput(f"program {name!r}: must be one of {', '.join(sorted(PROGRAMS))}. Name one of them.")
+    module = PROGRAMS[name]()
+    compiled = COMPILED / f"{name}.json"
+    if not compiled.exists():
+        return module, UNCOMPILED
+    module.load(compiled)
+    return module, program_version(compiled)
+
+
+def program_version(compiled: Path) -> str:
+    """What a compiled program is known by: the beginning of its content's SHA-256."""
+    return hashlib.sha256(compiled.read_bytes()).hexdigest()[:12]
+
+
+def _ours(error: BaseException) -> BaseException:
+    """The error that we raised, out of those that DSPy put around it."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (BudgetReached, LakehopError)):
+            return cause
+        cause = cause.__cause__
+    return error

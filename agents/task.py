@@ -1,0 +1,249 @@
+"""One question being answered: on whose behalf, within which budget, what was done so far, and the record of each.
+
+Everything that a program does to the world goes through its task: searching, calculating, and (in `agents.engine`)
+calling the model. That is why tenant and groups cannot come from a model: a program has no way to name them. Each
+action is on disk as a call record before its result is used.
+"""
+
+import asyncio
+import inspect
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+import dspy
+
+from agents.answer import Citation, Event, OnEvent, PassageRef, Step, Usage
+from agents.budget import Budget, BudgetReached
+from agents.tools import ToolFailed, calculate
+from lakehouse.embedding import Embedder
+from lakehouse.index import Index, Mode, Passage
+from lakehouse.permissions import AclDirectory, Caller
+from lakehouse.prices import Prices
+from lakehouse.records import CallRecord, Spool
+from lakehouse.settings import Settings
+
+QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
+
+
+@dataclass(frozen=True)
+class Dependencies:
+    """What the agents stand on; made once a process and shared by its tasks."""
+
+    settings: Settings
+    index: Index
+    acl: AclDirectory
+    embedder: Embedder
+    spool: Spool
+    prices: Prices
+
+
+@dataclass(frozen=True)
+class ModelCall:
+    """What is known of one attempt to call the model, whether it came off or not."""
+
+    agent: str
+    hop: int
+    passages: tuple[PassageRef, ...]
+    started_at: datetime
+    latency_ms: float
+    attempt: int
+    text: str
+    input_tokens: int
+    cached_tokens: int
+    output_tokens: int
+    error: str | None
+
+
+class Task:
+    """Lives on one event loop, from the question to the answer."""
+
+    def __init__(
+        self,
+        deps: Dependencies,
+        caller: Caller,
+        *,
+        program: str,
+        program_version: str,
+        budget: Budget,
+        max_hops: int = 1,
+        on_event: OnEvent | None = None,
+    ) -> None:
+        self.id = f"task_{uuid.uuid4().hex}"
+        self.caller = caller
+        self.budget = budget
+        self.max_hops = max_hops
+        self.steps: list[Step] = []
+        self.usage = Usage()
+        self.best_answer = ""
+        self.citations: list[Citation] = []
+        self._deps = deps
+        self._program = program
+        self._program_version = program_version
+        self._on_event = on_event
+
+    async def search(self, query: str, *, hop: int, k: int, mode: Mode = "hybrid") -> list[Passage]:
+        """Passages that the asker may read, best first; none when nothing fits. Raises NotFound, Unavailable."""
+        query = query[:QUERY_CHARACTERS]
+        started_at, clock = datetime.now(UTC), time.perf_counter()
+        passages: list[Passage] = []
+        error: str | None = None
+        try:
+            async with asyncio.timeout(self.budget.seconds_left()):
+                passages = await asyncio.to_thread(self._search, query, k, mode)
+        except TimeoutError:
+            raise BudgetReached("max_seconds was used up while searching") from None
+        except Exception as failure:
+            error = _one_line(failure)
+            raise
+        finally:
+            latency_ms = (time.perf_counter() - clock) * 1000
+            await self._record(operation="retrieval", agent="search", hop=hop, started_at=started_at, latency_ms=latency_ms, error=error)  # fmt: skip
+        refs = [reference(passage) for passage in passages]
+        await self._add(Step(kind="search", agent="search", hop=hop, query=query, passages=refs, latency_ms=latency_ms))
+        return passages
+
+    async def calculate(self, expression: str, *, hop: int) -> str | None:
+        """The value of a sum, by the calculator tool; None when it is not one."""
+        started_at, clock = datetime.now(UTC), time.perf_counter()
+        value: str | None = None
+        error: str | None = None
+        try:
+            value = calculate(expression)
+        except ToolFailed as failure:
+            error = _one_line(failure)
+        latency_ms = (time.perf_counter() - clock) * 1000
+        await self._record(operation="execute_tool", agent="calculate", hop=hop, started_at=started_at, latency_ms=latency_ms, error=error)  # fmt: skip
+        await self._add(
+            Step(
+                kind="tool",
+                agent="calculate",
+                hop=hop,
+                query=expression,
+                output=value,
+                latency_ms=latency_ms,
+                error=error,
+            )
+        )
+        return value
+
+    async def called_model(self, call: ModelCall) -> None:
+        """Price, record and count one attempt; returns when its record is on disk."""
+        model = self._deps.settings.llm_model
+        cost = self._deps.prices.cost(model, call.started_at, call.input_tokens, call.cached_tokens, call.output_tokens)
+        self.budget.charge(cost.usd)
+        self.usage = Usage(
+            calls=self.usage.calls + 1,
+            input_tokens=self.usage.input_tokens + call.input_tokens,
+            cached_tokens=self.usage.cached_tokens + call.cached_tokens,
+            output_tokens=self.usage.output_tokens + call.output_tokens,
+            usd=self.usage.usd + cost.usd,
+        )
+        await self._record(
+            operation="chat",
+            agent=call.agent,
+            hop=call.hop,
+            started_at=call.started_at,
+            latency_ms=call.latency_ms,
+            model=model,
+            input_tokens=call.input_tokens,
+            cached_tokens=call.cached_tokens,
+            output_tokens=call.output_tokens,
+            usd=cost.usd,
+            saved_usd=cost.saved_usd,
+            price_from=cost.price_from,
+            attempt=call.attempt,
+            error=call.error,
+        )
+        await self._add(
+            Step(
+                kind="chat",
+                agent=call.agent,
+                hop=call.hop,
+                output=call.text,
+                passages=list(call.passages),
+                input_tokens=call.input_tokens,
+                cached_tokens=call.cached_tokens,
+                output_tokens=call.output_tokens,
+                usd=cost.usd,
+                latency_ms=call.latency_ms,
+                error=call.error,
+            )
+        )
+
+    async def finished(self, outcome: str, error: BaseException | None, started_at: datetime) -> None:
+        """Record the task itself: its calls carry the money, so it carries none."""
+        await self._record(
+            operation="invoke_agent",
+            agent=self._program,
+            hop=0,
+            started_at=started_at,
+            latency_ms=self.budget.elapsed_s * 1000,
+            outcome=outcome,
+            error=_one_line(error) if error else None,
+        )
+
+    def propose(self, answer: str, citations: Sequence[Citation]) -> None:
+        """What the task would answer if it had to stop now."""
+        self.best_answer = answer
+        self.citations = list(citations)
+
+    async def emit(self, kind: Literal["step", "token", "citation", "usage"], data: dict[str, Any]) -> None:
+        """Send an event to whoever listens; waits, so that a slow listener slows the task and fills no memory."""
+        if self._on_event:
+            waiting = self._on_event(Event(kind, data))
+            if inspect.isawaitable(waiting):
+                await waiting
+
+    def worst_usd(self, prompt_bytes: int, max_tokens: int) -> Decimal:
+        """The most that a call can cost: no tokenizer makes more tokens than there are bytes."""
+        model = self._deps.settings.llm_model
+        return self._deps.prices.cost(model, datetime.now(UTC), prompt_bytes, 0, max_tokens).usd
+
+    def _search(self, query: str, k: int, mode: Mode) -> list[Passage]:
+        tenant_id = self.caller.tenant_id
+        allowed_keys = self._deps.acl.allowed_keys(tenant_id, self.caller.groups)
+        vector = None if mode == "lexical" else self._deps.embedder.encode([query])[0]
+        return self._deps.index.search(tenant_id, allowed_keys, query=query, vector=vector, mode=mode, k=k)
+
+    async def _add(self, step: Step) -> None:
+        self.steps.append(step)
+        await self.emit("step", step.model_dump(mode="json"))
+
+    async def _record(self, *, error: str | None = None, outcome: str | None = None, **measured: Any) -> None:
+        record = CallRecord(
+            call_id=f"call_{uuid.uuid4().hex}",
+            task_id=self.id,
+            tenant_id=self.caller.tenant_id,
+            user_id=self.caller.user_id,
+            app=self.caller.app,
+            key_id=self.caller.key_id,
+            program=self._program,
+            program_version=self._program_version,
+            outcome=outcome or ("error" if error else "ok"),
+            error=error,
+            **measured,
+        )
+        # Shielded: a client that hangs up cancels the task, and what it spent must be written all the same.
+        await asyncio.shield(asyncio.to_thread(self._deps.spool.append, record))
+
+
+def current_task() -> Task:
+    """The task that the running program serves; it travels in `dspy.context`, which DSPy carries everywhere."""
+    task = dspy.settings.get("task")
+    if not isinstance(task, Task):
+        raise RuntimeError("a program runs inside a task: call Agents.ask, or enter dspy.context(task=…)")
+    return task
+
+
+def reference(passage: Passage) -> PassageRef:
+    """A passage's name without its text."""
+    return PassageRef(doc_id=passage.doc_id, chunk_id=passage.chunk_id, title=passage.title)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())[:500]

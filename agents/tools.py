@@ -1,0 +1,45 @@
+"""Tools that a program may use. Each is a pure function with a docstring written for a model to read."""
+
+import ast
+import operator
+from collections.abc import Callable
+from decimal import Decimal, DivisionByZero, InvalidOperation, localcontext
+
+MAX_EXPRESSION_LENGTH = 200
+
+_OPERATIONS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
+    ast.Add: operator.add,
+    ast.Sub: operator.sub,
+    ast.Mult: operator.mul,
+    ast.Div: operator.truediv,
+}
+
+
+class ToolFailed(Exception):
+    """The tool cannot do this; the text tells the model what it can do."""
+
+
+def calculate(expression: str) -> str:
+    """Work out a sum such as `3 + 4 * 2`: numbers, + - * / and parentheses. Gives the number as text."""
+    if len(expression) > MAX_EXPRESSION_LENGTH:
+        raise ToolFailed(f"{expression[:20]!r}…: at most {MAX_EXPRESSION_LENGTH} characters. Split it.")
+    try:
+        tree = ast.parse(expression.strip(), mode="eval")
+        with localcontext(prec=28):
+            value = _value(tree.body, expression)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise ToolFailed(f"{expression!r} is no sum. Use numbers, + - * / and parentheses.") from None
+    except (DivisionByZero, InvalidOperation):
+        raise ToolFailed(f"{expression!r} divides by zero. Check the numbers.") from None
+    return f"{value.normalize():f}"
+
+
+def _value(node: ast.expr, expression: str) -> Decimal:
+    match node:
+        case ast.Constant(value=int() | float()) if not isinstance(node.value, bool):
+            return Decimal(ast.get_source_segment(expression.strip(), node) or "0")
+        case ast.BinOp(op=op) if type(op) in _OPERATIONS:
+            return _OPERATIONS[type(op)](_value(node.left, expression), _value(node.right, expression))
+        case ast.UnaryOp(op=ast.USub()):
+            return -_value(node.operand, expression)
+    raise ValueError(f"{ast.dump(node)[:80]} is not allowed")
