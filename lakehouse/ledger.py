@@ -264,14 +264,19 @@ def next_day(now: datetime) -> datetime:
 
 
 def _over_the_cap(key: Key, spent: int, held: int, needed_usd: Decimal) -> BudgetExceeded:
-    cap = key.daily_usd or Decimal(0)
-    free = max(cap - _usd(spent + held), Decimal(0))
+    cap = _units(key.daily_usd or Decimal(0))
+    free = max(cap - spent - held, 0)
     return BudgetExceeded(
-        f"daily cap of {key.key_id} ({key.app}): {cap:f} USD a day, of which {_usd(spent):f} are spent and "
-        f"{_usd(held):f} are held by running tasks; this task needs {needed_usd:f}. "
-        + (f"Ask with max_usd of at most {free:f}, or wait for running tasks to end. " if free else "")
+        f"daily cap of {key.key_id} ({key.app}): {_shown(cap)} USD a day, of which {_shown(spent)} are spent and "
+        f"{_shown(held)} are held by running tasks; this task needs {needed_usd:f}. "
+        + (f"Ask with max_usd of at most {_shown(free)}, or wait for running tasks to end. " if free else "")
         + "The cap begins anew at 00:00 UTC; an operator can make a key with a higher one."
     )
+
+
+def _shown(units: int) -> str:
+    text = f"{_usd(units):f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def _key(row: sqlite3.Row) -> Key:

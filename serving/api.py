@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
@@ -68,15 +69,20 @@ IdempotencyKey = Annotated[
     str | None, Header(description="A retry under the same key and body gets the stored answer, for a day, unpaid.")
 ]
 _bearer = HTTPBearer(auto_error=False, description="An API key, `lh_…`; `lakehop keys create` makes one.")
+# FastAPI's own 422 is never sent; `default` takes its place in the document.
+_PROBLEM = {"content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}}
 _problems: dict[int | str, dict[str, Any]] = {
-    status: {"model": Problem, "content": {"application/problem+json": {}}}
-    for status in (400, 401, 402, 403, 404, 500, 501, 503)
-}
+    status: _PROBLEM | {"description": HTTPStatus(status).phrase} for status in (400, 401, 402, 403, 404, 500, 501, 503)
+} | {"default": {"model": Problem, "description": "Any other failure"}}
 questions = APIRouter(dependencies=[Depends(_bearer)], responses=_problems, tags=["questions"])
 operations = APIRouter(tags=["operations"])
 
 
-@questions.post("/ask", responses={200: {"model": Answer}, 409: {"model": Problem}, 422: {"model": Problem}})
+@questions.post(
+    "/ask",
+    summary="Answer a question",
+    responses={200: {"model": Answer}, 409: _PROBLEM | {"description": "Its first call still runs"}},
+)
 async def ask(
     request: Request, body: AskBody, key: CallerKey, services: With, idempotency_key: IdempotencyKey = None
 ) -> Response:
@@ -93,6 +99,7 @@ async def ask(
 
 @questions.post(
     "/ask/stream",
+    summary="Answer a question, hop by hop",
     response_class=Response,
     responses={
         200: {
@@ -111,7 +118,7 @@ async def ask_stream(body: AskBody, key: CallerKey, services: With, idempotency_
     return await open_stream(task, events, stops_with_client=idempotency_key is None)
 
 
-@questions.post("/search")
+@questions.post("/search", summary="Find passages")
 async def search(body: SearchBody, key: CallerKey, services: With) -> SearchAnswer:
     """Find the passages that the asker may read, best first. Costs no model call."""
     caller = caller_of(key, body.tenant, body.groups, body.user)
@@ -122,7 +129,7 @@ async def search(body: SearchBody, key: CallerKey, services: With) -> SearchAnsw
     return SearchAnswer(results=results, took_ms=found.took_ms, task_id=found.task_id)
 
 
-@questions.get("/usage")
+@questions.get("/usage", summary="This key's money today")
 async def usage(key: CallerKey, services: With) -> UsageToday:
     """What the key has spent today (UTC), and its cap."""
     spend = await asyncio.to_thread(services.ledger.today, key.key_id)
@@ -139,20 +146,25 @@ async def usage(key: CallerKey, services: With) -> UsageToday:
     )
 
 
-@operations.get("/healthz", response_class=Response)
+@operations.get("/healthz", summary="Is the process alive?", response_class=Response)
 async def healthz() -> Response:
     """200 while the process answers at all; needs no key."""
     return Response("ok\n", media_type="text/plain")
 
 
-@operations.get("/readyz", response_class=Response, responses={503: {"model": Problem}})
+@operations.get(
+    "/readyz",
+    summary="Can it answer?",
+    response_class=Response,
+    responses={503: _PROBLEM | {"description": "A part does not answer"}},
+)
 async def readyz(services: With) -> Response:
     """200 when Milvus and the model endpoint answer; else 503 naming what does not. Needs no key."""
     await check_ready(services.probes)
     return Response("ready\n", media_type="text/plain")
 
 
-@operations.get("/metrics", response_class=Response, dependencies=[Depends(_bearer)])
+@operations.get("/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[Depends(_bearer)])
 async def metrics(key: CallerKey, services: With) -> Response:
     """Prometheus metrics of the whole gateway; for operator keys."""
     require_operator(key, "/metrics")

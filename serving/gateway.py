@@ -47,7 +47,6 @@ class Gateway:
 
     def __init__(self) -> None:
         from agents.runtime import Agents, Dependencies
-
         from lakehouse.embedding import load_embedder
         from lakehouse.index import Index
         from lakehouse.milvus import Server
@@ -57,7 +56,7 @@ class Gateway:
 
         settings = load_settings()
         self.index, self.milvus = Index(settings), Server(settings)
-        agents = Agents(
+        self.agents = Agents(
             Dependencies(
                 settings=settings,
                 index=self.index,
@@ -68,11 +67,11 @@ class Gateway:
             )
         )
         self.ledger, self.answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
-        self.tasks = Tasks(settings, agents, self.ledger, self.answers, api.state.metrics)
+        self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, api.state.metrics)
         self.model = _model_client(settings)
         api.state.services = Services(
             settings=settings,
-            agents=agents,
+            agents=self.agents,
             ledger=self.ledger,
             answers=self.answers,
             tasks=self.tasks,
@@ -89,6 +88,7 @@ class Gateway:
     async def stop(self) -> None:
         """Settle what runs, then close what is open."""
         await self.tasks.stop_all()
+        await self.agents.aclose()
         await self.model.aclose()
         for part in (self.index, self.milvus, self.ledger, self.answers):
             part.close()

@@ -113,8 +113,8 @@ class Tasks:
 
         async def watch(event: Event) -> None:
             nonlocal spent, calls
-            if event.kind == "usage":
-                spent, calls = Decimal(event.data["usd"]), event.data["calls"]
+            if event.kind == "step" and event.data["kind"] == "chat":
+                spent, calls = spent + Decimal(event.data["usd"]), calls + 1
                 await asyncio.to_thread(self._ledger.accrue, reservation, spent)
             if on_event:
                 on_event(event)

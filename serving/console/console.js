@@ -12,7 +12,7 @@ function element(tag, text, className) {
   return made;
 }
 
-const dollars = (usd) => `$${String(usd).replace(/(\.\d{4}\d*?)0+$/, "$1")}`;
+const dollars = (usd) => (Number(usd) === 0 ? "$0" : `$${String(usd).replace(/(\.\d{4}\d*?)0+$/, "$1")}`);
 const duration = (ms) => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 const bearer = () => ({ Authorization: `Bearer ${$("key").value.trim()}` });
 
@@ -35,9 +35,11 @@ function showStep(step) {
   item.dataset.kind = step.kind;
   const head = element("div", null, "step-head");
   head.append(element("b", step.hop ? `Hop ${step.hop}: ${step.agent}` : step.agent));
-  head.append(element("span", `${dollars(step.usd)}  ${duration(step.latency_ms)}`, "cost"));
+  const cost = Number(step.usd) === 0 ? "" : `${dollars(step.usd)} · `;
+  head.append(element("span", cost + duration(step.latency_ms), "cost"));
   item.append(head);
   if (step.query) item.append(element("p", step.query));
+  if (step.error) item.append(element("p", step.error, "failure"));
   if (step.output) item.append(element("p", `→ ${step.output}`));
   if (step.passages?.length) {
     const list = element("ul");

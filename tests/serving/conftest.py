@@ -33,17 +33,19 @@ STEP = {
     "latency_ms": 12.5,
     "error": None,
 }
+CHAT = STEP | {"kind": "chat", "agent": "read", "query": None, "output": "BSD", "passages": [], "usd": "0.0100000000"}
 CITATION = {"doc_id": "jinja2", "chunk_id": "c1", "quote": "BSD-3-Clause"}
 USAGE = {"calls": 2, "input_tokens": 900, "cached_tokens": 300, "output_tokens": 20, "usd": "0.0200000000"}
 ANSWER = {
     "answer": "BSD-3-Clause",
     "status": "answered",
     "citations": [CITATION],
-    "steps": [STEP],
+    "steps": [STEP, CHAT, CHAT],
     "usage": USAGE,
     "latency_s": 0.5,
     "task_id": "task_1",
 }
+EVENTS = [("step", STEP), ("step", CHAT), ("step", CHAT), ("citation", CITATION), ("usage", USAGE)]
 PASSAGE = {
     "chunk_id": "c1",
     "doc_id": "jinja2",
@@ -67,9 +69,7 @@ class Found:
 class ScriptedAgents:
     """Stands for the agents, which have their own tests: emits its events, then raises its error or answers."""
 
-    events: list[Event] = field(
-        default_factory=lambda: [Event("step", STEP), Event("usage", USAGE), Event("citation", CITATION)]
-    )
+    events: list[Event] = field(default_factory=lambda: [Event(kind, data) for kind, data in EVENTS])
     error: Exception | None = None
     gate: asyncio.Event | None = None  # once the events are out, wait for it
     begun: asyncio.Event = field(default_factory=asyncio.Event)

@@ -338,7 +338,8 @@ async def test_the_openapi_document_names_every_field_and_problem(gateway):
 
     ask = document["paths"]["/ask"]["post"]
     assert ask["security"] == [{"HTTPBearer": []}]
-    assert {"200", "400", "401", "402", "403", "404", "409", "422", "500", "501", "503"} == set(ask["responses"])
+    assert sorted(ask["responses"]) == ["200", "400", "401", "402", "403", "404", "409", "500", "501", "503", "default"]
+    assert "HTTPValidationError" not in json.dumps(document)
     assert set(document["components"]["schemas"]["AskBody"]["properties"]) == {
         "question",
         "tenant",
@@ -348,4 +349,3 @@ async def test_the_openapi_document_names_every_field_and_problem(gateway):
         "max_usd",
         "max_seconds",
     }
-    assert json.dumps(document)
