@@ -1,5 +1,5 @@
 # `make demo` shows the whole main path; `make test` checks everything; `make down` stops what the demo started.
-.PHONY: demo test down lint venv requirements
+.PHONY: demo test down lint venv docs requirements
 BIN := .venv/bin
 
 demo: venv ## build, start, ingest, ask, and show the cost in SQL
@@ -19,6 +19,9 @@ lint: venv
 
 venv:
 	@infra/bootstrap.sh
+
+docs: venv ## render the reference pages again
+	$(BIN)/python -m infra.reference
 
 requirements: venv ## resolve pyproject.toml into requirements.txt again
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
