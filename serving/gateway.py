@@ -9,13 +9,17 @@ half a gigabyte) is therefore imported where the worker builds it.
 """
 
 import asyncio
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
 
 import bentoml
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lakehouse.errors import InvalidInput
 from lakehouse.ledger import Ledger
+from lakehouse.prices import Prices
 from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
 from serving.api import Services, create_api
 from serving.idempotency import StoredAnswers
@@ -45,13 +49,22 @@ class Routes:
 class Gateway:
     """Questions in, cited answers out, each within its caps. Starts, and says so, while Milvus or vLLM are down."""
 
+    @bentoml.on_deployment
+    @staticmethod
+    def check_settings() -> None:
+        """Runs in the supervisor before any worker: a worker that cannot start is started again for ever."""
+        try:
+            settings = load_settings()
+            Prices.from_file(settings.prices_file).require(settings.llm_model, datetime.now(UTC))
+        except InvalidInput as error:
+            sys.exit(str(error))
+
     def __init__(self) -> None:
         from agents.runtime import Agents, Dependencies
         from lakehouse.embedding import load_embedder
         from lakehouse.index import Index
         from lakehouse.milvus import Server
         from lakehouse.permissions import AclDirectory
-        from lakehouse.prices import Prices
         from lakehouse.records import Spool
 
         settings = load_settings()
