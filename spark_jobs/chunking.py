@@ -81,6 +81,12 @@ def first_heading(text: str) -> str | None:
     return next((block.heading for block in _blocks(text) if block.heading), None)
 
 
+def front_matter(text: str) -> str:
+    """The YAML between two rules at the top, rules included; empty when there is none."""
+    match = _FRONT_MATTER.match(text)
+    return match[0] if match else ""
+
+
 class _Chunker:
     """One document on its way to chunks: blocks are packed into spans, long spans split, each piece measured."""
 
@@ -267,8 +273,7 @@ def _first_tokens(text: str, tokenizer: Tokenizer, count: int) -> tuple[str, int
 
 def _blocks(text: str) -> list[_Block]:
     """Top-level blocks that follow each other without a gap, from the first character to the last."""
-    front = _FRONT_MATTER.match(text)
-    skipped = front.end() if front else 0
+    skipped = len(front_matter(text))
     line_starts = [skipped, *(match.end() for match in _LINE_END.finditer(text, skipped))]
 
     def offset(line: int) -> int:

@@ -1,0 +1,103 @@
+"""Embed the texts of changed chunks that have no embedding by this model yet, each distinct text once.
+
+An embedding belongs to a text and a model, not to a chunk: moving a document, regrouping it, or repeating a text
+costs no model time.
+"""
+
+import math
+import os
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
+
+from lakehouse.delta import arrow_schema
+from lakehouse.embedding import embedded_text, load_embedder
+from lakehouse.settings import Settings
+from lakehouse.spark import read, struct_type
+from lakehouse.tables import CHUNKS, EMBEDDINGS
+from spark_jobs.changes import for_each_change
+from spark_jobs.runs import Counts
+
+STEP = "embed_chunks"
+# Loading the model takes seconds, so a second worker pays only above this many texts.
+_TEXTS_PER_WORKER = 64
+
+
+def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
+    """Embed what the changed chunks need; return how many texts that were."""
+    embedded = 0
+
+    def embed_batch(chunks: DataFrame) -> None:
+        nonlocal embedded
+        embedded += _embed_missing(spark, settings, args, chunks.filter("_change_type != 'delete'"))
+
+    for_each_change(spark, settings, CHUNKS, args.tenant, STEP, settings.embedding_model, embed_batch)
+    return {"embedded": embedded}
+
+
+def _embed_missing(spark: SparkSession, settings: Settings, args: Namespace, chunks: DataFrame) -> int:
+    embeddings = read(spark, settings, EMBEDDINGS)
+    missing = missing_texts(chunks, embeddings, settings.embedding_model).persist()
+    try:
+        count = missing.count()
+        if count:
+            workers = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
+            threads = max(1, (os.cpu_count() or 1) // workers) if settings.spark_is_local else None
+            embed = embedding(settings.embedding_model, args.run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
+            rows = missing.repartition(workers).mapInArrow(embed, struct_type(EMBEDDINGS))
+            rows.write.format("delta").mode("append").save(EMBEDDINGS.path(settings.warehouse_root))
+        return count
+    finally:
+        missing.unpersist()
+
+
+def missing_texts(chunks: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:
+    """What to embed, a row a distinct text: content_hash, title, heading_path, text."""
+    text = F.first(F.struct("title", "heading_path", "text")).alias("_text")
+    distinct = chunks.groupBy("content_hash").agg(text).select("content_hash", "_text.*")
+    known = embeddings.filter(F.col("embedding_model") == model).select("content_hash")
+    return distinct.join(known, on="content_hash", how="left_anti")
+
+
+def embedding(
+    model: str, run_id: str, threads: int | None, *, on_gpu: bool
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """A function for `mapInArrow`: texts in, rows of `silver.embeddings` out; the model is loaded once a worker.
+
+    `threads` for the arithmetic on a CPU; None: as many as Spark gives the task.
+    """
+
+    def embed_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows == 0:
+                continue
+            texts = [embedded_text(row["title"], row["heading_path"], row["text"]) for row in batch.to_pylist()]
+            vectors = load_embedder(model, _device(threads, on_gpu=on_gpu)).encode(texts)
+            flat = pa.array(vectors.reshape(-1))
+            offsets = pa.array(range(0, flat.__len__() + 1, vectors.shape[1]), type=pa.int32())
+            columns = [
+                batch.column("content_hash"),
+                pa.array([model] * batch.num_rows),
+                pa.ListArray.from_arrays(offsets, flat),
+                pa.array([run_id] * batch.num_rows),
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=arrow_schema(EMBEDDINGS))
+
+    return embed_all
+
+
+def _device(threads: int | None, *, on_gpu: bool) -> str:
+    import torch
+
+    task = TaskContext.get()
+    if not on_gpu or task is None:
+        torch.set_num_threads(threads or (task.cpus() if task else 1))
+        return "cpu"
+    given = task.resources().get("gpu")
+    # a local master schedules no GPUs: its tasks take turns
+    address = given.addresses[0] if given else str(task.partitionId() % torch.cuda.device_count())
+    return f"cuda:{address}"

@@ -1,0 +1,101 @@
+"""What spark-submit starts: the named steps, in order, in one JVM, because a JVM start costs ten seconds.
+
+spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r1 --tenant acme --path docs --source docs
+spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant acme --source docs
+spark-submit spark_jobs/main.py load_llm_calls --run-id r2
+"""
+
+import argparse
+import logging
+import re
+import sys
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from types import ModuleType
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from lakehouse.delta import ensure_tables
+from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.permissions import canonical_groups, check_tenant
+from lakehouse.settings import Settings, load_settings
+from lakehouse.spark import spark_session
+from spark_jobs import chunk_documents, embed_chunks, load_llm_calls, parse_documents, sync_index
+from spark_jobs.runs import record, recorded
+
+STEPS: dict[str, ModuleType] = {
+    "parse_documents": parse_documents,
+    "chunk_documents": chunk_documents,
+    "embed_chunks": embed_chunks,
+    "sync_index": sync_index,
+    "load_llm_calls": load_llm_calls,
+}
+_OUR_ERROR = re.compile(r"^lakehouse\.errors\.\w+: (.+)$", re.MULTILINE)
+
+log = logging.getLogger("spark_jobs")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 done, 1 failed, 2 wrong arguments."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+    try:
+        settings = load_settings()
+        ensure_tables(settings)
+        spark = spark_session(settings, "lakehop " + " ".join(args.steps))
+        for step in args.steps:
+            run_step(spark, settings, args, step)
+    except (LakehopError, PySparkException) as error:
+        ours = _OUR_ERROR.findall(str(error)) or ([str(error)] if isinstance(error, LakehopError) else [])
+        if not ours:
+            raise
+        log.error("%s", ours[-1])
+        return 1
+    return 0
+
+
+def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, step: str) -> None:
+    """Run one step, log its counts, and record them, together with those of earlier attempts of the same run."""
+    started_at = datetime.now(UTC)
+    begun = time.monotonic()
+    counts = STEPS[step].run(spark, settings, args)
+    shown = " ".join(f"{name}={count}" for name, count in counts.items())
+    log.info("%s: %s seconds=%.1f", step, shown, time.monotonic() - begun)
+    if step == "load_llm_calls":
+        return
+    if step != "parse_documents":  # these work off changes, so a retry finds only what is left; parsing sees it all
+        earlier = recorded(settings, args, step)
+        counts = {name: count + earlier.get(name, 0) for name, count in counts.items()}
+    record(settings, args, step, counts, started_at)
+
+
+def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """Arguments as the steps read them; wrong ones end the process with exit code 2 and a line that says why."""
+    parser = argparse.ArgumentParser(prog="spark_jobs/main.py", description=__doc__)
+    parser.add_argument("steps", nargs="+", choices=STEPS, metavar="STEP", help=f"one or more of {', '.join(STEPS)}")
+    parser.add_argument("--run-id", required=True, help="names the run in ops.ingest_runs; the same again is a retry")
+    parser.add_argument("--tenant", help="whose documents they are")
+    parser.add_argument("--source", help="name of the feed; ids are unique and snapshots act within it")
+    parser.add_argument("--path", action="append", help="file, folder, JSONL, Parquet or s3a://…; may be repeated")
+    parser.add_argument("--groups", default="", help="comma-separated, for documents that name none; empty: everyone")
+    parser.add_argument("--snapshot", action="store_true", help="documents of the source not found there are deleted")
+    args = parser.parse_args(arguments)
+    if args.steps != ["load_llm_calls"]:
+        needed = {"tenant": args.tenant, "source": args.source}
+        if "parse_documents" in args.steps:
+            needed["path"] = args.path
+        if missing := [f"--{name}" for name, value in needed.items() if not value]:
+            parser.error(f"{', '.join(missing)} missing: needed for {' '.join(args.steps)}. Add it.")
+        try:
+            check_tenant(args.tenant)
+            args.groups = list(canonical_groups(args.groups.split(",")))
+        except InvalidInput as error:
+            parser.error(str(error))
+    return args
+
+
+if __name__ == "__main__":
+    sys.exit(main())

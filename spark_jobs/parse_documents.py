@@ -1,0 +1,177 @@
+"""Take what lies at the paths into `bronze.documents`; what cannot be taken goes to `bronze.quarantine`.
+
+A document is written only if it is new or differs from what is known, so that the table's change feed holds the
+changes and nothing else: all later steps do their work from it.
+"""
+
+from argparse import Namespace
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession, Window
+from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
+
+from lakehouse.settings import Settings
+from lakehouse.spark import delta_table, read, struct_type
+from lakehouse.tables import DOCUMENTS, QUARANTINE
+from spark_jobs.inputs import read_input
+from spark_jobs.runs import Counts, record, recorded
+
+STEP = "parse_documents"
+_STATES = ("added", "changed", "unchanged", "quarantined")
+
+
+def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
+    """Parse, compare with what is known, write what differs; return the run's counts.
+
+    They are recorded before anything is written: a retry after a crash then reports what the run did, and not that
+    by now everything is as it should be.
+    """
+    started_at = datetime.now(UTC)
+    inputs = [read_input(spark, path, settings.document_max_bytes) for path in args.path]
+    known = known_documents(read(spark, settings, DOCUMENTS), args.tenant, args.source)
+    parsed = unique_documents(in_order(inputs))
+    compared = compared_documents(parsed, known, args.groups).persist()
+    try:
+        counts = _counts(compared)
+        gone = missing_documents(known, compared)
+        if args.snapshot:
+            counts["documents_deleted"] = gone.count()
+        counts = _of_all_attempts(counts, recorded(settings, args, STEP), known, args.run_id)
+        record(settings, args, STEP, counts, started_at)
+        if counts["documents_quarantined"]:
+            _write_quarantine(settings, args, compared)
+        if counts["documents_added"] or counts["documents_changed"] or counts["documents_deleted"]:
+            changes = changed_rows(compared, args.tenant, args.source, args.run_id)
+            if args.snapshot:
+                changes = changes.unionByName(deleted_rows(gone, args.tenant, args.source, args.run_id))
+            _merge(spark, settings, args, changes)
+        return counts
+    finally:
+        compared.unpersist()
+
+
+def known_documents(documents: DataFrame, tenant_id: str, source: str) -> DataFrame:
+    """What a comparison needs of the source's documents, deleted ones too."""
+    return documents.filter((F.col("tenant_id") == tenant_id) & (F.col("source") == source)).select(
+        "doc_id", "content_hash", "uri", "acl_groups", "updated_at", "deleted", "ingest_run_id"
+    )
+
+
+def in_order(inputs: Sequence[DataFrame]) -> DataFrame:
+    """All inputs as one; `input` numbers them."""
+    return reduce(DataFrame.unionByName, (part.withColumn("input", F.lit(n)) for n, part in enumerate(inputs)))
+
+
+def unique_documents(parsed: DataFrame) -> DataFrame:
+    """The first document of an id stays; a later one of the same id becomes a rejection."""
+    same_id = Window.partitionBy("doc_id", F.col("reason").isNull()).orderBy("input", "number", "uri")
+    is_repeat = F.col("reason").isNull() & (F.row_number().over(same_id) > 1)
+    quoted_id = F.concat(F.lit("'"), "doc_id", F.lit("'"))
+    reason = F.concat(
+        F.when(F.col("number") > 0, F.concat(F.lit("line "), F.col("number"), F.lit(": "))).otherwise(""),
+        F.lit("duplicate id "),
+        quoted_id,
+        F.lit(": must be unique in one input, and an earlier document has it. Rename or remove one of them."),
+    )
+    return parsed.withColumn("reason", F.when(is_repeat, reason).otherwise(F.col("reason")))
+
+
+def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str]) -> DataFrame:
+    """Every parsed row with its `state`: added, changed, unchanged or quarantined; `groups` where it names none."""
+    given_groups = F.coalesce(F.col("new.acl_groups"), F.lit(list(groups)).cast("array<string>"))
+    differs = F.col("known.deleted") | (F.col("new.content_hash") != F.col("known.content_hash"))
+    differs |= (F.col("new.uri") != F.col("known.uri")) | (given_groups != F.col("known.acl_groups"))
+    differs |= ~F.col("new.updated_at").eqNullSafe(F.col("known.updated_at"))
+    state = (
+        F.when(F.col("new.reason").isNotNull(), "quarantined")
+        .when(F.col("known.doc_id").isNull(), "added")
+        .when(differs, "changed")
+        .otherwise("unchanged")
+    )
+    joined = parsed.alias("new").join(known.alias("known"), on=F.expr("new.doc_id = known.doc_id"), how="left")
+    kept = [F.col(f"new.{name}") for name in parsed.columns if name not in ("acl_groups", "input")]
+    return joined.select(*kept, given_groups.alias("acl_groups"), state.alias("state"))
+
+
+def missing_documents(known: DataFrame, compared: DataFrame) -> DataFrame:
+    """Ids of live documents that the input holds no more, not even as something that had to be refused."""
+    seen = compared.filter(F.col("doc_id").isNotNull()).select("doc_id")
+    return known.filter(~F.col("deleted")).join(seen, on="doc_id", how="left_anti").select("doc_id")
+
+
+def changed_rows(compared: DataFrame, tenant_id: str, source: str, run_id: str) -> DataFrame:
+    """Rows of `bronze.documents` to insert or to overwrite."""
+    changed = compared.filter(F.col("state").isin("added", "changed"))
+    return changed.select(*_document_columns(changed.columns, tenant_id, source, run_id, deleted=False))
+
+
+def deleted_rows(gone: DataFrame, tenant_id: str, source: str, run_id: str) -> DataFrame:
+    """Rows whose key and run mark a known document as deleted; their other columns are NULL and stay unused."""
+    return gone.select(*_document_columns(gone.columns, tenant_id, source, run_id, deleted=True))
+
+
+def _document_columns(given: Sequence[str], tenant_id: str, source: str, run_id: str, *, deleted: bool) -> list[Column]:
+    constants = {"tenant_id": tenant_id, "source": source, "ingest_run_id": run_id, "deleted": deleted}
+    return [
+        (F.col(field.name) if field.name in given else F.lit(constants.get(field.name)).cast(field.dataType)).alias(
+            field.name
+        )
+        for field in struct_type(DOCUMENTS)
+    ]
+
+
+def _merge(spark: SparkSession, settings: Settings, args: Namespace, changes: DataFrame) -> None:
+    same_document = " AND ".join(f"known.{name} = new.{name}" for name in DOCUMENTS.key)
+    (
+        delta_table(spark, settings, DOCUMENTS)
+        .alias("known")
+        # the tenant as a constant lets Delta read that partition only
+        .merge(changes.alias("new"), f"known.tenant_id = '{args.tenant}' AND {same_document}")
+        .whenMatchedUpdate("new.deleted", {"deleted": "true", "ingest_run_id": "new.ingest_run_id"})
+        .whenMatchedUpdateAll()
+        .whenNotMatchedInsertAll("NOT new.deleted")
+        .execute()
+    )
+
+
+def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) -> None:
+    """Replace what this run has quarantined, so that a retry leaves the same rows."""
+    hashed = F.sha2(F.concat_ws("\n", "uri", F.col("number").cast("string"), "reason"), 256)
+    rows = compared.filter("state = 'quarantined'").select(
+        F.lit(args.run_id).alias("ingest_run_id"),
+        F.substring(hashed, 1, 32).alias("quarantine_id"),
+        F.lit(args.tenant).alias("tenant_id"),
+        F.lit(args.source).alias("source"),
+        "doc_id",
+        "uri",
+        "reason",
+        "excerpt",
+        F.current_timestamp().alias("quarantined_at"),
+    )
+    quoted_run = args.run_id.replace("\\", "\\\\").replace("'", "\\'")
+    (
+        rows.coalesce(1)
+        .write.format("delta")
+        .mode("overwrite")
+        .option("replaceWhere", f"tenant_id = '{args.tenant}' AND ingest_run_id = '{quoted_run}'")
+        .save(QUARANTINE.path(settings.warehouse_root))
+    )
+
+
+def _counts(compared: DataFrame) -> Counts:
+    found = {row["state"]: row["count"] for row in compared.groupBy("state").count().collect()}
+    counts = {f"documents_{state}": found.get(state, 0) for state in _STATES}
+    return {"documents_seen": sum(counts.values()), **counts, "documents_deleted": 0}
+
+
+def _of_all_attempts(counts: Counts, earlier: Counts, known: DataFrame, run_id: str) -> Counts:
+    """The counts with what an earlier attempt of the same run wrote; its rows look unchanged to this one."""
+    if not earlier or known.filter(F.col("ingest_run_id") == run_id).isEmpty():
+        return counts
+    done = {
+        name: counts[name] + earlier[name] for name in ("documents_added", "documents_changed", "documents_deleted")
+    }
+    unchanged = counts["documents_unchanged"] - earlier["documents_added"] - earlier["documents_changed"]
+    return counts | done | {"documents_unchanged": max(0, unchanged)}
