@@ -8,14 +8,15 @@ incremental from it, and deletion vectors off, because a reader without them cou
 import random
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, write_deltalake
-from deltalake.exceptions import CommitFailedError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
@@ -84,14 +85,22 @@ def existing_table(settings: Settings, table: Table) -> DeltaTable | None:
 
 
 def append(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
-    """Add rows in one commit; nothing is written when there are none. Safe from several processes at once."""
+    """Add rows in one commit; nothing is written when there are none. Safe from several processes at once.
+
+    Raises InvalidInput as `to_arrow` does, Unavailable when the storage fails.
+    """
     if rows:
         data = to_arrow(table, rows)
-        write_deltalake(open_table(settings, table), data, mode="append", commit_properties=_APPENDS)
+        with _reachable(table):
+            write_deltalake(open_table(settings, table), data, mode="append", commit_properties=_APPENDS)
 
 
 def upsert(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
-    """Write rows by `table.key` in one commit: a known key's row is replaced whole, a new one is added."""
+    """Write rows by `table.key` in one commit: a known key's row is replaced whole, a new one is added.
+
+    Safe from several processes at once. Raises InvalidInput as `to_arrow` does and for two rows of one key,
+    Unavailable when the storage fails or other writers never pause.
+    """
     if not rows:
         return
     data = to_arrow(table, rows)
@@ -104,7 +113,8 @@ def upsert(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
         )
         merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
-    _retry_conflicts(table, merge)
+    with _reachable(table):
+        _retry_conflicts(merge)
 
 
 def read_rows(
@@ -116,12 +126,13 @@ def read_rows(
     does not exist has no rows. Raises InvalidInput for a filter on an unknown column or by an unknown operator.
     """
     predicate = " AND ".join(_predicate(table, *condition) for condition in where)
-    delta_table = existing_table(settings, table)
-    if delta_table is None:
-        return []
-    # not to_pyarrow_table: a merge writes strings as string_view, which pyarrow's filters cannot compare
-    found = delta_table.scan(columns=list(columns) or None, predicate=predicate or None)
-    return pa.table(found).to_pylist()
+    with _reachable(table):
+        delta_table = existing_table(settings, table)
+        if delta_table is None:
+            return []
+        # not to_pyarrow_table: a merge writes strings as string_view, which pyarrow's filters cannot compare
+        found = delta_table.scan(columns=list(columns) or None, predicate=predicate or None)
+        return pa.table(found).to_pylist()
 
 
 def to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:
@@ -187,14 +198,32 @@ def _check_unique(table: Table, rows: Sequence[Row]) -> None:
         raise InvalidInput(f"{table.name}: {count} rows for the key {named}. Send one row a key.")
 
 
-def _retry_conflicts(table: Table, commit: Callable[[], None]) -> None:
+def _retry_conflicts(commit: Callable[[], None]) -> None:
     for attempt in range(_MERGE_ATTEMPTS):
         try:
             commit()
             return
-        except CommitFailedError as error:
+        except CommitFailedError:
             if attempt == _MERGE_ATTEMPTS - 1:
-                raise Unavailable(
-                    "warehouse", f"{table.name}: other writers won {_MERGE_ATTEMPTS} times: {error}. Try again."
-                ) from error
+                raise
             time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311  jitter, not a secret
+
+
+@contextmanager
+def _reachable(table: Table) -> Iterator[None]:
+    try:
+        yield
+    except CommitFailedError as error:
+        raise Unavailable(
+            "warehouse", f"{table.name}: other writers kept winning: {first_line(error)}. Try again."
+        ) from error
+    except (DeltaError, OSError) as error:
+        raise Unavailable(
+            "warehouse",
+            f"{table.name} cannot be read or written: {first_line(error)}. Check LAKEHOP_WAREHOUSE and its storage.",
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """What the error says; deltalake appends a backtrace of its own code."""
+    return str(error).split("\n", 1)[0]

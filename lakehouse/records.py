@@ -187,6 +187,7 @@ def _seal_segment(path: Path, sealed_folder: Path) -> Path | None:
             if os.fstat(segment.fileno()).st_size == 0:
                 path.unlink()
                 return None
+            os.utime(path)  # Spark's file stream passes over files much older than those it has seen
             return path.rename(sealed_folder / path.name)
     except FileNotFoundError:
         return None  # another process sealed it first

@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from lakehouse.delta import arrow_schema, existing_table
+from lakehouse.delta import arrow_schema, existing_table, first_line
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.gold import VIEWS
 from lakehouse.settings import Settings
@@ -49,7 +49,9 @@ def run_query(settings: Settings, statement: str) -> QueryResult:
         except duckdb.Error as error:
             for stream in streams:
                 if stream.failure is not None:
-                    raise Unavailable("warehouse", f"{stream.table.name}: {stream.failure}") from stream.failure
+                    raise Unavailable(
+                        "warehouse", f"{stream.table.name}: {first_line(stream.failure)}"
+                    ) from stream.failure
             raise InvalidInput(f"{error}") from None
     return _json_ready(found)
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from lakehouse import delta
-from lakehouse.errors import InvalidInput
+from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
 from lakehouse.tables import ACL_KEYS, DOCUMENTS, EMBEDDINGS, EVAL_RUNS, TABLES
 
@@ -173,6 +173,20 @@ def test_no_rows_write_nothing(settings: Settings) -> None:
     delta.append(settings, EVAL_RUNS, [])
     delta.upsert(settings, EVAL_RUNS, [])
     assert list(settings.home.iterdir()) == []
+
+
+def test_a_table_whose_log_is_broken_is_the_warehouses_failure(settings: Settings) -> None:
+    delta.append(settings, EVAL_RUNS, [run_row()])
+    log = Path(EVAL_RUNS.path(settings.warehouse_root)) / "_delta_log"
+    for commit in log.glob("*.json"):
+        commit.write_text("broken")
+
+    for touch in (delta.read_rows, lambda *table: delta.append(*table, [run_row()])):
+        with pytest.raises(
+            Unavailable, match=r"gold\.eval_runs cannot be read or written: .*Check LAKEHOP_WAREHOUSE"
+        ) as caught:
+            touch(settings, EVAL_RUNS)
+        assert caught.value.part == "warehouse"
 
 
 def test_an_s3a_root_is_spelt_as_deltalake_wants_it() -> None:
