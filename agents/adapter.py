@@ -13,7 +13,7 @@ from dspy.lm15 import Config, Message, Request, Response
 from agents.constraints import Constraint
 
 MAX_FIELD_CHARACTERS = 6_000  # of one input in the prompt
-MAX_OUTPUT_TOKENS = 64  # answers are facts, not essays
+MAX_OUTPUT_TOKENS = 40  # answers are facts, not essays
 
 
 class ShortAdapter(dspy.Adapter):
@@ -33,7 +33,7 @@ class ShortAdapter(dspy.Adapter):
         """Ask once. `lm_kwargs` may hold `agent`, `hop` and `passages` (what is read), for the call's record."""
         name, constraint = _output(signature)
         system, *turns = self.format(signature, demos, inputs)
-        allowed = constraint.structured_outputs(_clipped(inputs)) if constraint else None
+        allowed = self.allowed(constraint, _clipped(inputs)) if constraint else None
         mark = {name: lm_kwargs[name] for name in ("agent", "hop", "passages") if name in lm_kwargs}
         request = Request(
             model=lm.model,
@@ -49,6 +49,10 @@ class ShortAdapter(dspy.Adapter):
         response: Response = await lm.acall(request)
         text = (response.message.text or "").strip()
         return [{name: constraint.snap(text, _clipped(inputs)) if constraint else text}]
+
+    def allowed(self, constraint: Constraint, inputs: dict[str, Any]) -> dict[str, Any] | None:
+        """What the model may write, as vLLM's `structured_outputs`."""
+        return constraint.structured_outputs(inputs)
 
     def format(
         self, signature: type[dspy.Signature], demos: list[dict[str, Any]], inputs: dict[str, Any]

@@ -18,7 +18,7 @@ NONE = "none"  # what an output says that has nothing to say
 # A word with the blank behind it; a character where words are written without blanks.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
-_NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
+NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 
 class Constraint(Protocol):
@@ -51,9 +51,11 @@ class SpanOf:
     def snap(self, text: str, inputs: Inputs) -> str:
         passage = " ".join(str(inputs[self.field]).split())
         wanted = " ".join(text.split()).strip(" .\"'")[:MAX_SPAN_CHARACTERS]
-        found = passage.lower().find(wanted.lower()) if wanted and wanted.lower() != NONE else -1
+        if not wanted or wanted.lower() == NONE:
+            return NONE
+        found = passage.lower().find(wanted.lower())
         if found >= 0:
-            return passage[found : found + len(wanted)]
+            return _whole_words(passage, found, found + len(wanted))
         match = difflib.SequenceMatcher(None, passage, wanted, autojunk=False).find_longest_match()
         shared = passage[match.a : match.a + match.size].strip()
         return shared if len(shared) > len(wanted) // 2 else NONE
@@ -67,12 +69,21 @@ class SomeOf:
     most: int
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        options = list(inputs[self.field])
+        options = [_quoted(option) for option in inputs[self.field]]
         if not options:
             return None
-        name = " | ".join(_quoted(option) for option in options)
-        names = f'name (", " name){{0,{self.most - 1}}}'
-        return {"grammar": f"root ::= {_quoted(NONE)} | {names}\nname ::= {name}"}
+        # Rule n2_1 is "one of the names from the third on, when two may still come": none is said twice.
+        rules = [f"root ::= {_quoted(NONE)} | n0_{self.most}"]
+        for start in range(len(options)):
+            for left in range(1, self.most + 1):
+                said = " | ".join(self._onward(options, place, left) for place in range(start, len(options)))
+                rules.append(f"n{start}_{left} ::= {said}")
+        return {"grammar": "\n".join(rules)}
+
+    @staticmethod
+    def _onward(options: Sequence[str], place: int, left: int) -> str:
+        more = left > 1 and place + 1 < len(options)
+        return options[place] + (f' (", " n{place + 1}_{left - 1})?' if more else "")
 
     def snap(self, text: str, inputs: Inputs) -> str:
         return ", ".join(self._in_order(text, list(inputs[self.field]))[: self.most]) or NONE
@@ -106,7 +117,7 @@ class SumOf:
 
     def snap(self, text: str, inputs: Inputs) -> str:
         lines = list(inputs[self.field])
-        if is_sum(text) and set(_NUMBER.findall(text)) <= set(_numbers(lines)):
+        if is_sum(text) and set(NUMBER.findall(text)) <= set(_numbers(lines)):
             return text.strip()
         parts = [part for line in lines for part in _parts(line)]
         near = difflib.get_close_matches(text, parts, n=1, cutoff=0.0)
@@ -116,6 +127,12 @@ class SumOf:
 def is_sum(text: str) -> bool:
     """Whether a text is numbers joined by + - * /, and so for the calculator."""
     return bool(re.fullmatch(r"\s*-?[\d.]+(\s*[-+*/]\s*-?[\d.]+)+\s*", text))
+
+
+def _whole_words(text: str, start: int, end: int) -> str:
+    """The span without the part of a word at its end: an output limit cuts anywhere."""
+    ends = [word.start() + len(_bare(word.group())) for word in _WORD.finditer(text, start)]
+    return text[start : max((one for one in ends if one <= end), default=end)]
 
 
 def _bare(word: str) -> str:
@@ -129,7 +146,7 @@ def _parts(line: str) -> list[str]:
 
 
 def _numbers(lines: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(number for line in lines for number in _NUMBER.findall(line.partition(": ")[2])))
+    return list(dict.fromkeys(number for line in lines for number in NUMBER.findall(line.partition(": ")[2])))
 
 
 def _quoted(text: str) -> str:

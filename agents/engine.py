@@ -9,7 +9,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -72,7 +72,8 @@ class TaskEngine:
         usage = ModelUsage(input_tokens=said.input_tokens, output_tokens=said.output_tokens)
         # DSPy refuses a message without text; the adapter reads a blank as an empty answer.
         message = Message.assistant(said.text or " ")
-        return Response(id=None, model=request.model, message=message, finish_reason=said.finish_reason, usage=usage)
+        # "stop" whatever it was: a fact cut off at its limit is used as it is, and DSPy would warn of each.
+        return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
 
     async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int) -> "_Said":
         """One try, with its record, however it ends."""
@@ -117,12 +118,10 @@ class TaskEngine:
             async for event in _events(response):
                 said.add_usage(event.get("usage"))
                 for choice in event.get("choices") or ():
-                    said.finish_reason = "length" if choice.get("finish_reason") == "length" else said.finish_reason
                     if text := (choice.get("delta") or {}).get("content"):
                         said.text += text
                         await self._task.emit("token", {"agent": mark.agent, "hop": mark.hop, "text": text})
                 if len(said.text) > body["max_tokens"] * CHARACTERS_A_TOKEN:
-                    said.finish_reason = "length"
                     return
 
     def _down(self, what: str) -> str:
@@ -146,9 +145,8 @@ class _Said:
     """What the server has sent so far."""
 
     text: str = ""
-    finish_reason: Any = "stop"
     input_tokens: int = 0
-    cached_tokens: int = field(default=0)
+    cached_tokens: int = 0
     output_tokens: int = 0
 
     def add_usage(self, usage: Any) -> None:

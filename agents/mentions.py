@@ -30,7 +30,12 @@ def names_in(text: str) -> list[str]:
 
 def is_mentioned(name: str, text: str) -> bool:
     """Whether a name stands in a text as a whole: `rich` does not in `rich-toolkit`, `numpy` does in `numpy.`"""
-    return re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])(?!\.\w)", text, re.IGNORECASE) is not None
+    return _whole(name).search(text) is not None
+
+
+def without(name: str, text: str) -> str:
+    """The text less every mention of a name."""
+    return " ".join(_whole(name).sub(" ", text).split())
 
 
 def longest_mentioned(names: Iterable[str], text: str) -> str | None:
@@ -44,3 +49,7 @@ def quote_of(span: str, text: str) -> str:
     words = [re.escape(word) for word in span.split()]
     match = re.search(r"\s*".join(words), text, re.IGNORECASE) if words else None
     return match.group(0) if match else ""
+
+
+def _whole(name: str) -> re.Pattern[str]:
+    return re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])(?!\.\w)", re.IGNORECASE)

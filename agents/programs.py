@@ -13,7 +13,7 @@ import dspy
 from agents.answer import Citation
 from agents.constraints import NONE, SomeOf, SpanOf, SumOf, is_sum
 from agents.examples import EXAMPLES
-from agents.mentions import is_mentioned, longest_mentioned, names_in, quote_of
+from agents.mentions import is_mentioned, longest_mentioned, names_in, quote_of, without
 from agents.task import Task, current_task, reference
 from lakehouse.index import Passage
 
@@ -22,7 +22,7 @@ FOUND_PASSAGES = 20  # of each hop's search; one of them is read, the others tel
 NAMES_OFFERED = 8  # more are not weighed but guessed at
 NAMES_FOLLOWED = 3
 NAMES_LOOKED_UP = 12  # at a lexical search of milliseconds each
-LOOK_UP_PASSAGES = 5
+LOOK_UP_PASSAGES = 10
 STARTING_PASSAGES = 3  # tried in turn until one holds something
 PASSAGE_CHARACTERS = 1_200  # a chunk of 200 tokens is shorter, unless it is code
 
@@ -99,7 +99,7 @@ class MultiHop(dspy.Module):
         task = current_task()
         trail = _Trail(question, await task.search(question, hop=1, k=FOUND_PASSAGES))
         while passage := trail.next_passage():
-            names = await self._names_to_follow(task, trail, passage) if trail.may_follow(passage) else []
+            names = await self._names_to_follow(task, trail, passage) if trail.may_follow() else []
             if names:
                 trail.follow(names)
                 continue
@@ -118,18 +118,25 @@ class MultiHop(dspy.Module):
         if trail.hop >= task.max_hops:
             return []
         trail.hop += 1
-        unknown = [name for name in names_in(passage.text) if trail.about(name) is None][:NAMES_LOOKED_UP]
-        for name in unknown:
-            trail.found += await task.search(
-                f"{name} {trail.question}", hop=trail.hop, k=LOOK_UP_PASSAGES, mode="lexical"
-            )
+        unknown = [name for name in names_in(passage.text) if not trail.knows(name)]
+        await self._look_up(task, trail, unknown[:NAMES_LOOKED_UP])
         offered = trail.titles_mentioned_in(passage)[:NAMES_OFFERED]
         if not offered:
             return []
         choice = await self.choose.acall(
             passage=_shown(passage), names=offered, question=trail.question, config=_mark(trail.hop, passage)
         )
-        return [] if choice.chosen == NONE else choice.chosen.split(", ")
+        chosen = [] if choice.chosen == NONE else choice.chosen.split(", ")
+        await self._look_up(task, trail, chosen)
+        return chosen
+
+    async def _look_up(self, task: Task, trail: "_Trail", names: list[str]) -> None:
+        """Find the passage of each name's document that fits the question best."""
+        for name in names:
+            if not trail.looked_up(name):
+                query = f"{name} {trail.question_without_start}"
+                found = await task.search(query, hop=trail.hop, k=LOOK_UP_PASSAGES, mode="lexical")
+                trail.add_look_up(name, found)
 
     async def _concluded(self, task: Task, trail: "_Trail") -> str:
         if len(trail.facts) == 1:
@@ -147,33 +154,42 @@ class _Trail:
     def __init__(self, question: str, found: list[Passage]) -> None:
         self.question = question
         self.hop = 1
-        self.found = found
         self.facts: list[tuple[Passage, str]] = []
-        self._unread = _starting_passages(question, found)
+        start = longest_mentioned((passage.title for passage in found), question)
+        self.question_without_start = without(start, question) if start else question
+        self._found = found
+        self._look_ups: dict[str, Passage | None] = {}
+        self._unread = _starting_passages(start, found)
         self._followed = False
-        self._seen: set[str] = set()
 
     def next_passage(self) -> Passage | None:
-        """The passage to read now; None when all that was followed is read, or enough others held nothing."""
-        while self._unread:
-            passage = self._unread.pop(0)
-            if passage.chunk_id not in self._seen and not (self.facts and not self._followed):
-                self._seen.add(passage.chunk_id)
-                return passage
-        return None
+        """The passage to read now; None when all that was followed is read, or a first one held a fact."""
+        if not self._unread or (self.facts and not self._followed):
+            return None
+        return self._unread.pop(0)
 
-    def may_follow(self, passage: Passage) -> bool:
+    def may_follow(self) -> bool:
         """Names lead on from where the question begins; a passage that was followed to is read."""
         return not self._followed
 
     def follow(self, names: list[str]) -> None:
-        """Read next what was found about these names, and nothing else."""
+        """Read next what was looked up about these names, and nothing else."""
         self._followed = True
-        self._unread = [passage for name in names if (passage := self.about(name))]
+        self._unread = [passage for name in names if (passage := self._look_ups.get(name.lower()))]
 
-    def about(self, name: str) -> Passage | None:
-        """The best passage found whose document has this title."""
-        return next((passage for passage in self.found if passage.title.lower() == name.lower()), None)
+    def looked_up(self, name: str) -> bool:
+        return name.lower() in self._look_ups
+
+    def add_look_up(self, name: str, found: list[Passage]) -> None:
+        """Keep the best passage of the document that has the name; others say nothing about it."""
+        about = [passage for passage in found if passage.title.lower() == name.lower()]
+        known = [passage for passage in self._found if passage.title.lower() == name.lower()]
+        self._look_ups[name.lower()] = next(iter(about + known), None)
+        self._found += about
+
+    def knows(self, name: str) -> bool:
+        """Whether a document of this name was found."""
+        return any(passage.title.lower() == name.lower() for passage in self._found)
 
     def note(self, passage: Passage, fact: str) -> None:
         if fact != NONE:
@@ -181,7 +197,7 @@ class _Trail:
 
     def titles_mentioned_in(self, passage: Passage) -> list[str]:
         """Titles of found documents that the passage names: the best found first."""
-        titles = dict.fromkeys(one.title for one in self.found if one.title.lower() != passage.title.lower())
+        titles = dict.fromkeys(one.title for one in self._found if one.title.lower() != passage.title.lower())
         return [title for title in titles if is_mentioned(title, passage.text)]
 
     def citations(self) -> list[Citation]:
@@ -191,14 +207,13 @@ class _Trail:
 PROGRAMS: dict[str, type[dspy.Module]] = {"single_shot": SingleShot, "multihop": MultiHop}
 
 
-def _starting_passages(question: str, found: list[Passage]) -> list[Passage]:
+def _starting_passages(start: str | None, found: list[Passage]) -> list[Passage]:
     """Best to begin with: about what the question names; then, naming something else that was found; then by rank."""
     titles = dict.fromkeys(passage.title for passage in found)
-    named = longest_mentioned(titles, question)
 
     def merit(passage: Passage) -> tuple[bool, bool]:
         others = (title for title in titles if title != passage.title)
-        return passage.title == named, any(is_mentioned(title, passage.text) for title in others)
+        return passage.title == start, any(is_mentioned(title, passage.text) for title in others)
 
     return sorted(found, key=merit, reverse=True)[:STARTING_PASSAGES]
 

@@ -95,11 +95,19 @@ class Agents:
             on_event=on_event,
         )
 
-    async def run(self, task: Task, module: dspy.Module, question: str) -> Answer:
-        """Run a program in a task, and record how the task ended."""
+    async def run(
+        self,
+        task: Task,
+        module: dspy.Module,
+        question: str,
+        *,
+        adapter: ShortAdapter | None = None,
+        temperature: float = 0.0,
+    ) -> Answer:
+        """Run a program in a task, and record how the task ended. `agents.compile` brings its own adapter."""
         started_at = datetime.now(UTC)
         try:
-            status, answer = await self._outcome(task, module, question)
+            status, answer = await self._outcome(task, module, question, adapter or ShortAdapter(), temperature)
         except BaseException as error:
             await task.finished("failed", error, started_at)
             raise
@@ -126,12 +134,19 @@ class Agents:
         passages = await task.search(query, hop=0, k=k, mode=mode)
         return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id)
 
-    async def _outcome(self, task: Task, module: dspy.Module, question: str) -> tuple[Status, str]:
-        settings = self._deps.settings
-        engine = TaskEngine(task, self._client, settings)
-        lm = dspy.LM(settings.llm_model, engine=NoSyncEngine(), async_engine=engine, cache=False, num_retries=0)
+    async def _outcome(
+        self, task: Task, module: dspy.Module, question: str, adapter: ShortAdapter, temperature: float
+    ) -> tuple[Status, str]:
+        lm = dspy.LM(
+            self._deps.settings.llm_model,
+            engine=NoSyncEngine(),
+            async_engine=TaskEngine(task, self._client, self._deps.settings),
+            temperature=temperature,
+            cache=False,
+            num_retries=0,
+        )
         try:
-            with dspy.context(lm=lm, adapter=ShortAdapter(), task=task, disable_history=True):
+            with dspy.context(lm=lm, adapter=adapter, task=task, disable_history=True):
                 prediction = await module.acall(question=question)
         except NothingFound:
             return "refused", NOTHING_FOUND
