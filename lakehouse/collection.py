@@ -35,22 +35,22 @@ class IndexRow(TypedDict):
 
 
 def alias_name(tenant_id: str) -> str:
-    """The tenant's alias, e.g. `lakehop_acme`; its collections are `lakehop_acme_v1`, `_v2` …
+    """The tenant's alias, e.g. `lakehop_acme_live`; its collections are `lakehop_acme_v1`, `_v2` …
 
-    Milvus takes letters, digits and `_` only, so `_` and `-` become `_u` and `_d`: two tenants never share an
-    alias, and no alias looks like a collection.
+    Milvus takes letters, digits and `_` only, so `_` and `-` of the tenant become `_u` and `_d`, and no two tenants
+    share a name. No alias begins another either: dropping one, Milvus 2.3 also loses those that begin with it.
     """
-    return PREFIX + check_tenant(tenant_id).replace("_", "_u").replace("-", "_d")
+    return f"{_stem(tenant_id)}_live"
 
 
 def collection_name(tenant_id: str, version: int) -> str:
     """The tenant's collection of that version, from 1."""
-    return f"{alias_name(tenant_id)}_v{version}"
+    return f"{_stem(tenant_id)}_v{version}"
 
 
 def version_of(tenant_id: str, collection: str) -> int | None:
     """Which version of the tenant's a collection is; None for one that is not the tenant's."""
-    match = re.fullmatch(re.escape(alias_name(tenant_id)) + r"_v(\d+)", collection)
+    match = re.fullmatch(re.escape(_stem(tenant_id)) + r"_v(\d+)", collection)
     return int(match[1]) if match else None
 
 
@@ -99,6 +99,10 @@ def stored(row: IndexRow, capabilities: Capabilities) -> dict[str, Any]:
 def index_text(title: str, heading: str, text: str) -> str:
     """What a search for words looks in: titles count as text does."""
     return "\n".join(part for part in (title, heading, text) if part)
+
+
+def _stem(tenant_id: str) -> str:
+    return PREFIX + check_tenant(tenant_id).replace("_", "_u").replace("-", "_d")
 
 
 def _cut(text: str) -> str:

@@ -310,10 +310,9 @@ class Index:
         try:
             return self._server.call(method, alias, *args, **kwargs)
         except MilvusException as error:
-            state = self._call("get_load_state", alias)["state"]
-            if state == LoadState.NotExist:
+            if self.live_collection(tenant_id) is None:
                 raise _no_tenant(tenant_id) from error
-        if state != LoadState.Loaded:
+        if self._call("get_load_state", alias)["state"] != LoadState.Loaded:
             self._call("load_collection", alias)
         # again where it was loaded too: `publish` may just have dropped what the alias stood for
         return self._call(method, alias, *args, **kwargs)
