@@ -30,14 +30,20 @@ async function problemOf(response) {
   }
 }
 
-function showStep(step) {
+function stepItem({ kind, agent, hop }, cost) {
   const item = element("li", null, "step");
-  item.dataset.kind = step.kind;
+  item.dataset.kind = kind;
   const head = element("div", null, "step-head");
-  head.append(element("b", step.hop ? `Hop ${step.hop}: ${step.agent}` : step.agent));
-  const cost = Number(step.usd) === 0 ? "" : `${dollars(step.usd)} · `;
-  head.append(element("span", cost + duration(step.latency_ms), "cost"));
+  head.append(element("b", hop ? `Hop ${hop}: ${agent}` : agent), element("span", cost, "cost"));
   item.append(head);
+  $("steps").append(item);
+  $("trace").hidden = false;
+  return item;
+}
+
+function showStep(step) {
+  const cost = Number(step.usd) === 0 ? "" : `${dollars(step.usd)} · `;
+  const item = stepItem(step, cost + duration(step.latency_ms));
   if (step.query) item.append(element("p", step.query));
   if (step.error) item.append(element("p", step.error, "failure"));
   if (step.output) item.append(element("p", `→ ${step.output}`));
@@ -50,9 +56,20 @@ function showStep(step) {
     }
     item.append(list);
   }
-  $("steps").append(item);
-  $("trace").hidden = false;
 }
+
+// What the model is writing now; its step takes the place of it.
+const writing = {
+  line: null,
+  add({ agent, hop, text }) {
+    this.line ??= stepItem({ kind: "chat", agent, hop }, "writing").appendChild(element("p", "→ "));
+    this.line.append(text);
+  },
+  clear() {
+    this.line?.parentElement.remove();
+    this.line = null;
+  },
+};
 
 function showCitation(citation) {
   const item = element("li");
@@ -62,14 +79,10 @@ function showCitation(citation) {
   $("citations").append(item);
 }
 
-function showStatus(status) {
-  $("status").textContent = status;
-  $("status").dataset.status = status;
-}
-
 function showAnswer(answer) {
+  writing.clear();
   $("answer").textContent = answer.answer || "No answer was found in what this key may read.";
-  showStatus(answer.status);
+  $("status").textContent = $("status").dataset.status = answer.status;
   $("citations").replaceChildren();
   answer.citations.forEach(showCitation);
   $("citations-title").hidden = !answer.citations.length;
@@ -94,20 +107,12 @@ function showAnswer(answer) {
 
 const on = {
   step: (step) => {
+    writing.clear();
     showStep(step);
     $("progress").textContent = step.kind === "search" ? "reading what was found" : "thinking about the next step";
   },
-  token: (token) => {
-    $("result").hidden = false;
-    showStatus("writing");
-    $("answer").append(token.text);
-  },
-  citation: (citation) => {
-    $("citations-title").hidden = false;
-    showCitation(citation);
-  },
-  usage: (usage) => ($("progress").textContent = `${dollars(usage.usd)} so far`),
-  done: showAnswer,
+  token: (token) => writing.add(token),
+  done: showAnswer, // holds every citation and the usage, too
   error: showProblem,
 };
 
@@ -177,6 +182,7 @@ async function ask(event) {
       detail: stopped ? "What the task had spent until then is on the key's bill." : "`lakehop status` shows all parts.",
     });
   } finally {
+    writing.clear();
     busy(false);
     await showUsage();
   }

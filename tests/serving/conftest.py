@@ -72,16 +72,16 @@ class ScriptedAgents:
     events: list[Event] = field(default_factory=lambda: [Event(kind, data) for kind, data in EVENTS])
     error: Exception | None = None
     gate: asyncio.Event | None = None  # once the events are out, wait for it
-    begun: asyncio.Event = field(default_factory=asyncio.Event)
+    told: asyncio.Event = field(default_factory=asyncio.Event)
     asked: list[dict[str, Any]] = field(default_factory=list)
     cancelled: int = 0
 
     async def ask(self, question: str, caller: Caller, *, on_event: OnEvent | None = None, **more: Any) -> Answer:
         self.asked.append({"question": question, "caller": caller} | more)
-        self.begun.set()
         for event in self.events:
             if on_event and (told := on_event(event)):
                 await told
+        self.told.set()
         if self.gate:
             try:
                 await self.gate.wait()

@@ -56,7 +56,7 @@ async def test_a_duplicate_of_a_running_task_is_409(gateway):
     gateway.agents.gate = asyncio.Event()
     headers = gateway.key() | ONCE
     first = asyncio.ensure_future(gateway.http.post("/ask", json=QUESTION, headers=headers))
-    await asyncio.wait_for(gateway.agents.begun.wait(), 10)
+    await asyncio.wait_for(gateway.agents.told.wait(), 10)
     duplicate = await gateway.http.post("/ask", json=QUESTION, headers=headers)
     gateway.agents.gate.set()
 

@@ -24,7 +24,7 @@ def events_of(text):
 class Client:
     """A client on the bare protocol: reads as the bytes come, and can hang up."""
 
-    def __init__(self, gateway, body, headers):
+    def __init__(self, gateway, body, headers, path="/ask/stream"):
         self.received, self.status = "", None
         self.answered, self._news, self._gone = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._body = json.dumps(body).encode()
@@ -35,8 +35,8 @@ class Client:
             "http_version": "1.1",
             "method": "POST",
             "scheme": "http",
-            "path": "/ask/stream",
-            "raw_path": b"/ask/stream",
+            "path": path,
+            "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
             "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
@@ -159,11 +159,58 @@ async def test_a_client_that_leaves_before_the_first_event_stops_its_task_too(ga
     monkeypatch.setattr("serving.streaming.FIRST_EVENT_S", 0.2)
     gateway.agents.events, gateway.agents.gate = [], asyncio.Event()
     client = Client(gateway, QUESTION, gateway.key())
-    await asyncio.wait_for(gateway.agents.begun.wait(), 10)
+    await asyncio.wait_for(gateway.agents.told.wait(), 10)
     await client.hang_up()
     await gateway.tasks.stop_all()
 
     assert gateway.agents.cancelled == 1
+
+
+async def test_a_client_that_leaves_a_plain_question_stops_its_task_too(gateway):
+    gateway.agents.gate = asyncio.Event()
+    client = Client(gateway, QUESTION, gateway.key(), path="/ask")
+    await asyncio.wait_for(gateway.agents.told.wait(), 10)
+    await client.hang_up()
+    await gateway.tasks.stop_all()
+
+    assert (client.status, gateway.agents.cancelled) == (499, 1)
+    assert gateway.ledger.spent_today(gateway.key_id()) == Decimal("0.02")
+
+
+async def test_a_task_under_an_idempotency_key_outlives_its_client(gateway):
+    gateway.agents.gate = asyncio.Event()
+    headers = gateway.key() | {"Idempotency-Key": "5a6b"}
+    client = Client(gateway, QUESTION, headers)
+    await client.until("event: usage")
+    await client.hang_up()
+    gateway.agents.gate.set()
+    for _ in range(500):
+        again = await gateway.http.post("/ask", json=QUESTION, headers=headers)
+        if again.status_code != 409:
+            break
+        await asyncio.sleep(0.02)
+
+    assert (again.json(), gateway.agents.cancelled, len(gateway.agents.asked)) == (ANSWER, 0, 1)
+
+
+async def test_what_a_running_task_spends_shows_at_once(gateway):
+    gateway.agents.gate = asyncio.Event()
+    client = Client(gateway, QUESTION, gateway.key(daily_usd="1"))
+    await client.until("event: usage")
+    spend = gateway.ledger.today(gateway.key_id())
+    gateway.agents.gate.set()
+    await client.until("event: done")
+
+    assert (spend.spent_usd, spend.reserved_usd) == (Decimal("0.02"), Decimal("0.08"))
+
+
+async def test_a_task_that_overruns_its_own_time_cap_is_ended(gateway, monkeypatch):
+    monkeypatch.setattr("serving.tasks.OVERRUN_S", 0)
+    gateway.agents.gate = asyncio.Event()
+    response = await gateway.http.post("/ask", json=QUESTION | {"max_seconds": 0.2}, headers=gateway.key())
+
+    assert (response.status_code, gateway.agents.cancelled) == (500, 1)
+    assert gateway.ledger.spent_today(gateway.key_id()) == Decimal("0.02")
 
 
 async def test_a_gateway_that_stops_ends_its_streams_with_an_error(gateway):
