@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
 log = logging.getLogger("lakehop.gateway")
 
 # The agents keep a task's time themselves; this much later the gateway no longer believes that they do.
-OVERRUN_S = 30
+OVERRUN_S = 15
 # A key with less than this part of the default task cap left is at its cap: a task on the last fraction of a cent
 # could make no call and would be answered `partial` for ever.
 LEAST_PART = Decimal("0.1")
