@@ -76,7 +76,8 @@ def layout(capabilities: Capabilities, dimension: int) -> tuple[Any, Any]:
         )
         schema.add_field("terms", DataType.SPARSE_FLOAT_VECTOR)
         schema.add_function(Function("bm25", FunctionType.BM25, ["index_text"], ["terms"]))
-        bm25 = {"bm25_k1": BM25_K1, "bm25_b": BM25_B}
+        # Nested: pymilvus flattens one level, and milvus-lite reads what is left under `params` only.
+        bm25 = {"params": {"bm25_k1": BM25_K1, "bm25_b": BM25_B}}
         indexes.add_index("terms", index_type="SPARSE_INVERTED_INDEX", metric_type="BM25", params=bm25)
     return schema, indexes
 

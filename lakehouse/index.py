@@ -112,7 +112,7 @@ class Index:
         except MilvusException as error:
             if error.code in _NO_SUCH_ALIAS:
                 return None
-            raise self._server.unavailable(error.message) from error
+            raise self._server.refused(error) from error
 
     def create_collection(self, tenant_id: str, dimension: int) -> str:
         """Create the tenant's next collection, empty and not live; return its name."""
@@ -325,7 +325,7 @@ class Index:
         try:
             return self._server.call(method, *args, **kwargs)
         except MilvusException as error:
-            raise self._server.unavailable(error.message) from error
+            raise self._server.refused(error) from error
 
 
 def _check_search(tenant_id: str, mode: str, vector: np.ndarray | None, k: int) -> None:

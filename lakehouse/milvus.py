@@ -109,7 +109,14 @@ class Server:
         except grpc.RpcError as error:
             raise self.unavailable(error.details() or str(error.code())) from error
         except MilvusException as error:
-            raise self.unavailable(error.message) from error
+            raise self.refused(error) from error
+
+    def refused(self, error: MilvusException) -> Unavailable:
+        """The error for a call that the server answered by a refusal of its own."""
+        return Unavailable(
+            "milvus",
+            f"Milvus at {self._uri} refused: {error.message}. If it has just started, try again; else read its log.",
+        )
 
     def unavailable(self, reason: str) -> Unavailable:
         """The error for a call that got no usable answer."""
@@ -147,10 +154,11 @@ class Server:
             # pymilvus would reconnect inside the call, one caller after the other under a lock of the process,
             # and then repeat the call until its time-out. The channel reconnects by itself; `call` repeats.
             client._handler._on_rpc_error = _give_back
-            self._capabilities = Capabilities.of(client.get_server_version(timeout=self._timeout_s))
+            version = client.get_server_version(timeout=self._timeout_s)
         except (MilvusException, grpc.RpcError) as error:
             self._failed_at = time.monotonic()
             raise self.unavailable("no connection") from error
+        self._capabilities = Capabilities.of(version)
         self._client = client
 
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from lakehouse.collection import alias_name, collection_name, layout, stored, version_of
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.index import MAX_K, Index, IndexRow
-from lakehouse.lexical import LexicalIndex, fuse
+from lakehouse.lexical import BM25_K1, LexicalIndex, fuse
 from lakehouse.milvus import Capabilities, literal, literals
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
@@ -277,7 +277,15 @@ def acme(index):
         chunk("smuggled", "rocket noodles", 0, tenant="globex"),
     ]
     publish(index, "acme", rows)
-    publish(index, "globex", [chunk("other", "The rocket is ours. Noodles, quagga.", 0, tenant="globex")])
+    publish(
+        index,
+        "globex",
+        [
+            chunk("other", "The rocket is ours. Noodles, quagga.", 0, tenant="globex"),
+            chunk("yak1", "yak cow pig hen", 1, ENG, "globex"),
+            chunk("yak3", "yak yak yak hen", 1, ENG, "globex"),
+        ],
+    )
     return index
 
 
@@ -318,6 +326,13 @@ class TestSearch:
     def test_words_in_titles_and_headings_count(self, acme):
         assert ids(acme, [ENG, HR, "everyone"], "zanzibar", mode="lexical") == ["launch"]
         assert ids(acme, [ENG, HR, "everyone"], "LAUNCH dates", mode="lexical") == ["launch"]
+
+    def test_words_are_scored_by_bm25_with_our_constants(self, acme):
+        three, one = acme.search("globex", [ENG], query="yak", vector=None, mode="lexical", k=2)
+
+        assert (three.chunk_id, one.chunk_id) == ("yak3", "yak1")
+        # all three chunks are of one length: only k1 is left
+        assert three.score / one.score == pytest.approx((3 / (3 + BM25_K1)) / (1 / (1 + BM25_K1)), rel=1e-3)
 
     def test_a_hybrid_search_puts_first_what_both_ways_find(self, acme):
         found = ids(acme, [ENG, "everyone"], "noodles", axis=2)
@@ -382,6 +397,14 @@ def test_a_live_index_follows_its_documents(index):
         assert sorted(found) == ["c0", "c3", "c4", "c5", "c6"], mode
         assert ids(index, [HR], "report zebra 1 2", mode=mode, k=50, tenant="initech") == ["c1"], mode
     assert ids(index, keys, "zebra", mode="lexical", tenant="initech") == ["c3"]
+
+
+@pytest.mark.integration
+def test_a_refusal_of_the_server_says_what_it_is(index):
+    with pytest.raises(Unavailable, match=r"refused: .*lakehop_nobody_v7") as caught:
+        index.upsert("lakehop_nobody_v7", [chunk("c", "zebra")])
+
+    assert caught.value.part == "milvus"
 
 
 @pytest.mark.integration
