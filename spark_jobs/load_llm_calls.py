@@ -6,7 +6,6 @@ after the batch that took them is committed. The job runs where the spool is: on
 volume that it shares with them.
 """
 
-import logging
 from argparse import Namespace
 from functools import reduce
 
@@ -18,8 +17,7 @@ from lakehouse.records import Spool
 from lakehouse.settings import Settings
 from lakehouse.spark import delta_table, struct_type
 from lakehouse.tables import LLM_CALLS, LLM_CALLS_RAW, QUARANTINE, Table, Type
-
-log = logging.getLogger(__name__)
+from spark_jobs.runs import Counts
 
 _MONEY = [field.name for field in struct_type(LLM_CALLS) if isinstance(field.dataType, T.DecimalType)]
 # Money is text in a record: as a JSON number it would pass through a float.
@@ -38,14 +36,13 @@ _REASON = (
 _NO_TENANT = "-"  # a line that can't be read doesn't say whose it is, and no tenant can have this id
 
 
-def run(spark: SparkSession, settings: Settings, args: Namespace) -> None:
-    """Seal the spool and load all that is sealed."""
+def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
+    """Seal the spool and load all that is sealed; return how many segments that were."""
     Spool.seal(settings.spool_dir)
     sealed = settings.spool_dir / "sealed"
     segments = sorted(sealed.glob("*.jsonl"))
     if not segments:
-        log.info("load_llm_calls: nothing spooled")
-        return
+        return {"segments": 0}
 
     def load(lines: DataFrame, batch_id: int) -> None:
         load_lines(spark, settings, lines)
@@ -62,7 +59,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> None:
     )
     for segment in segments:  # those listed before the stream began, so it has committed them all
         segment.unlink(missing_ok=True)
-    log.info("load_llm_calls: %d segments loaded", len(segments))
+    return {"segments": len(segments)}
 
 
 def load_lines(spark: SparkSession, settings: Settings, lines: DataFrame) -> None:
