@@ -20,12 +20,15 @@ from airflow.sdk import DAG, Param
 
 from lakehouse.settings import PROJECT_ROOT, load_settings
 
+SETTINGS = load_settings()
 PARAMS = {
     "path": Param(
-        type="string",
-        minLength=1,
+        type="array",
+        items={"type": "string", "minLength": 1},
+        minItems=1,
         title="Path",
-        description="A file, a folder, `s3://…`, or a JSONL or Parquet file of documents, as the Spark driver sees it.",
+        description="Files, folders, `s3://…`, JSONL or Parquet files of documents, as the Spark driver sees them; "
+        "one a line.",
     ),
     "tenant": Param(
         type="string",
@@ -50,7 +53,7 @@ PARAMS = {
         False,
         type="boolean",
         title="Snapshot",
-        description="The path holds all of the source: documents of it that are no longer there are deleted.",
+        description="The paths hold all of the source: documents of it that are no longer there are deleted.",
     ),
 }
 
@@ -62,14 +65,16 @@ def spark_job(task_id: str, *steps: str) -> SparkSubmitOperator:
         # A list made from the values, no template: quotes, commas and braces in a group or a path stay what they are,
         # and `--name=value` keeps a value that begins with a dash from being read as an option.
         params = context["params"]
-        named = [f"--{name}={params[name]}" for name in ("tenant", "path", "source", "groups")]
-        return [*steps, f"--run-id={context['run_id']}", *named, *(["--snapshot"] if params["snapshot"] else [])]
+        named = [f"--{name}={params[name]}" for name in ("tenant", "source", "groups")]
+        paths = [f"--path={path}" for path in params["path"]]
+        snapshot = ["--snapshot"] if params["snapshot"] else []
+        return [*steps, f"--run-id={context['run_id']}", *named, *paths, *snapshot]
 
     return SparkSubmitOperator(
         task_id=task_id,
         application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
         application_args=arguments,  # type: ignore[arg-type]  # a templated field takes a callable too
-        conf=load_settings().spark_conf,
+        conf=SETTINGS.spark_conf,
         name=f"lakehop-{task_id}",
     )
 

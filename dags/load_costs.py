@@ -1,36 +1,54 @@
 """Bring the call records that services have spooled into the lakehouse.
 
-**Effect.** Seals the spool's segments, appends them to `bronze.llm_calls`, merges them by `call_id` into
-`silver.llm_calls`; the gold cost views read that table.
+**Effect.** Seals the spool's segments, appends them to `bronze.llm_calls` and merges them by `call_id` into
+`silver.llm_calls`, which the gold cost views read. The task is skipped, at no cost, when nothing is spooled.
 
 **Schedule.** Every 15 minutes: analysts read costs by the day, and a JVM start for a handful of records costs more
-than it gives sooner. `lakehop costs flush` triggers a run now.
+than it gives sooner. `lakehop costs flush` triggers a run now. A run takes all that is there, so missed runs are not
+owed.
 
 **Re-run.** Clear the failed task, or wait for the next run: a segment stays in the spool until its records are in
-Delta, and a record that comes twice is merged into one row. A line that cannot be read stays in `bronze.llm_calls`.
+Delta, and a record that comes twice is one row. **Refused lines** are in `bronze.quarantine` with their segment.
 """
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG
+from airflow.sdk.exceptions import AirflowSkipException
 
 from lakehouse.settings import PROJECT_ROOT, load_settings
+
+SETTINGS = load_settings()
+
+
+def skip_if_nothing_is_spooled(context: Any) -> None:
+    """An idle laptop need not start a JVM every quarter of an hour."""
+    if not any(SETTINGS.spool_dir.rglob("*.jsonl")):
+        raise AirflowSkipException(f"nothing in {SETTINGS.spool_dir}")
+
 
 with DAG(
     "load_costs",
     schedule="*/15 * * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
-    catchup=False,  # a run takes all that is spooled, so missed runs are not owed
+    catchup=False,
     max_active_runs=1,
     doc_md=__doc__,
     tags=["lakehop"],
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=15), "retry_exponential_backoff": True},
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(seconds=15),
+        "retry_exponential_backoff": True,
+        "max_retry_delay": timedelta(minutes=5),
+    },
 ):
     SparkSubmitOperator(
         task_id="load_llm_calls",
         application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
         application_args=["load_llm_calls", "--run-id={{ run_id }}"],
-        conf=load_settings().spark_conf,
+        conf=SETTINGS.spark_conf,
+        pre_execute=skip_if_nothing_is_spooled,
         name="lakehop-load_llm_calls",
     )

@@ -26,7 +26,7 @@ ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @tenant_option
 @groups_option
-@click.option("--source", help="Name of the feed; default: the path's own address.")
+@click.option("--source", help="Name of the feed; default: the path itself.")
 @click.option("--snapshot", is_flag=True, help="Delete documents of that source that are no longer there.")
 @json_option
 def ingest(
@@ -35,8 +35,8 @@ def ingest(
     """Take documents in by the ingest DAG, and wait for it.
 
     PATH is a file, a folder, s3://…, or a JSONL or Parquet file of documents:
-    {"id","title","text","groups"?,"uri"?,"updated_at"?}. --groups may read the documents that name no groups themselves; without it, all of the tenant may. Several PATHs
-    are taken in one after the other, a run each; the counts are of all of them, and run_id lists the runs.
+    {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run, and need a --source. The --groups
+    may read the documents that name no groups themselves; without --groups, all of the tenant may.
 
     \b
     lakehop ingest docs/ --tenant acme --groups staff --snapshot

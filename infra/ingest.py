@@ -29,32 +29,30 @@ def ingest(
     snapshot: bool,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Take each path in by a run of its own, one after the other; return the counts of all of them, summed.
+    """Take the paths in by one run of the DAG, and return its counts.
 
-    `source` None means each path's own address. `run_id` is the run's id, or all of them joined by commas. Raises
-    `InvalidInput` before anything runs when a path does not exist or when a snapshot would have several paths delete
-    each other's documents, and `LakehopError` with the end of the task's log when a run fails.
+    `source` None means the path's own address. Raises `InvalidInput` before anything runs when a path does not exist
+    or several paths come without a source, and `LakehopError` with the end of the task's log when the run fails.
     """
-    if snapshot and source and len(paths) > 1:
-        raise InvalidInput(
-            f"--snapshot with --source {source!r} and {len(paths)} paths: each path's run would delete the documents "
-            "of the one before. Ingest their common folder, or leave --source out."
-        )
-    check_tenant(tenant)
-    params = {"tenant": tenant, "groups": ",".join(canonical_groups(groups)), "snapshot": snapshot}
     addresses = [document_address(path) for path in paths]
-    client, begun, run_ids = AirflowClient(settings), time.monotonic(), []
-    for address in addresses:
-        run_id = new_run_id(tenant)
-        _run(settings, client, "ingest", run_id, {**params, "path": address, "source": source or address}, progress)
-        run_ids.append(run_id)
-    return _counts(settings, run_ids) | {"seconds": round(time.monotonic() - begun, 1)}
+    if not source and len(addresses) > 1:
+        raise InvalidInput(f"{len(addresses)} paths and no --source: name the feed that they belong to together.")
+    params = {
+        "path": addresses,
+        "tenant": check_tenant(tenant),
+        "groups": ",".join(canonical_groups(groups)),
+        "source": source or addresses[0],
+        "snapshot": snapshot,
+    }
+    begun, run_id = time.monotonic(), new_run_id(tenant)
+    _run(settings, "ingest", run_id, params, progress)
+    return _counts(settings, run_id) | {"seconds": round(time.monotonic() - begun, 1)}
 
 
 def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
     """Bring the spooled call records into the lakehouse now, by a run of `load_costs`."""
     begun, run_id = time.monotonic(), new_run_id("flush")
-    _run(settings, AirflowClient(settings), "load_costs", run_id, {}, progress)
+    _run(settings, "load_costs", run_id, {}, progress)
     return {"run_id": run_id, "seconds": round(time.monotonic() - begun, 1)}
 
 
@@ -75,9 +73,8 @@ def new_run_id(subject: str) -> str:
     return f"{subject}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def _run(
-    settings: Settings, client: AirflowClient, dag_id: str, run_id: str, params: dict[str, Any], progress: Progress
-) -> None:
+def _run(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any], progress: Progress) -> None:
+    client = AirflowClient(settings)
     client.trigger(dag_id, run_id, params)
     progress(f"{dag_id} run {run_id}: {client.run_url(dag_id, run_id)}")
     run = client.wait(dag_id, run_id, settings.ingest_timeout_s, progress)
@@ -85,17 +82,17 @@ def _run(
         raise LakehopError(client.failure(run))
 
 
-def _counts(settings: Settings, run_ids: Sequence[str]) -> dict[str, Any]:
+def _counts(settings: Settings, run_id: str) -> dict[str, Any]:
     from lakehouse.delta import read_rows
     from lakehouse.tables import INGEST_RUNS
 
-    rows = read_rows(settings, INGEST_RUNS, where=[("run_id", "in", list(run_ids))])
+    steps = read_rows(settings, INGEST_RUNS, where=[("run_id", "=", run_id)])
 
     def total(column: str) -> int:
-        return sum(row[column] or 0 for row in rows)
+        return sum(step[column] or 0 for step in steps)
 
     return {
-        "run_id": ",".join(run_ids),
+        "run_id": run_id,
         "documents": {name: total(f"documents_{name}") for name in DOCUMENT_COUNTS},
         "chunks": {"written": total("chunks_written"), "deleted": total("chunks_deleted")},
         "embedded": total("embedded"),

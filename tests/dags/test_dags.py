@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import ParamValidationError
+from airflow.sdk.exceptions import AirflowSkipException, ParamValidationError
 
 from lakehouse.settings import PROJECT_ROOT, Settings
 
 DAGS = PROJECT_ROOT / "dags"
-GOOD = {"path": "/data", "tenant": "acme", "source": "wiki"}
+GOOD = {"path": ["/data"], "tenant": "acme", "source": "wiki"}
 NASTY = {
-    "path": "/tmp/a b/$HOME;{{ run_id }}'\"`ls`.jsonl",
+    "path": ["/tmp/a b/$HOME;{{ run_id }}'\"`ls`.jsonl", "--groups=all", "a,b"],
     "tenant": "acme",
     "source": "--steal",
     "groups": "staff\"] or tenant_id != \",'x') or 1==1,{{ params.tenant }},日本 ,a\\b,*",
@@ -28,8 +28,15 @@ NASTY = {
 
 
 @pytest.fixture(scope="module")
-def dags() -> Mapping[str, DAG]:
-    bag = DagBag(str(DAGS))
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture(scope="module")
+def dags(home: Path) -> Mapping[str, DAG]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEHOP_HOME", str(home))
+        bag = DagBag(str(DAGS))
     assert bag.import_errors == {}
     return dict(bag.dags)
 
@@ -76,14 +83,14 @@ def test_ingest_runs_its_steps_in_two_jvms_one_after_the_other(dags: Mapping[str
 
 def test_without_snapshot_and_groups_the_job_gets_neither(dags: Mapping[str, DAG]) -> None:
     assert arguments(dags["ingest"], "load_documents", GOOD)[2:] == [
-        "--run-id=run-1", "--tenant=acme", "--path=/data", "--source=wiki", "--groups=",
+        "--run-id=run-1", "--tenant=acme", "--source=wiki", "--groups=", "--path=/data",
     ]  # fmt: skip
 
 
 def test_no_character_of_a_parameter_is_read_as_code_or_splits_an_argument(dags: Mapping[str, DAG]) -> None:
+    paths = [f"--path={path}" for path in NASTY["path"]]
     assert arguments(dags["ingest"], "load_documents", NASTY)[2:] == [
-        "--run-id=run-1", "--tenant=acme", f"--path={NASTY['path']}", "--source=--steal",
-        f"--groups={NASTY['groups']}", "--snapshot",
+        "--run-id=run-1", "--tenant=acme", "--source=--steal", f"--groups={NASTY['groups']}", *paths, "--snapshot",
     ]  # fmt: skip
 
 
@@ -111,7 +118,9 @@ def test_spark_submit_passes_the_arguments_on_as_they_are(
         {"tenant": "a b"},
         {"tenant": ""},
         {"tenant": 'x" or tenant_id != "'},
-        {"path": ""},
+        {"path": "/data"},
+        {"path": []},
+        {"path": [""]},
         {"source": ""},
         {"snapshot": "yes"},
         {"groups": ["staff"]},
@@ -141,6 +150,18 @@ def test_costs_are_loaded_by_the_clock_without_catching_up(dags: Mapping[str, DA
     assert load_costs.schedule == "*/15 * * * *"
     assert load_costs.catchup is False
     assert arguments(load_costs, "load_llm_calls", {})[0] == "load_llm_calls"
+
+
+def test_costs_start_no_jvm_while_nothing_is_spooled(dags: Mapping[str, DAG], home: Path) -> None:
+    skips_when_idle = dags["load_costs"].get_task("load_llm_calls")._pre_execute_hook
+
+    with pytest.raises(AirflowSkipException):
+        skips_when_idle({})
+
+    segment = Settings(home=home).spool_dir / "open" / "1.jsonl"
+    segment.parent.mkdir(parents=True)
+    segment.write_text("{}\n")
+    skips_when_idle({})
 
 
 def test_every_job_gets_the_spark_configuration_of_the_settings(dags: Mapping[str, DAG]) -> None:

@@ -67,7 +67,7 @@ def test_the_form_of_ingest_shows_its_doc_and_the_schema_of_each_parameter(api: 
 
     assert ingest["doc_md"].startswith("Take documents from files")
     assert {name: param["schema"]["type"] for name, param in ingest["params"].items()} == {
-        "path": "string", "tenant": "string", "groups": "string", "source": "string", "snapshot": "boolean",
+        "path": "array", "tenant": "string", "groups": "string", "source": "string", "snapshot": "boolean",
     }  # fmt: skip
     assert all(param["description"] for param in ingest["params"].values())
 
@@ -78,7 +78,7 @@ def test_a_refused_parameter_is_our_error_and_starts_no_run(
     client = AirflowClient(settings)
 
     with pytest.raises(InvalidInput, match="a b"):
-        client.trigger("ingest", "refused", {"path": "/data", "tenant": "a b", "source": "s"})
+        client.trigger("ingest", "refused", {"path": ["/data"], "tenant": "a b", "source": "s"})
 
     assert api.get("/dags/ingest/dagRuns").json()["total_entries"] == 0
 
@@ -95,7 +95,7 @@ def test_a_run_that_takes_too_long_is_left_running_and_its_page_is_named(
 ) -> None:
     api.patch("/dags/ingest", json={"is_paused": True})  # so that the run stays queued and no Spark job starts
     client = AirflowClient(settings)
-    client.trigger("ingest", "waits", {"path": "/data", "tenant": "acme", "source": "s"})
+    client.trigger("ingest", "waits", {"path": ["/data"], "tenant": "acme", "source": "s"})
 
     with pytest.raises(Unavailable, match=f"{settings.airflow_url}/dags/ingest/runs/waits"):
         client.wait("ingest", "waits", timeout_s=0.1)

@@ -72,7 +72,7 @@ def test_counts_come_from_the_steps_of_this_run_alone(settings: Settings, airflo
     assert airflow.triggered == [
         (
             "ingest",
-            {"tenant": "acme", "groups": "a,b", "snapshot": False, "path": str(tmp_path), "source": str(tmp_path)},
+            {"tenant": "acme", "groups": "a,b", "snapshot": False, "path": [str(tmp_path)], "source": str(tmp_path)},
         )
     ]
     assert report.pop("run_id").startswith("acme-")
@@ -84,16 +84,18 @@ def test_counts_come_from_the_steps_of_this_run_alone(settings: Settings, airflo
     }
 
 
-def test_several_paths_are_runs_of_their_own_and_one_sum(settings: Settings, airflow: Airflow, tmp_path: Path) -> None:
-    (tmp_path / "a.md").touch()
-    (tmp_path / "b c.md").touch()
+def test_several_paths_are_one_run_of_one_named_source(settings: Settings, airflow: Airflow, tmp_path: Path) -> None:
+    paths = [str(tmp_path / "a.md"), str(tmp_path / "b c.md")]
+    for path in paths:
+        Path(path).touch()
 
-    report = ingest(settings, [str(tmp_path / "a.md"), str(tmp_path / "b c.md")], "acme", [], "wiki", False, silent)
+    with pytest.raises(InvalidInput, match="2 paths and no --source"):
+        ingest(settings, paths, "acme", [], None, False, silent)
+    ingest(settings, paths, "acme", [], "wiki", True, silent)
 
-    assert [params["path"] for _, params in airflow.triggered] == [str(tmp_path / "a.md"), str(tmp_path / "b c.md")]
-    assert [params["source"] for _, params in airflow.triggered] == ["wiki", "wiki"]
-    assert len(set(report["run_id"].split(","))) == 2
-    assert report["embedded"] == 6
+    assert airflow.triggered == [
+        ("ingest", {"tenant": "acme", "groups": "", "snapshot": True, "path": paths, "source": "wiki"})
+    ]
 
 
 @pytest.mark.parametrize("path", ["", " ", "/no/such/folder"])
@@ -101,16 +103,7 @@ def test_a_path_that_is_not_there_starts_nothing(
     settings: Settings, airflow: Airflow, path: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidInput, match=r"Name an existing one|name a file"):
-        ingest(settings, [str(tmp_path), path], "acme", [], None, False, silent)
-
-    assert airflow.triggered == []
-
-
-def test_a_snapshot_of_several_paths_under_one_source_is_refused(
-    settings: Settings, airflow: Airflow, tmp_path: Path
-) -> None:
-    with pytest.raises(InvalidInput, match="would delete the documents of the one before"):
-        ingest(settings, [str(tmp_path), str(tmp_path)], "acme", [], "wiki", True, silent)
+        ingest(settings, [str(tmp_path), path], "acme", [], "wiki", False, silent)
 
     assert airflow.triggered == []
 
