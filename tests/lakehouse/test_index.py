@@ -3,7 +3,6 @@
 Vectors are made by hand: a chunk's is one of four axes, and a question lies near one of them.
 """
 
-import ast
 import socket
 import subprocess
 import sys
@@ -13,14 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
-from lakehouse.collection import alias_name, collection_name, layout, stored, version_of
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.index import MAX_K, Index, IndexRow
-from lakehouse.lexical import BM25_K1, LexicalIndex, fuse
-from lakehouse.milvus import Capabilities, literal, literals
+from lakehouse.lexical import BM25_K1
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
 
@@ -46,95 +41,6 @@ def chunk(chunk_id, text, axis=0, key="everyone", tenant="acme", title="", headi
 
 
 # ---- without a server ---------------------------------------------------------------------------------------
-
-
-@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00")))
-@example('x") or 1==1 or ("')
-@example("\\")
-@example('\\"')
-def test_a_literal_reads_back_as_the_text_it_was_made_of(text):
-    assert ast.literal_eval(literal(text)) == text
-
-
-def test_a_list_of_literals():
-    assert literals(['a"b', "c"]) == r'["a\"b", "c"]'
-
-
-@given(*[st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)] * 2)
-@example("a", "a_v1")
-@example("acme", "ac")
-@example("a-b", "a_b")
-@example("a_d", "a-")
-def test_two_tenants_share_no_name_in_milvus(first, second):
-    names = [{alias_name(t), collection_name(t, 1), collection_name(t, 12)} for t in (first, second)]
-
-    assert len(names[0]) == 3
-    assert all(name.replace("_", "").isalnum() for name in names[0])
-    assert first == second or names[0].isdisjoint(names[1])
-    assert first == second or not alias_name(first).startswith(alias_name(second))
-    assert version_of(first, collection_name(first, 12)) == 12
-    assert first == second or version_of(first, collection_name(second, 1)) is None
-
-
-@pytest.mark.parametrize(
-    ("version", "bm25", "scalar_index"),
-    [
-        ("milvus_lite-3.2.2", True, "INVERTED"),
-        ("v2.3.5-lite", False, "Trie"),  # a real Milvus, in spite of its name
-        ("v2.4.9", False, "INVERTED"),
-        ("v2.5.0-beta", True, "INVERTED"),
-        ("2.6.1", True, "INVERTED"),
-        ("v2.10.0", True, "INVERTED"),
-    ],
-)
-def test_what_a_server_can_do_is_read_from_its_version(version, bm25, scalar_index):
-    assert Capabilities.of(version) == Capabilities(version, bm25, scalar_index)
-
-
-@pytest.mark.parametrize("version", ["v2.2.16", "unknown", ""])
-def test_a_server_that_is_too_old_or_unreadable_is_refused(version):
-    with pytest.raises(Unavailable, match=r"must be 2\.3 or newer"):
-        Capabilities.of(version)
-
-
-def test_a_server_without_bm25_gets_no_bm25_schema():
-    schema, _ = layout(Capabilities("v2.3.5", bm25=False, scalar_index="Trie"), 4)
-
-    assert not schema.functions
-    assert "terms" not in [column.name for column in schema.fields]
-
-
-def test_a_text_too_long_for_milvus_is_cut_between_characters():
-    row = stored(chunk("c", "é" * 40_000), Capabilities("v2.3.5", bm25=False, scalar_index="Trie"))
-
-    assert row["text"] == "é" * 32_767
-
-
-@pytest.mark.parametrize("chunk_id", ["", 'a"', "a\\", "a\n", "x" * 129])
-def test_an_impossible_chunk_id_is_refused(chunk_id):
-    with pytest.raises(InvalidInput, match="chunk_id"):
-        stored(chunk(chunk_id, "text"), Capabilities("v2.3.5", bm25=False, scalar_index="Trie"))
-
-
-def test_the_first_of_one_ranking_beats_what_both_have_late():
-    by_vector, by_words = ["first", "x1", "x2", "both"], ["second", "y1", "y2", "both"]
-
-    assert fuse([by_vector, by_words], 3) == [("first", 1 / 2), ("second", 1 / 2), ("both", 1 / 5 + 1 / 5)]
-
-
-def test_forbidden_words_neither_return_nor_push_out_allowed_ones():
-    rows = [(f"secret{n}", HR, "zebra zebra zebra") for n in range(50)] + [("open", ENG, "a zebra and other animals")]
-
-    found = LexicalIndex(rows).search("zebra", [ENG], limit=5)
-
-    assert [chunk_id for chunk_id, _ in found] == ["open"]
-
-
-@pytest.mark.parametrize(
-    ("rows", "query"), [([], "zebra"), ([("c", ENG, "the ...")], "zebra"), ([("c", ENG, "x")], "the")]
-)
-def test_no_words_find_nothing(rows, query):
-    assert LexicalIndex(rows).search(query, [ENG], limit=5) == []
 
 
 @pytest.mark.parametrize(

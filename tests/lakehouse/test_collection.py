@@ -1,0 +1,54 @@
+"""Names in Milvus, the columns of a collection, and a chunk as a row of it."""
+
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lakehouse.collection import IndexRow, alias_name, collection_name, layout, stored, version_of
+from lakehouse.errors import InvalidInput
+from lakehouse.milvus import Capabilities
+
+WITHOUT_BM25 = Capabilities("v2.3.5", bm25=False, scalar_index="Trie")
+
+
+def chunk(**changed: Any) -> IndexRow:
+    row = dict.fromkeys(("source", "title", "heading", "text", "uri"), "")
+    row |= {"chunk_id": "c", "tenant_id": "acme", "acl_key": "everyone", "doc_id": "d"}
+    return IndexRow(**row, vector=[1.0, 0.0, 0.0, 0.0]) | changed
+
+
+@given(*[st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,20}", fullmatch=True)] * 2)
+@example("a", "a_v1")
+@example("acme", "ac")
+@example("a-b", "a_b")
+@example("a_d", "a-")
+def test_two_tenants_share_no_name_in_milvus(first, second):
+    names = [{alias_name(t), collection_name(t, 1), collection_name(t, 12)} for t in (first, second)]
+
+    assert len(names[0]) == 3
+    assert all(name.replace("_", "").isalnum() for name in names[0])
+    assert first == second or names[0].isdisjoint(names[1])
+    assert first == second or not alias_name(first).startswith(alias_name(second))
+    assert version_of(first, collection_name(first, 12)) == 12
+    assert first == second or version_of(first, collection_name(second, 1)) is None
+
+
+def test_a_server_without_bm25_gets_no_bm25_schema():
+    schema, _ = layout(WITHOUT_BM25, 4)
+
+    assert not schema.functions
+    assert "terms" not in [column.name for column in schema.fields]
+
+
+def test_a_text_too_long_for_milvus_is_cut_between_characters():
+    row = stored(chunk(text="é" * 40_000), WITHOUT_BM25)
+
+    assert row["text"] == "é" * 32_767
+
+
+@pytest.mark.parametrize("chunk_id", ["", 'a"', "a\\", "a\n", "x" * 129])
+def test_an_impossible_chunk_id_is_refused(chunk_id):
+    with pytest.raises(InvalidInput, match="chunk_id"):
+        stored(chunk(chunk_id=chunk_id), WITHOUT_BM25)
