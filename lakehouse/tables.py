@@ -179,7 +179,7 @@ INDEX_VERSIONS = Table(
     key=("tenant_id", "collection"),
     columns=(
         _TENANT,
-        Column("collection", Type.STRING, "Milvus collection, e.g. `acme_v1`."),
+        Column("collection", Type.STRING, "Milvus collection, e.g. `lakehop_acme_v1`."),
         Column("alias", Type.STRING, "Alias that queries use; it points at the tenant's newest live collection."),
         Column("embedding_model", Type.STRING, "Model of its vectors."),
         Column("dimension", Type.INT, "Length of its vectors."),

@@ -5,10 +5,14 @@ import socket
 from collections.abc import Callable
 
 import pytest
+from hypothesis import settings
 
 for name in [name for name in os.environ if name.startswith("LAKEHOP_")]:
     del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"
+
+settings.register_profile("lakehop", deadline=None)  # a shared machine's pauses are no failure
+settings.load_profile("lakehop")
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,11 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
+import milvus_server
 import numpy as np
 import pytest
 
@@ -110,58 +112,21 @@ class LiteServer:
             self.process.wait()
 
 
-def listening(port: int) -> socket.socket | None:
-    try:
-        return socket.create_server(("127.0.0.1", port))
-    except OSError:
-        return None
-
-
-@dataclass
-class RealServer:
-    """A real Milvus 2.3.5. It listens on all interfaces and cannot be told otherwise; etcd can."""
-
-    folder: Path
-    ports: list[int]
-    port: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        milvus = pytest.importorskip("milvus", reason="a Milvus server is packaged for x86_64 only")
-        names = [f"{part}_port" for part in ("proxy", "proxy_internal", "root_coord", "query_coord", "query_node")]
-        names += [f"{part}_port" for part in ("index_coord", "index_node", "data_coord", "data_node")]
-        chosen = dict(zip(names, self.ports, strict=False))
-        self.port = chosen["proxy_port"]
-        config = milvus.MilvusServerConfig()
-        config.try_bind_port = listening  # its own cannot take a port again just after the server stopped
-        config.set("common.session.ttl", 5)  # what a killed server held stays taken so long, in seconds
-        config.set("queryCoord.checkInterval", 100)  # milliseconds; loading takes a few of these
-        self.server = milvus.MilvusServer(config, data_dir=str(self.folder), **chosen)
-        client, peer = (f"http://127.0.0.1:{port}" for port in self.ports[-2:])
-        self.etcd = self.folder / "etcd.yaml"
-        self.etcd.write_text(
-            f"listen-client-urls: {client}\nadvertise-client-urls: {client}\nlisten-peer-urls: {peer}\n"
-            f"initial-advertise-peer-urls: {peer}\ninitial-cluster: default={peer}\n"
-        )
-
-    def start(self) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("ETCD_CONFIG_PATH", str(self.etcd))
-            self.server.start()
-
-    def stop(self) -> None:
-        self.server.stop()
-
-
 @pytest.fixture(scope="module", params=["lite", "milvus"])
 def server(request, tmp_path_factory, free_port):
     folder = tmp_path_factory.mktemp(request.param)
     if request.param == "lite":
         server = LiteServer(folder, free_port())
     else:
-        server = RealServer(folder, [free_port() for _ in range(11)])
-    server.start()
-    yield server
-    server.stop()
+        pytest.importorskip("milvus", reason="a Milvus server is packaged for x86_64 only")
+        if reason := milvus_server.missing():
+            pytest.skip(reason)
+        server = milvus_server.MilvusServer(folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -182,16 +147,13 @@ def acme(index):
         *(chunk(f"nasty{n}", "quagga", 3, key) for n, key in enumerate(NASTY)),
         chunk("smuggled", "rocket noodles", 0, tenant="globex"),
     ]
-    publish(index, "acme", rows)
-    publish(
-        index,
-        "globex",
-        [
-            chunk("other", "The rocket is ours. Noodles, quagga.", 0, tenant="globex"),
-            chunk("yak1", "yak cow pig hen", 1, ENG, "globex"),
-            chunk("yak3", "yak yak yak hen", 1, ENG, "globex"),
-        ],
-    )
+    others = [
+        chunk("other", "The rocket is ours. Noodles, quagga.", 0, tenant="globex"),
+        chunk("yak1", "yak cow pig hen", 1, ENG, "globex"),
+        chunk("yak3", "yak yak yak hen", 1, ENG, "globex"),
+    ]
+    with ThreadPoolExecutor() as pool:  # a real server takes seconds to publish, whatever the size
+        list(pool.map(lambda tenant, chunks: publish(index, tenant, chunks), ["acme", "globex"], [rows, others]))
     return index
 
 
