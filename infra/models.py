@@ -12,6 +12,7 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from lakehouse.errors import SettingsError
@@ -90,7 +91,7 @@ def _convert(gguf: Path, target: Path) -> None:
 
     draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        model = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         del model.config.quantization_config  # else save_pretrained writes GGUF blocks that vLLM cannot load
         model.hf_quantizer = None
         model.is_quantized = False

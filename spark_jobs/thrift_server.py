@@ -22,7 +22,8 @@ _SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 
 def register_tables(spark: SparkSession, settings: Settings) -> None:
     """Name every Delta table and gold view as `schema.table`; all are views, so a stray DELETE in a client fails."""
-    for schema in sorted({relation.name.split(".")[0] for relation in (*TABLES, *VIEWS)}):
+    names = [table.name for table in TABLES] + [view.name for view in VIEWS]
+    for schema in sorted({name.split(".")[0] for name in names}):
         spark.sql(f"CREATE DATABASE IF NOT EXISTS {schema}")
     for table in TABLES:
         path = table.path(settings.warehouse_root)
