@@ -116,11 +116,8 @@ class TaskEngine:
             if response.status_code != httpx.codes.OK:
                 raise Unavailable("vllm", self._down(f"HTTP {response.status_code}: {await _excerpt(response)}"))
             async for event in _events(response):
-                said.add_usage(event.get("usage"))
-                for choice in event.get("choices") or ():
-                    if text := (choice.get("delta") or {}).get("content"):
-                        said.text += text
-                        await self._task.emit("token", {"agent": mark.agent, "hop": mark.hop, "text": text})
+                if text := said.take(event):
+                    await self._task.emit("token", {"agent": mark.agent, "hop": mark.hop, "text": text})
                 if len(said.text) > body["max_tokens"] * CHARACTERS_A_TOKEN:
                     return
 
@@ -149,14 +146,24 @@ class _Said:
     cached_tokens: int = 0
     output_tokens: int = 0
 
-    def add_usage(self, usage: Any) -> None:
-        """Take the newest count; servers send it with every piece or once at the end."""
-        if not isinstance(usage, dict):
-            return
-        self.input_tokens = int(usage.get("prompt_tokens") or 0)
-        self.output_tokens = int(usage.get("completion_tokens") or 0)
+    def take(self, event: dict[str, Any]) -> str:
+        """Add what an event brings, and return its text. Raises Unavailable for one of another shape."""
+        try:
+            if usage := event.get("usage"):
+                self._count(usage)
+            text = "".join((choice.get("delta") or {}).get("content") or "" for choice in event.get("choices") or ())
+        except (AttributeError, TypeError, ValueError, OverflowError):
+            raise Unavailable("vllm", f"the model server sent {str(event)[:200]!r} in place of an answer.") from None
+        self.text += text
+        return text
+
+    def _count(self, usage: dict[str, Any]) -> None:
+        """Keep the newest count; servers send it with every piece or once at the end."""
+        self.input_tokens = max(0, int(usage.get("prompt_tokens") or 0))
+        self.output_tokens = max(0, int(usage.get("completion_tokens") or 0))
         details = usage.get("prompt_tokens_details") or {}
-        self.cached_tokens = min(self.input_tokens, max(self.cached_tokens, int(details.get("cached_tokens") or 0)))
+        cached_tokens = max(self.cached_tokens, int(details.get("cached_tokens") or 0))
+        self.cached_tokens = min(self.input_tokens, cached_tokens)
 
 
 def _chat_body(request: Request, dialect: str) -> tuple[dict[str, Any], _Mark]:

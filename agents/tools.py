@@ -3,7 +3,7 @@
 import ast
 import operator
 from collections.abc import Callable
-from decimal import Decimal, DivisionByZero, InvalidOperation, localcontext
+from decimal import Decimal, localcontext
 
 MAX_EXPRESSION_LENGTH = 200
 
@@ -29,8 +29,10 @@ def calculate(expression: str) -> str:
             value = _value(tree.body, expression)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         raise ToolFailed(f"{expression!r} is no sum. Use numbers, + - * / and parentheses.") from None
-    except (DivisionByZero, InvalidOperation):
-        raise ToolFailed(f"{expression!r} divides by zero. Check the numbers.") from None
+    except ArithmeticError:
+        raise ToolFailed(f"{expression!r} divides by zero, or no number is that large. Check the numbers.") from None
+    if abs(value.adjusted()) > MAX_EXPRESSION_LENGTH:  # 1e999999 would be a megabyte of zeros
+        raise ToolFailed(f"{expression!r} gives a number too long to write. Check the numbers.")
     return f"{value.normalize():f}"
 
 

@@ -1,0 +1,335 @@
+"""Agents over a scripted model: real HTTP, budget, prices, spool and group directory; only the words are made up.
+
+Passages are given, not searched, except in the tests that start a Milvus.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import Any
+
+import dspy
+import numpy as np
+import pytest
+
+from agents.answer import Citation
+from agents.budget import Budget
+from agents.engine import TaskEngine, model_client
+from agents.programs import PROGRAMS
+from agents.runtime import Agents, Dependencies, load_program
+from agents.task import Task, current_task, reference
+from lakehouse import delta
+from lakehouse.index import Passage
+from lakehouse.permissions import AclDirectory, Caller, acl_key
+from lakehouse.prices import Prices
+from lakehouse.records import CallRecord, Spool, segment_lines
+from lakehouse.settings import Settings
+from lakehouse.tables import ACL_KEYS
+
+CALLER = Caller("acme", ("eng",), app="wiki", key_id="key_1", user_id="ann")
+ENG, HR = acl_key(["eng"]), acl_key(["hr"])
+# Of one call at the prices of prices.toml: 400 fresh, 600 cached, 10 written tokens.
+TOKENS = {"input_tokens": 1000, "cached_tokens": 600, "output_tokens": 10}
+USD, SAVED_USD = Decimal("0.0000244200"), Decimal("0.0000199800")
+
+
+def passage(name: str, text: str) -> Passage:
+    return Passage(chunk_id=f"{name}#0", doc_id=name, title=name, heading="", text=text, uri=f"x:{name}", score=1.0)
+
+
+FLASK = passage("Flask", "Flask has the license BSD-3-Clause.")
+JINJA = passage("Jinja2", "Jinja2 was released in 2008.")
+CLICK = passage("Click", "Click has 3 maintainers.")
+
+
+# ---- the model's words --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of the model server; by default a good one in pieces of a word, with its count of tokens."""
+
+    text: str = "BSD-3-Clause"
+    input_tokens: int = TOKENS["input_tokens"]
+    cached_tokens: int = TOKENS["cached_tokens"]
+    output_tokens: int = TOKENS["output_tokens"]
+    delay_s: float = 0.0
+    status: int = 200
+    breaks: bool = False  # the connection, after the text and before the end
+    silent: bool = False  # the connection stays, and nothing ever comes
+    raw: bytes | None = None  # the whole body, whatever the rest says
+    endless: bytes | None = None  # this, again and again
+
+
+BROKEN = Reply(text="", breaks=True)
+SILENT = Reply(silent=True)
+
+
+def event(**content: Any) -> bytes:
+    return b"data: " + json.dumps(content, ensure_ascii=False).encode() + b"\n\n"
+
+
+def piece(text: str) -> dict[str, Any]:
+    return {"index": 0, "delta": {"content": text}, "finish_reason": None}
+
+
+class ModelServer:
+    """An OpenAI-compatible server that says what it was told to, in order, and remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.asked: list[dict[str, Any]] = []
+        self.headers: list[str] = []
+        self.hung_up = asyncio.Event()  # a client left in the middle of an answer
+        self._replies: deque[Reply] = deque()
+        self._always: Reply | None = None
+        self._server: asyncio.Server | None = None
+        self._conversations: set[asyncio.Task[None]] = set()
+
+    def says(self, *replies: str | Reply) -> None:
+        """One reply a call."""
+        self._replies.extend(Reply(one) if isinstance(one, str) else one for one in replies)
+
+    def always_says(self, reply: str | Reply) -> None:
+        self._always = Reply(reply) if isinstance(reply, str) else reply
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}/v1"
+
+    async def stop(self) -> None:
+        assert self._server
+        self._server.close()
+        for conversation in self._conversations:
+            conversation.cancel()
+        await asyncio.gather(*self._conversations, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        conversation = asyncio.current_task()
+        assert conversation
+        self._conversations.add(conversation)
+        conversation.add_done_callback(self._conversations.discard)
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode()
+                lengths = [line.split(":")[1] for line in head.split("\r\n") if line.lower().startswith("content-len")]
+                body = json.loads(await reader.readexactly(int(lengths[0])))
+                self.headers.append(head)
+                self.asked.append(body)
+                reply = self._replies.popleft() if self._replies else self._always
+                await self._answer(reply or Reply("nothing was scripted", status=500), body, reader, writer)
+        except asyncio.IncompleteReadError:
+            pass
+        except ConnectionError:
+            self.hung_up.set()
+        finally:
+            writer.transport.abort()
+
+    async def _answer(
+        self, reply: Reply, body: dict[str, Any], reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await asyncio.sleep(reply.delay_s)
+        if reply.silent:
+            await reader.read(1)
+            raise ConnectionResetError
+        if reply == BROKEN:
+            raise asyncio.IncompleteReadError(b"", None)
+        writer.write(f"HTTP/1.1 {reply.status} Scripted\r\nTransfer-Encoding: chunked\r\n\r\n".encode())
+        for data in self._body(reply, body):
+            writer.write(b"%x\r\n%b\r\n" % (len(data), data))
+            await writer.drain()
+        while reply.endless:
+            writer.write(b"%x\r\n%b\r\n" % (len(reply.endless), reply.endless))
+            await writer.drain()
+            await asyncio.sleep(0)  # the client shares this event loop
+        if reply.breaks:
+            raise asyncio.IncompleteReadError(b"", None)
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+
+    @staticmethod
+    def _body(reply: Reply, body: dict[str, Any]) -> list[bytes]:
+        if reply.raw is not None:
+            return [reply.raw]
+        if reply.status != 200:
+            return [json.dumps({"error": {"message": reply.text}}).encode()]
+        words = reply.text.split(" ") if reply.text else []
+        usage = {"prompt_tokens": reply.input_tokens, "completion_tokens": 1}
+        counted = {"usage": usage} if body["stream_options"].get("continuous_usage_stats") else {}
+        pieces = [event(choices=[piece(word if i == 0 else f" {word}")], **counted) for i, word in enumerate(words)]
+        if reply.breaks or reply.endless:
+            return pieces
+        details = {"cached_tokens": reply.cached_tokens}
+        total = usage | {"completion_tokens": reply.output_tokens, "prompt_tokens_details": details}
+        return [*pieces, event(choices=[], usage=total), b"data: [DONE]\n\n"]
+
+
+@pytest.fixture
+async def model() -> AsyncIterator[ModelServer]:
+    server = ModelServer()
+    await server.start()
+    yield server
+    await server.stop()
+
+
+# ---- what the agents stand on -------------------------------------------------------------------------------
+
+
+@dataclass
+class GivenPassages:
+    """Stands for the index: finds the passages given, and remembers what it was asked."""
+
+    passages: Sequence[Passage] = (FLASK, JINJA, CLICK)
+    error: Exception | None = None
+    delay: Any = None  # a threading.Event to wait for
+    asked: list[dict[str, Any]] = field(default_factory=list)
+
+    def search(self, tenant_id: str, allowed_keys: Sequence[str], **asked: Any) -> list[Passage]:
+        self.asked.append({"tenant_id": tenant_id, "allowed_keys": tuple(allowed_keys)} | asked)
+        if self.delay:
+            self.delay.wait()
+        if self.error:
+            raise self.error
+        return list(self.passages)[: asked["k"]]
+
+
+class OneAxis:
+    """Stands for the embedding model: every text lies in the same direction."""
+
+    model_id, dimension = "one-axis", 4
+
+    def encode(self, texts: Sequence[str]) -> np.ndarray:
+        return np.eye(4, dtype=np.float32)[[0] * len(texts)]
+
+
+@pytest.fixture
+def settings(tmp_path, model):
+    return Settings(home=tmp_path, llm_base_url=model.url, llm_timeout_s=10)
+
+
+@pytest.fixture
+def index():
+    return GivenPassages()
+
+
+@pytest.fixture
+def spooled(tmp_path):
+    """Reads the records that are on disk now, in the order they were written."""
+
+    def read() -> list[CallRecord]:
+        segments = sorted((tmp_path / "spool" / "open").glob("*.jsonl"))
+        return [CallRecord.from_json(line) for path in segments for line in segment_lines(path)]
+
+    return read
+
+
+@pytest.fixture
+def deps(tmp_path, settings, index):
+    groups = [("acme", ["eng"]), ("acme", ["hr"]), ("other", ["eng"]), ("other", ["hr"])]
+    rows = [{"tenant_id": tenant, "acl_key": acl_key(names), "acl_groups": names} for tenant, names in groups]
+    delta.upsert(settings, ACL_KEYS, rows)
+    return Dependencies(
+        settings=settings,
+        index=index,
+        acl=AclDirectory(settings),
+        embedder=OneAxis(),
+        spool=Spool(tmp_path / "spool"),
+        prices=Prices.from_file(settings.prices_file),
+    )
+
+
+@pytest.fixture
+def new_task(deps):
+    """Tasks of the caller's, with room enough unless a test says otherwise."""
+
+    def new(max_usd=Decimal(1), max_seconds=30.0, on_event=None, caller=CALLER, deps=deps):
+        budget = Budget(max_usd, max_seconds)
+        return Task(deps, caller, program="read_each", program_version="v1", budget=budget, on_event=on_event)
+
+    return new
+
+
+# ---- agents with a program of ours, so that no test hangs on how the real ones are tuned -----------------------
+
+
+class SayFact(dspy.Signature):
+    """Say the fact that answers the question."""
+
+    passage: str = dspy.InputField()
+    question: str = dspy.InputField()
+    fact: str = dspy.OutputField()
+
+
+class ReadEach(dspy.Module):
+    """One search, then a model call for each of three passages; the last fact is the answer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.read = dspy.Predict(SayFact, agent="read")
+
+    async def aforward(self, question: str) -> dspy.Prediction:
+        task = current_task()
+        for found in await task.search(question, hop=1, k=3):
+            mark = {"hop": 1, "passages": [reference(found).model_dump()]}
+            said = await self.read.acall(passage=found.text, question=question, config=mark)
+            quoted = Citation(doc_id=found.doc_id, chunk_id=found.chunk_id, quote=said.fact)
+            task.propose(said.fact, [quoted] if said.fact in found.text else [])
+        return dspy.Prediction(answer=task.best_answer)
+
+
+@pytest.fixture
+def programs(monkeypatch):
+    monkeypatch.setitem(PROGRAMS, "read_each", ReadEach)
+    load_program.cache_clear()
+    yield
+    load_program.cache_clear()
+
+
+@pytest.fixture
+async def agents(deps, programs):
+    agents = Agents(deps)
+    yield agents
+    await agents.aclose()
+
+
+@pytest.fixture
+def ask(agents):
+    """Asks with room enough unless a test says otherwise."""
+
+    async def ask(question="Which license has Flask?", caller=CALLER, agents=agents, **limits):
+        room = {"program": "read_each", "max_usd": Decimal(1), "max_seconds": 30.0, "max_hops": 3}
+        return await agents.ask(question, caller, **(room | limits))
+
+    return ask
+
+
+@pytest.fixture
+async def agents_with(deps, programs):
+    """Agents over other settings, e.g. a shorter timeout."""
+    made = []
+
+    def make(**changes):
+        made.append(Agents(replace(deps, settings=deps.settings.model_copy(update=changes))))
+        return made[-1]
+
+    yield make
+    for agents in made:
+        await agents.aclose()
+
+
+@pytest.fixture
+async def engine_of(deps):
+    """The engine of a task, over other settings where a test gives them."""
+    clients = []
+
+    def make(task, **changes):
+        settings = deps.settings.model_copy(update=changes)
+        clients.append(model_client(settings))
+        return TaskEngine(task, clients[-1], settings)
+
+    yield make
+    for client in clients:
+        await client.aclose()
