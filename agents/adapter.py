@@ -11,6 +11,7 @@ import dspy
 from dspy.lm15 import Config, Message, Request, Response
 
 from agents.constraints import Constraint
+from agents.examples import EXAMPLES
 
 MAX_FIELD_CHARACTERS = 6_000  # of one input in the prompt
 MAX_OUTPUT_TOKENS = 40  # answers are facts, not essays
@@ -32,7 +33,8 @@ class ShortAdapter(dspy.Adapter):
     ) -> list[dict[str, Any]]:
         """Ask once. `lm_kwargs` may hold `agent`, `hop` and `passages` (what is read), for the call's record."""
         name, constraint = _output(signature)
-        system, *turns = self.format(signature, demos, inputs)
+        examples = demos or EXAMPLES.get(str(lm_kwargs.get("agent")), [])
+        system, *turns = self.format(signature, examples, inputs)
         allowed = self.allowed(constraint, _clipped(inputs)) if constraint else None
         mark = {name: lm_kwargs[name] for name in ("agent", "hop", "passages") if name in lm_kwargs}
         request = Request(

@@ -60,7 +60,7 @@ class Usage(BaseModel, frozen=True):
 
 
 class Answer(BaseModel, frozen=True):
-    """The end of a task. `partial`: a budget stopped it, `answer` is the best so far; `refused`: nothing to answer from."""
+    """The end of a task. `partial`: a budget stopped it, this is the best so far; `refused`: nothing to answer from."""
 
     answer: str
     status: Status

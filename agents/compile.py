@@ -9,15 +9,13 @@ out is tested on questions that the optimizer did not see, and goes live only if
 import argparse
 import asyncio
 import json
-import logging
 import random
 import sys
 import threading
-from collections.abc import Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import product
+from itertools import product, zip_longest
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -26,11 +24,11 @@ from dspy.teleprompt import BootstrapFewShot, BootstrapFewShotWithRandomSearch
 
 from agents.adapter import ShortAdapter
 from agents.answer import Answer
-from agents.constraints import NUMBER, SomeOf, SpanOf, SumOf
+from agents.constraints import NUMBER, OneOf, SpanOf, SumOf
+from agents.engine import NoSyncEngine
 from agents.mentions import quote_of
 from agents.programs import PROGRAMS
-from agents.runtime import COMPILED, UNCOMPILED, Agents, Dependencies, program_version
-from agents.task import Task, current_task
+from agents.runtime import COMPILED, UNCOMPILED, Agents, Dependencies, load_program, program_version
 from agents.tools import ToolFailed, calculate
 from lakehouse import delta, scoring
 from lakehouse.embedding import load_embedder
@@ -47,6 +45,7 @@ SEED = 7  # so that a compilation can be repeated, as far as the model's server 
 AT_ONCE = 2  # questions in flight
 DEMONSTRATIONS = 6
 ROUNDS = 3  # tries of the teacher at one question; from the second on with temperature 1
+CANDIDATES = 4  # of the random search, beside the three that DSPy adds
 T = TypeVar("T")
 
 
@@ -75,19 +74,14 @@ class HintedAdapter(ShortAdapter):
 
     def _hint(self, constraint: Any, inputs: dict[str, Any]) -> list[str]:
         match constraint:
-            case SomeOf(field=field):
-                gold = self._gold_titles(current_task())
-                names = [name for name in inputs[field] if name in gold]
-                return [", ".join(names[: constraint.most])] if names else []
+            case OneOf(choices=choices):
+                look_ups = str(len(self._question.gold_ids) - 1)
+                return [look_ups] if look_ups in choices else []
             case SpanOf(field=field):
                 return self._right_spans(inputs[field])
             case SumOf(field=field):
                 return self._right_sums(list(inputs[field]))
         return []
-
-    def _gold_titles(self, task: Task) -> set[str]:
-        refs = (ref for step in task.steps for ref in step.passages)
-        return {ref.title for ref in refs if ref.doc_id in self._question.gold_ids}
 
     def _right_spans(self, text: str) -> list[str]:
         """The gold answer as it stands there; where it is worked out from several documents' numbers, any number."""
@@ -121,6 +115,7 @@ class Workbench:
 
     def __init__(self, deps: Dependencies, caller: Caller, name: str, questions: Sequence[Question]) -> None:
         self.agents = Agents(deps)
+        self.model = deps.settings.llm_model
         self._settings = deps.settings
         self._caller = caller
         self._name = name
@@ -175,11 +170,164 @@ class Workbench:
         return sum(await asyncio.gather(*map(is_right, questions))) / len(questions)
 
 
-def compile_program(
-    workbench: Workbench, name: str, optimizer: str, train: Sequence[Question], test: Sequence[Question]
+def compile_program(workbench: Workbench, name: str, optimizer: str, train: Sequence[Question]) -> dspy.Module:
+    """The program with the demonstrations that the optimizer found."""
+    student, teacher = Asking(PROGRAMS[name]()), Asking(PROGRAMS[name]())
+    examples = [question.example() for question in _mixed(train)]
+    bootstrap: dict[str, Any] = {
+        "metric": is_right,
+        "max_bootstrapped_demos": DEMONSTRATIONS,
+        "max_labeled_demos": 0,  # the labels say what to answer, not how the steps there look
+        "max_rounds": ROUNDS,
+        "teacher_settings": {"hinted": True},
+    }
+    with dspy.context(workbench=workbench, lm=dspy.LM(name, engine=NoSyncEngine(), cache=False)):
+        if optimizer == "bootstrap":
+            return BootstrapFewShot(**bootstrap).compile(student, teacher=teacher, trainset=examples).program
+        held_back = len(examples) // 2  # to choose among the candidates; the test questions stay unseen
+        search = BootstrapFewShotWithRandomSearch(num_candidate_programs=CANDIDATES, num_threads=AT_ONCE, **bootstrap)
+        return search.compile(
+            student, teacher=teacher, trainset=examples[held_back:], valset=examples[:held_back]
+        ).program
+
+
+def judged(
+    settings: Settings,
+    workbench: Workbench,
+    name: str,
+    optimizer: str,
+    train: Sequence[Question],
+    test: Sequence[Question],
 ) -> dict[str, Any]:
-    """Compile, test before and after, save what is no worse; returns the row of `ops.agent_programs`."""
-    ...
+    """Compile, test before and after, save what is no worse than what is there; the row of `ops.agent_programs`."""
+    before = workbench.score(load_program(name)[0], test)
+    compiled = compile_program(workbench, name, optimizer, train)
+    after = workbench.score(compiled, test)
+    draft = COMPILED / f".{name}.json"
+    COMPILED.mkdir(exist_ok=True)
+    compiled.save(draft)
+    row = {
+        "program": name,
+        "version": program_version(draft),
+        "optimizer": optimizer,
+        "model": workbench.model,
+        "trained_on": len(train),
+        "tested_on": len(test),
+        "score_before": before,
+        "score_after": after,
+        "live": after >= before,
+        "why": f"{after:.3f} of {len(test)} test questions right, {before:.3f} before",
+        "created_at": datetime.now(UTC),
+    }
+    if after >= before:
+        draft.rename(COMPILED / f"{name}.json")
+        (COMPILED / f"{name}.scores.json").write_text(json.dumps(row, indent=2, default=str) + "\n")
+    else:
+        draft.unlink()
+    return row
+
+
+def register(settings: Settings, row: dict[str, Any]) -> None:
+    """Write the version to `ops.agent_programs`; a version that goes live ends the life of the one before."""
+    delta.ensure_tables(settings)
+    rows = [row]
+    if row["live"]:
+        for old in delta.read_rows(settings, AGENT_PROGRAMS):
+            if old["program"] == row["program"] and old["live"] and old["version"] != row["version"]:
+                rows.append(old | {"live": False, "why": f"replaced by {row['version']}"})
+    delta.upsert(settings, AGENT_PROGRAMS, rows)
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions of a JSONL file that have an answer. Raises InvalidInput naming the line that is none."""
+    questions = []
+    try:
+        lines = path.read_text().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidInput(f"--questions {str(path)!r}: {error}. Name a readable JSONL file.") from None
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            if "answer" in row:
+                answers = (str(row["answer"]), *row.get("aliases", ()))
+                questions.append(Question(row["question"], answers, tuple(row.get("gold_ids", ()))))
+        except (ValueError, KeyError, TypeError):
+            raise InvalidInput(
+                f'{path}, line {number}: {line[:80]!r}: must be JSON like {{"question": "…", "answer": "…"}}. Mend it.'
+            ) from None
+    return questions
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Compile as the arguments say, print the result as JSON on stdout; 1 after an error, which stderr tells."""
+    given = _arguments(arguments)
+    settings = load_settings()
+    try:
+        train, test = _train_and_test(given)
+        workbench = Workbench(_dependencies(settings), _caller(given), given.program, train)
+        try:
+            row = judged(workbench, given.program, given.optimizer, train, test)
+        finally:
+            workbench.close()
+        register(settings, row)
+    except LakehopError as error:
+        print(f"compile: {error}", file=sys.stderr)
+        return 1
+    print(json.dumps(row, default=str))
+    return 0
+
+
+def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m agents.compile", description=__doc__)
+    parser.add_argument("--program", required=True, choices=sorted(PROGRAMS))
+    parser.add_argument("--optimizer", default="bootstrap", choices=OPTIMIZERS)
+    parser.add_argument("--questions", required=True, type=Path, help="JSONL with question, answer, aliases, gold_ids")
+    parser.add_argument("--test-questions", type=Path, help="others to score with; without: half of --questions")
+    parser.add_argument("--tenant", required=True)
+    parser.add_argument("--groups", default="", help="whose reader the program asks as, separated by commas")
+    parser.add_argument("--limit", type=int, help="score with so many test questions at most")
+    return parser.parse_args(arguments)
+
+
+def _train_and_test(given: argparse.Namespace) -> tuple[list[Question], list[Question]]:
+    train = read_questions(given.questions)
+    random.Random(SEED).shuffle(train)  # noqa: S311  an order, not a secret
+    if given.test_questions:
+        test = read_questions(given.test_questions)
+    else:
+        train, test = train[: len(train) // 2], train[len(train) // 2 :]
+    seen = {question.text for question in train}
+    test = [question for question in test if question.text not in seen][: given.limit]
+    if not train or not test:
+        raise InvalidInput(
+            f"{len(train)} questions to train on, {len(test)} others to test on: both are needed. Add some with answers."
+        )
+    return train, test
+
+
+def _dependencies(settings: Settings) -> Dependencies:
+    return Dependencies(
+        settings=settings,
+        index=Index(settings),
+        acl=AclDirectory(settings),
+        embedder=load_embedder(settings.embedding_model),
+        spool=Spool(settings.spool_dir),
+        prices=Prices.from_file(settings.prices_file),
+    )
+
+
+def _caller(given: argparse.Namespace) -> Caller:
+    return Caller(
+        check_tenant(given.tenant), canonical_groups(given.groups.split(",")), app="compile", key_id="operator"
+    )
+
+
+def _mixed(questions: Sequence[Question]) -> list[Question]:
+    """In turn one of each number of gold documents, so that the first successes show all kinds."""
+    by_size: dict[int, list[Question]] = {}
+    for question in questions:
+        by_size.setdefault(len(question.gold_ids), []).append(question)
+    return [question for row in zip_longest(*by_size.values()) for question in row if question]
 
 
 def is_right(example: dspy.Example, prediction: dspy.Prediction, trace: Any = None) -> bool:
@@ -194,3 +342,7 @@ def _value(expression: str) -> str | None:
         return calculate(expression)
     except ToolFailed:
         return None
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -62,40 +62,16 @@ class SpanOf:
 
 
 @dataclass(frozen=True)
-class SomeOf:
-    """One or more of the texts in a list input, separated by commas, or "none"."""
+class OneOf:
+    """One of a few fixed texts; the first stands for anything else."""
 
-    field: str
-    most: int
+    choices: tuple[str, ...]
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        options = [_quoted(option) for option in inputs[self.field]]
-        if not options:
-            return None
-        # Rule n2_1 is "one of the names from the third on, when two may still come": none is said twice.
-        rules = [f"root ::= {_quoted(NONE)} | n0_{self.most}"]
-        for start in range(len(options)):
-            for left in range(1, self.most + 1):
-                said = " | ".join(self._onward(options, place, left) for place in range(start, len(options)))
-                rules.append(f"n{start}_{left} ::= {said}")
-        return {"grammar": "\n".join(rules)}
-
-    @staticmethod
-    def _onward(options: Sequence[str], place: int, left: int) -> str:
-        more = left > 1 and place + 1 < len(options)
-        return options[place] + (f' (", " n{place + 1}_{left - 1})?' if more else "")
+        return {"choice": list(self.choices)}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        return ", ".join(self._in_order(text, list(inputs[self.field]))[: self.most]) or NONE
-
-    def _in_order(self, text: str, options: Sequence[str]) -> list[str]:
-        """Options as they stand in the text; a longer name hides the shorter one inside it."""
-        if not options:
-            return []
-        pattern = "|".join(re.escape(option) for option in sorted(options, key=len, reverse=True))
-        found = re.findall(rf"(?<![\w-])(?:{pattern})(?![\w-])", text, flags=re.IGNORECASE)
-        by_lower = {option.lower(): option for option in options}
-        return list(dict.fromkeys(by_lower[name.lower()] for name in found))
+        return next((choice for choice in self.choices if text.strip().startswith(choice)), self.choices[0])
 
 
 @dataclass(frozen=True)

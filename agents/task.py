@@ -9,7 +9,7 @@ import asyncio
 import inspect
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -28,6 +28,7 @@ from lakehouse.records import CallRecord, Spool
 from lakehouse.settings import Settings
 
 QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
+LOOK_UP_DEPTH = 10  # passages among which a name's own are looked for; with 30 no more were found
 
 
 @dataclass(frozen=True)
@@ -89,23 +90,12 @@ class Task:
     async def search(self, query: str, *, hop: int, k: int, mode: Mode = "hybrid") -> list[Passage]:
         """Passages that the asker may read, best first; none when nothing fits. Raises NotFound, Unavailable."""
         query = query[:QUERY_CHARACTERS]
-        started_at, clock = datetime.now(UTC), time.perf_counter()
-        passages: list[Passage] = []
-        error: str | None = None
-        try:
-            async with asyncio.timeout(self.budget.seconds_left()):
-                passages = await asyncio.to_thread(self._search, query, k, mode)
-        except TimeoutError:
-            raise BudgetReached("max_seconds was used up while searching") from None
-        except Exception as failure:
-            error = _one_line(failure)
-            raise
-        finally:
-            latency_ms = (time.perf_counter() - clock) * 1000
-            await self._record(operation="retrieval", agent="search", hop=hop, started_at=started_at, latency_ms=latency_ms, error=error)  # fmt: skip
-        refs = [reference(passage) for passage in passages]
-        await self._add(Step(kind="search", agent="search", hop=hop, query=query, passages=refs, latency_ms=latency_ms))
-        return passages
+        return await self._retrieve("search", query, hop, lambda: self._find(query, k, mode))
+
+    async def look_up(self, names: Sequence[str], about: str, *, hop: int) -> list[Passage]:
+        """For each name that is a document's title, the passage of that document that fits `about` best."""
+        query = f"{', '.join(names)}: {about}"[:QUERY_CHARACTERS]
+        return await self._retrieve("look_up", query, hop, lambda: self._find_named(names, about[:QUERY_CHARACTERS]))
 
     async def calculate(self, expression: str, *, hop: int) -> str | None:
         """The value of a sum, by the calculator tool; None when it is not one."""
@@ -116,8 +106,12 @@ class Task:
             value = calculate(expression)
         except ToolFailed as failure:
             error = _one_line(failure)
-        latency_ms = (time.perf_counter() - clock) * 1000
-        await self._record(operation="execute_tool", agent="calculate", hop=hop, started_at=started_at, latency_ms=latency_ms, error=error)  # fmt: skip
+        measured: dict[str, Any] = {
+            "started_at": started_at,
+            "latency_ms": (time.perf_counter() - clock) * 1000,
+            "error": error,
+        }
+        await self._record(operation="execute_tool", agent="calculate", hop=hop, **measured)
         await self._add(
             Step(
                 kind="tool",
@@ -125,7 +119,7 @@ class Task:
                 hop=hop,
                 query=expression,
                 output=value,
-                latency_ms=latency_ms,
+                latency_ms=measured["latency_ms"],
                 error=error,
             )
         )
@@ -204,11 +198,52 @@ class Task:
         model = self._deps.settings.llm_model
         return self._deps.prices.cost(model, datetime.now(UTC), prompt_bytes, 0, max_tokens).usd
 
-    def _search(self, query: str, k: int, mode: Mode) -> list[Passage]:
+    async def _retrieve(self, agent: str, query: str, hop: int, find: Callable[[], list[Passage]]) -> list[Passage]:
+        """Run a search beside the event loop; its record is on disk before its passages are used."""
+        started_at, clock = datetime.now(UTC), time.perf_counter()
+        passages: list[Passage] = []
+        error: str | None = None
+        try:
+            async with asyncio.timeout(self.budget.seconds_left()):
+                passages = await asyncio.to_thread(find)
+        except TimeoutError as failure:
+            error = _one_line(failure)
+            raise BudgetReached("max_seconds was used up while searching") from None
+        except Exception as failure:
+            error = _one_line(failure)
+            raise
+        finally:
+            measured: dict[str, Any] = {
+                "started_at": started_at,
+                "latency_ms": (time.perf_counter() - clock) * 1000,
+                "error": error,
+            }
+            await self._record(operation="retrieval", agent=agent, hop=hop, **measured)
+        await self._add(
+            Step(
+                kind="search",
+                agent=agent,
+                hop=hop,
+                query=query,
+                passages=[reference(passage) for passage in passages],
+                latency_ms=measured["latency_ms"],
+            )
+        )
+        return passages
+
+    def _find(self, query: str, k: int, mode: Mode) -> list[Passage]:
         tenant_id = self.caller.tenant_id
         allowed_keys = self._deps.acl.allowed_keys(tenant_id, self.caller.groups)
         vector = None if mode == "lexical" else self._deps.embedder.encode([query])[0]
         return self._deps.index.search(tenant_id, allowed_keys, query=query, vector=vector, mode=mode, k=k)
+
+    def _find_named(self, names: Sequence[str], about: str) -> list[Passage]:
+        """By words alone: a name is spelled out, and a lexical search takes a few milliseconds."""
+        found = []
+        for name in names:
+            passages = self._find(f"{name} {about}", LOOK_UP_DEPTH, "lexical")
+            found += [passage for passage in passages if passage.title.lower() == name.lower()][:1]
+        return found
 
     async def _add(self, step: Step) -> None:
         self.steps.append(step)
