@@ -25,6 +25,8 @@ from spark_jobs.runs import Counts
 STEP = "embed_chunks"
 # Loading the model takes seconds, so a second worker pays only above this many texts.
 _TEXTS_PER_WORKER = 64
+# What a crash can cost: ten minutes of two CPU cores, seconds of a GPU.
+_TEXTS_PER_COMMIT = 20_000
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
@@ -40,19 +42,24 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 
 
 def _embed_missing(spark: SparkSession, settings: Settings, args: Namespace, chunks: DataFrame) -> int:
-    embeddings = read(spark, settings, EMBEDDINGS)
-    missing = missing_texts(chunks, embeddings, settings.embedding_model).persist()
+    missing = missing_texts(chunks, read(spark, settings, EMBEDDINGS), settings.embedding_model).persist()
     try:
         count = missing.count()
-        if count:
-            workers = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
-            threads = max(1, (os.cpu_count() or 1) // workers) if settings.spark_is_local else None
-            embed = embedding(settings.embedding_model, args.run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
-            rows = missing.repartition(workers).mapInArrow(embed, struct_type(EMBEDDINGS))
-            rows.write.format("delta").mode("append").save(EMBEDDINGS.path(settings.warehouse_root))
+        commits = math.ceil(count / _TEXTS_PER_COMMIT)
+        for number in range(commits):
+            part = missing.filter(F.pmod(F.hash("content_hash"), F.lit(commits)) == number)
+            _embed(spark, settings, args, part, min(count, _TEXTS_PER_COMMIT))
         return count
     finally:
         missing.unpersist()
+
+
+def _embed(spark: SparkSession, settings: Settings, args: Namespace, texts: DataFrame, count: int) -> None:
+    workers = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
+    threads = max(1, (os.cpu_count() or 1) // workers) if settings.spark_is_local else None
+    embed = embedding(settings.embedding_model, args.run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
+    rows = texts.repartition(workers).mapInArrow(embed, struct_type(EMBEDDINGS))
+    rows.write.format("delta").mode("append").save(EMBEDDINGS.path(settings.warehouse_root))
 
 
 def missing_texts(chunks: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:
@@ -78,7 +85,7 @@ def embedding(
             texts = [embedded_text(row["title"], row["heading_path"], row["text"]) for row in batch.to_pylist()]
             vectors = load_embedder(model, _device(threads, on_gpu=on_gpu)).encode(texts)
             flat = pa.array(vectors.reshape(-1))
-            offsets = pa.array(range(0, flat.__len__() + 1, vectors.shape[1]), type=pa.int32())
+            offsets = pa.array(range(0, len(flat) + 1, vectors.shape[1]), type=pa.int32())
             columns = [
                 batch.column("content_hash"),
                 pa.array([model] * batch.num_rows),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from py4j.protocol import Py4JJavaError
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
@@ -71,8 +72,9 @@ def read_input(spark: SparkSession, path: str, max_bytes: int) -> DataFrame:
         if path.endswith(".parquet"):
             return _rows(spark, uri, max_bytes)
         return _remote_files(spark, path, max_bytes) if is_remote else _local_files(spark, Path(path), max_bytes)
-    except AnalysisException as error:
-        raise InvalidInput(f"path {path!r}: {str(error).splitlines()[0]} Repair the file, or name another.") from None
+    except (AnalysisException, Py4JJavaError) as error:  # while Spark looks for the schema and the file's parts
+        cause = str(error).partition("Exception: ")[2] or str(error)
+        raise InvalidInput(f"path {path!r}: {cause.splitlines()[0]} Repair the input, or name another.") from None
 
 
 def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:

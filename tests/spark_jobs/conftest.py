@@ -1,0 +1,132 @@
+"""One Spark and one Milvus for all tests of the jobs; each test works for a tenant of its own."""
+
+import itertools
+import json
+import socket
+import subprocess
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from lakehouse.delta import ensure_tables, open_table, read_rows
+from lakehouse.embedding import load_embedder
+from lakehouse.index import Index, Passage
+from lakehouse.permissions import AclDirectory, canonical_groups
+from lakehouse.settings import Settings
+from lakehouse.spark import spark_session
+from lakehouse.tables import INGEST_RUNS, Table
+from spark_jobs.main import run_step
+
+_TENANTS = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Settings:
+    home = tmp_path_factory.mktemp("spark_jobs")
+    settings = Settings(
+        home=home, spark_driver_memory="1g", milvus_uri=f"http://127.0.0.1:{free_port()}", document_max_bytes=1_000_000
+    )
+    ensure_tables(settings)
+    return settings
+
+
+@pytest.fixture(scope="session")
+def spark(settings: Settings) -> Iterator[SparkSession]:
+    session = spark_session(settings, "tests")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def milvus(settings: Settings) -> Iterator[None]:
+    port = int(settings.milvus_uri.rsplit(":", 1)[1])
+    command = [Path(sys.executable).parent / "milvus-lite", "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--data-dir", str(settings.home / "milvus")]
+    with (settings.home / "milvus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
+        try:
+            for _ in range(600):
+                with socket.socket() as probe:
+                    if probe.connect_ex(("127.0.0.1", port)) == 0:
+                        break
+                time.sleep(0.1)
+            yield
+        finally:
+            server.terminate()
+
+
+class Lake:
+    """One tenant's lakehouse as a test uses it: write an input, run steps, look at what came of it."""
+
+    def __init__(self, spark: SparkSession, settings: Settings, folder: Path) -> None:
+        self.spark = spark
+        self.settings = settings
+        self.folder = folder
+        self.tenant = f"tenant{next(_TENANTS)}"
+        self._runs = itertools.count(1)
+
+    def write(self, *rows: dict[str, Any] | bytes | str, name: str = "input.jsonl") -> Path:
+        """A JSONL file of the rows; what is no object is written as it is."""
+        lines = [json.dumps(row) if isinstance(row, dict) else row for row in rows]
+        path = self.folder / name
+        path.write_bytes(b"".join(line if isinstance(line, bytes) else line.encode() for line in map(_ended, lines)))
+        return path
+
+    def run(
+        self, *steps: str, path: Path | str = "", groups: str = "", snapshot: bool = False, run_id: str | None = None,
+        settings: Settings | None = None,
+    ) -> dict[str, Any]:  # fmt: skip
+        """Run the steps; return the counts that the run recorded."""
+        run_id = run_id or f"{self.tenant}-run{next(self._runs)}"
+        args = Namespace(
+            run_id=run_id, tenant=self.tenant, source="wiki", path=[str(path)], snapshot=snapshot,
+            groups=list(canonical_groups(groups.split(","))),
+        )  # fmt: skip
+        for step in steps:
+            run_step(self.spark, settings or self.settings, args, step)
+        rows = read_rows(self.settings, INGEST_RUNS, [("run_id", "=", run_id)])
+        return {
+            name.removeprefix("documents_"): value
+            for row in rows
+            for name, value in row.items()
+            if value is not None and name.startswith(("documents_", "chunks_", "embedded"))
+        }
+
+    def parse(self, path: Path | str, **options: Any) -> dict[str, Any]:
+        return self.run("parse_documents", path=path, **options)
+
+    def ingest(self, path: Path | str, **options: Any) -> dict[str, Any]:
+        return self.run("parse_documents", "chunk_documents", "embed_chunks", "sync_index", path=path, **options)
+
+    def rows(self, table: Table) -> list[dict[str, Any]]:
+        return read_rows(self.settings, table, [("tenant_id", "=", self.tenant)])
+
+    def version(self, table: Table) -> int:
+        return open_table(self.settings, table).version()
+
+    def search(self, question: str, *groups: str) -> list[Passage]:
+        """As the gateway searches, but for its cache of group sets."""
+        index = Index(self.settings)
+        try:
+            vector = load_embedder(self.settings.embedding_model).encode([question])[0]
+            allowed = AclDirectory(self.settings).allowed_keys(self.tenant, groups)
+            return index.search(self.tenant, allowed, query=question, vector=vector, mode="hybrid", k=10)
+        finally:
+            index.close()
+
+    def found(self, question: str, *groups: str) -> set[str]:
+        return {passage.doc_id for passage in self.search(question, *groups)}
+
+
+def _ended(line: str | bytes) -> str | bytes:
+    return line + b"\n" if isinstance(line, bytes) else line + "\n"
+
+
+@pytest.fixture
+def lake(spark: SparkSession, settings: Settings, tmp_path: Path) -> Lake:
+    return Lake(spark, settings, tmp_path)

@@ -1,0 +1,248 @@
+"""What lies at a path, as rows of `bronze.documents` and `bronze.quarantine`."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakehouse.errors import InvalidInput
+from lakehouse.tables import DOCUMENTS, QUARANTINE
+from spark_jobs.inputs import local_files
+from tests.spark_jobs.conftest import Lake
+
+pytestmark = pytest.mark.integration
+
+PLAN = {"id": "plan", "title": "Plan", "text": "Launch is in May."}
+TEAM = {"id": "team", "title": "Team", "text": "Mia leads.", "groups": ["hr"], "updated_at": "2026-11-05T09:30:00Z"}
+
+
+def documents(lake: Lake) -> dict[str, dict[str, Any]]:
+    return {row["doc_id"]: row for row in lake.rows(DOCUMENTS)}
+
+
+def reasons(lake: Lake) -> list[str]:
+    return sorted(row["reason"] for row in lake.rows(QUARANTINE))
+
+
+def counts(**given: int) -> dict[str, int]:
+    return {"seen": 0, "added": 0, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0} | given
+
+
+def test_rows_of_a_jsonl_file_become_documents(lake: Lake) -> None:
+    path = lake.write(PLAN, "", TEAM)
+
+    assert lake.parse(path, groups="staff,eng", run_id="first") == counts(seen=2, added=2)
+    row = documents(lake)["plan"]
+    assert len(row.pop("content_hash")) == 64
+    assert row == {
+        "tenant_id": lake.tenant,
+        "source": "wiki",
+        "doc_id": "plan",
+        "title": "Plan",
+        "text": "Launch is in May.",
+        "uri": f"{path.as_uri()}#plan",
+        "acl_groups": ["eng", "staff"],
+        "updated_at": None,
+        "deleted": False,
+        "ingest_run_id": "first",
+    }
+    assert documents(lake)["team"]["acl_groups"] == ["hr"]
+    assert documents(lake)["team"]["updated_at"] == datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
+
+
+def test_only_what_differs_is_written_again(lake: Lake) -> None:
+    lake.parse(lake.write(PLAN, TEAM), run_id="first")
+    version = lake.version(DOCUMENTS)
+
+    assert lake.parse(lake.write(PLAN, TEAM)) == counts(seen=2, unchanged=2)
+    assert lake.version(DOCUMENTS) == version
+    assert lake.parse(lake.write(PLAN, TEAM | {"groups": ["hr", "ceo"]}), run_id="third") == counts(
+        seen=2, changed=1, unchanged=1
+    )
+    assert {row["doc_id"]: row["ingest_run_id"] for row in lake.rows(DOCUMENTS)} == {"plan": "first", "team": "third"}
+
+
+@pytest.mark.parametrize("change", [{"title": "B"}, {"text": "b"}, {"uri": "b"}, {"updated_at": "2027-01-01"}], ids=str)
+def test_a_change_of_any_part_is_a_change(lake: Lake, change: dict[str, str]) -> None:
+    lake.parse(lake.write(PLAN | {"uri": "a"}))
+
+    assert lake.parse(lake.write(PLAN | {"uri": "a"} | change)) == counts(seen=1, changed=1)
+
+
+def test_bad_rows_are_quarantined_and_their_neighbours_are_not_lost(lake: Lake) -> None:
+    path = lake.write(
+        {"id": "first", "text": "ok"},
+        b"{not json",
+        b"[1, 2]",
+        {"text": "no id"},
+        {"id": "", "text": "empty id"},
+        {"id": 7, "text": "number id"},
+        {"id": "blank", "text": "  "},
+        {"id": "groups", "text": "x", "groups": "hr"},
+        {"id": "when", "text": "x", "updated_at": "soon"},
+        b'{"id": "latin", "text": "caf\xe9"}',
+        {"id": "large", "text": "x" * 1_000_001},
+        b'{"id": "huge", "text": "' + b"x" * 50_000_000 + b'"}',
+        {"id": "first", "text": "the same id again"},
+        {"id": "last", "text": "ok"},
+    )
+
+    assert lake.parse(path, run_id="bad") == counts(seen=14, added=2, quarantined=12)
+    assert {key: row["text"] for key, row in documents(lake).items()} == {"first": "ok", "last": "ok"}
+    short = {row["reason"].split(":")[0] + ":" + row["reason"].split(":")[1] for row in lake.rows(QUARANTINE)}
+    assert short == {
+        "line 2: invalid JSON",
+        "line 3: a line must be a JSON object with id and text, this is a list. Wrap it in one.",
+        "line 4: id is missing",
+        "line 5: id ''",
+        "line 6: id 7",
+        "line 7: empty text",
+        "line 8: groups 'hr'",
+        "line 9: updated_at 'soon'",
+        "line 10: invalid UTF-8",
+        "line 11: 1,000,001 bytes",
+        "line 12: 50,000,026 bytes",
+        "line 13: duplicate id 'first'",
+    }
+    row = next(row for row in lake.rows(QUARANTINE) if row["doc_id"] == "latin")
+    assert row["excerpt"] == '{"id": "latin", "text": "caf\\xe9"}'
+    assert (row["uri"], row["source"], row["ingest_run_id"]) == (path.as_uri(), "wiki", "bad")
+
+
+def test_a_retry_of_a_run_leaves_the_same_rows_and_the_same_counts(lake: Lake) -> None:
+    path = lake.write(PLAN, TEAM, b"{bad")
+    first = lake.parse(path, run_id="again")
+    rows, rejected = lake.rows(DOCUMENTS), reasons(lake)
+
+    assert lake.parse(path, run_id="again") == first == counts(seen=3, added=2, quarantined=1)
+    assert (lake.rows(DOCUMENTS), reasons(lake)) == (rows, rejected)
+
+
+def test_a_snapshot_deletes_what_is_gone_but_not_what_became_unreadable(lake: Lake) -> None:
+    lake.parse(lake.write(PLAN, TEAM, {"id": "old", "text": "x"}))
+    now = lake.write(PLAN, b'{"id": "team", "text": "\xff"}')
+
+    assert lake.parse(now, snapshot=True) == counts(seen=2, unchanged=1, quarantined=1, deleted=1)
+    assert {key: row["deleted"] for key, row in documents(lake).items()} == {"plan": False, "team": False, "old": True}
+    assert documents(lake)["old"]["text"] == "x"
+    assert lake.parse(now, snapshot=True) == counts(seen=2, unchanged=1, quarantined=1)
+    assert lake.parse(lake.write({"id": "old", "text": "x"})) == counts(seen=1, changed=1)
+    assert documents(lake)["old"]["deleted"] is False
+
+
+def test_a_run_without_snapshot_deletes_nothing(lake: Lake) -> None:
+    lake.parse(lake.write(PLAN, TEAM))
+
+    assert lake.parse(lake.write(PLAN)) == counts(seen=1, unchanged=1)
+
+
+def test_a_folder_is_read_whole_but_for_hidden_files(lake: Lake) -> None:
+    root = lake.folder / "docs [1] {a}"
+    for name, content in {
+        "guide.md": b"# Guide\n\nRead it.", "_index.md": b"Start here.", "sub/a b#c.txt": b"Plain.", "sub/job.py": b"x = 1\n",
+        "page.html": b"<title>Page</title><p>Hi</p>", ".hidden.md": b"no", ".git/config.md": b"no", "logo.png": b"\x89PNG\0",
+        "data.txt": b"a\0b", "latin.txt": b"caf\xe9", "empty.md": b"", "big.md": b"x" * 1_000_001,
+    }.items():  # fmt: skip
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+
+    assert lake.parse(root) == counts(seen=10, added=5, quarantined=5)
+    assert {key: row["title"] for key, row in documents(lake).items()} == {
+        "guide.md": "Guide",
+        "_index.md": "_index.md",
+        "sub/a b#c.txt": "a b#c.txt",
+        "sub/job.py": "job.py",
+        "page.html": "Page",
+    }
+    assert documents(lake)["sub/a b#c.txt"]["uri"] == (root / "sub/a b#c.txt").as_uri()
+    assert {row["doc_id"]: row["reason"].split(":")[0] for row in lake.rows(QUARANTINE)} == {
+        "logo.png": "unsupported file type '.png'",
+        "data.txt": "binary file",
+        "latin.txt": "invalid UTF-8",
+        "empty.md": "empty text",
+        "big.md": "1,000,001 bytes",
+    }
+    assert lake.parse(root / "guide.md", snapshot=True) == counts(seen=1, changed=0, unchanged=1, deleted=4)
+
+
+def test_links_and_odd_files_are_refused_before_they_are_opened(tmp_path: Path) -> None:
+    (tmp_path / "secret.md").write_text("outside")
+    root = tmp_path / "docs"
+    (root / "sub").mkdir(parents=True)
+    (root / "a.md").write_text("inside")
+    (root / "out.md").symlink_to(tmp_path / "secret.md")
+    (root / "in.md").symlink_to("a.md")
+    (root / "gone.md").symlink_to("nowhere.md")
+    (root / "loop").symlink_to(root)
+    (root / "up").symlink_to(tmp_path)
+    os.mkfifo(root / "pipe.md")
+    Path(os.fsdecode(os.fsencode(root) + b"/caf\xe9.md")).write_text("odd name")
+
+    problems = {file["doc_id"]: (file["problem"] or "").split(",")[0].split(".")[0] for file in local_files(root)}
+
+    outside = f"a link to '{tmp_path}"
+    assert problems == {
+        "a.md": "",
+        "in.md": "",
+        "out.md": f"{outside}/secret",
+        "up": f"{outside}'",
+        "gone.md": f"a link to '{root}/nowhere",
+        "pipe.md": "neither a file nor a folder",
+        None: "its name is not UTF-8",
+    }
+
+
+def test_a_parquet_file_is_read_by_the_same_rules(lake: Lake) -> None:
+    path = lake.folder / "docs.parquet"
+    moment = datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
+    rows = [
+        {"id": "a", "text": "A.", "groups": ["hr"], "updated_at": moment, "extra": 1},
+        {"id": "b", "text": None, "groups": None, "updated_at": None, "extra": 2},
+    ]
+    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema([
+        ("id", pa.string()), ("text", pa.string()), ("groups", pa.list_(pa.string())),
+        ("updated_at", pa.timestamp("us", tz="UTC")), ("extra", pa.int64()),
+    ])), path)  # fmt: skip
+
+    assert lake.parse(path) == counts(seen=2, added=1, quarantined=1)
+    assert documents(lake)["a"]["acl_groups"] == ["hr"]
+    assert documents(lake)["a"]["updated_at"] == moment
+    assert reasons(lake)[0].startswith("row 2: text is missing")
+
+
+def test_the_lines_of_a_file_that_is_read_in_parts_keep_their_numbers(lake: Lake) -> None:
+    lake.spark.conf.set("spark.sql.files.maxPartitionBytes", "10000")
+    try:
+        path = lake.write(
+            *({"id": f"d{n}", "text": "x" * 80} for n in range(1000)), b"{bad", {"id": "d0", "text": "again"}
+        )
+        assert lake.parse(path) == counts(seen=1002, added=1000, quarantined=2)
+    finally:
+        lake.spark.conf.unset("spark.sql.files.maxPartitionBytes")
+    assert [reason.split(":")[0] for reason in reasons(lake)] == ["line 1001", "line 1002"]
+
+
+def test_an_object_store_is_read_through_hadoop(lake: Lake) -> None:
+    from spark_jobs.inputs import _remote_files
+
+    (lake.folder / "sub").mkdir()
+    (lake.folder / "sub" / "a b.md").write_text("# A\n\nText.")
+    (lake.folder / "big.md").write_text("x" * 101)
+
+    found = {row["doc_id"]: row["reason"] for row in _remote_files(lake.spark, lake.folder.as_uri(), 100).collect()}
+
+    assert found.keys() == {"sub/a b.md", "big.md"}
+    assert found["sub/a b.md"] is None
+    assert found["big.md"].startswith("101 bytes")
+
+
+@pytest.mark.parametrize("name", ["nothing", "bad.parquet"])
+def test_an_input_that_cannot_be_read_says_so(lake: Lake, name: str) -> None:
+    (lake.folder / "bad.parquet").write_bytes(b"no parquet")
+
+    with pytest.raises(InvalidInput, match=name):
+        lake.parse(lake.folder / name)
