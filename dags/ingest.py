@@ -45,7 +45,7 @@ PARAMS = {
     "source": Param(
         type="string",
         minLength=1,
-        maxLength=500,
+        maxLength=4000,
         title="Source",
         description="Name of the feed. A document's id is unique within it, and a snapshot deletes within it.",
     ),

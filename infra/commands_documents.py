@@ -26,7 +26,7 @@ ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @tenant_option
 @groups_option
-@click.option("--source", help="Name of the feed; default: the path itself.")
+@click.option("--source", help="Name of the feed; default: the paths themselves.")
 @click.option("--snapshot", is_flag=True, help="Delete documents of that source that are no longer there.")
 @json_option
 def ingest(
@@ -35,7 +35,7 @@ def ingest(
     """Take documents in by the ingest DAG, and wait for it.
 
     PATH is a file, a folder, s3://…, or a JSONL or Parquet file of documents:
-    {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run, and need a --source. The --groups
+    {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run and one source. The --groups
     may read the documents that name no groups themselves; without --groups, all of the tenant may.
 
     \b

@@ -39,7 +39,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        console.rule(f"[bold]{name}")
+        console.print(f"\n[bold]== {name}[/]")
         begun = time.monotonic()
         yield
         self.seconds[name] = time.monotonic() - begun
@@ -107,7 +107,7 @@ def _show_bill(settings: Settings, answers: list[dict[str, Any]]) -> None:
 
 
 def _show_addresses(settings: Settings) -> None:
-    console.rule("[bold]Look around")
+    console.print("\n[bold]== Look around[/]")
     secret = settings.home / "operator.key"
     for name, address in (
         ("console", f"{settings.gateway_url}/  (any API key, or the operator's in {secret})"),

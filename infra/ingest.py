@@ -31,17 +31,16 @@ def ingest(
 ) -> dict[str, Any]:
     """Take the paths in by one run of the DAG, and return its counts.
 
-    `source` None means the path's own address. Raises `InvalidInput` before anything runs when a path does not exist
-    or several paths come without a source, and `LakehopError` with the end of the task's log when the run fails.
+    `source` None means the paths' own addresses together, so that a snapshot of other paths deletes nothing of these.
+    Raises `InvalidInput` before anything runs when a path does not exist, and `LakehopError` with the end of the
+    task's log when the run fails.
     """
     addresses = [document_address(path) for path in paths]
-    if not source and len(addresses) > 1:
-        raise InvalidInput(f"{len(addresses)} paths and no --source: name the feed that they belong to together.")
     params = {
         "path": addresses,
         "tenant": check_tenant(tenant),
         "groups": ",".join(canonical_groups(groups)),
-        "source": source or addresses[0],
+        "source": source or " ".join(sorted(addresses)),
         "snapshot": snapshot,
     }
     begun, run_id = time.monotonic(), new_run_id(tenant)
