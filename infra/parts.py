@@ -120,8 +120,10 @@ def _gateway(settings: Settings) -> Process:
 
 def _thrift(settings: Settings) -> Process:
     command = [program("spark-submit"), "--master", settings.spark_master]
-    command += ["--driver-memory", settings.spark_driver_memory, str(PROJECT_ROOT / "spark_jobs" / "thrift_server.py")]
-    return _process(settings, "thrift", "LAKEHOP_THRIFT_PORT", command, settings.thrift_port)
+    for name, value in settings.spark_conf.items():
+        command += ["--conf", f"{name}={value}"]
+    script = str(PROJECT_ROOT / "spark_jobs" / "thrift_server.py")
+    return _process(settings, "thrift", "LAKEHOP_THRIFT_PORT", [*command, script], settings.thrift_port)
 
 
 def _process(settings: Settings, name: str, setting: str, command: list[str], port: int | None) -> Process:

@@ -125,12 +125,13 @@ class Supervisor:
         return names
 
     def last_lines(self, name: str, count: int = 15) -> str:
-        """The end of the process's log, for an error message."""
+        """The end of the process's log, for an error message; Java's stack frames would push out the cause."""
         try:
             lines = self.log_path(name).read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        return "\n".join(lines[-count:])
+        told = [line for line in lines if line.strip() and not line.startswith(("\tat ", "\t... "))]
+        return "\n".join(told[-count:])
 
     def _members(self, name: str) -> Iterator[psutil.Process]:
         return (process for process in psutil.process_iter() if _mark_of(process) == self._mark(name))

@@ -136,6 +136,14 @@ def test_a_process_that_ended_leaves_its_last_lines(supervisor: Supervisor) -> N
     assert sorted(supervisor.last_lines("part", 3).splitlines()) == ["one", "three", "two"]
 
 
+def test_stack_frames_do_not_push_the_cause_out_of_the_last_lines(supervisor: Supervisor) -> None:
+    log = supervisor.log_path("part")
+    log.parent.mkdir()
+    log.write_text("Exception: no Delta\n" + "\tat org.apache.Thing\n" * 40 + "\t... 24 more\n\n")
+
+    assert supervisor.last_lines("part") == "Exception: no Delta"
+
+
 def test_a_busy_port_names_the_port_its_holder_and_the_setting(
     supervisor: Supervisor, free_port: Callable[[], int]
 ) -> None:

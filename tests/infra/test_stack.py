@@ -3,13 +3,14 @@
 import json
 import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
 import pytest
 
 import infra.stack
-from infra.parts import Part, _check_http, local_part_names, stack_parts
+from infra.parts import Part, _check_http, local_part_names, stack_parts, thrift_part
 from infra.processes import Process, Supervisor, child_environment
 from infra.secret_files import ensure_operator_key, operator_key
 from infra.stack import Stack, shown_settings
@@ -136,6 +137,14 @@ def test_each_local_part_binds_loopback_and_the_port_of_its_setting(home: Path) 
     assert "--host 127.0.0.1" in commands["milvus"]
     assert "--port 1" in commands["milvus"]
     assert "--host 127.0.0.1 --port 2" in commands["gateway"]
+
+
+def test_the_thrift_server_gets_the_spark_configuration_of_the_jobs(home: Path) -> None:
+    settings = Settings(home=home)
+    (process,) = thrift_part(settings).processes()
+
+    given = [value for flag, value in pairwise(process.command) if flag == "--conf"]
+    assert given == [f"{name}={value}" for name, value in settings.spark_conf.items()]
 
 
 def test_a_local_part_that_does_not_exist_is_wrong_usage(home: Path) -> None:
