@@ -5,6 +5,7 @@ Passages are given, not searched, except in the tests that start a Milvus.
 
 import asyncio
 import json
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -83,6 +84,7 @@ class ModelServer:
         self.url = ""
         self.asked: list[dict[str, Any]] = []
         self.headers: list[str] = []
+        self.keeps_waiting = asyncio.Event()  # a client has met silence
         self.hung_up = asyncio.Event()  # a client left in the middle of an answer
         self._replies: deque[Reply] = deque()
         self._always: Reply | None = None
@@ -133,6 +135,7 @@ class ModelServer:
     ) -> None:
         await asyncio.sleep(reply.delay_s)
         if reply.silent:
+            self.keeps_waiting.set()
             await reader.read(1)
             raise ConnectionResetError
         if reply == BROKEN:
@@ -184,11 +187,13 @@ class GivenPassages:
 
     passages: Sequence[Passage] = (FLASK, JINJA, CLICK)
     error: Exception | None = None
-    delay: Any = None  # a threading.Event to wait for
+    delay: threading.Event | None = None  # to wait for
+    reached: threading.Event = field(default_factory=threading.Event)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
     def search(self, tenant_id: str, allowed_keys: Sequence[str], **asked: Any) -> list[Passage]:
         self.asked.append({"tenant_id": tenant_id, "allowed_keys": tuple(allowed_keys)} | asked)
+        self.reached.set()
         if self.delay:
             self.delay.wait()
         if self.error:
@@ -205,9 +210,19 @@ class OneAxis:
         return np.eye(4, dtype=np.float32)[[0] * len(texts)]
 
 
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory):
+    """With the group sets of two tenants."""
+    folder = str(tmp_path_factory.mktemp("warehouse"))
+    sets = [("acme", ["eng"]), ("acme", ["hr"]), ("other", ["eng"]), ("other", ["hr"])]
+    rows = [{"tenant_id": tenant, "acl_key": acl_key(names), "acl_groups": names} for tenant, names in sets]
+    delta.upsert(Settings(warehouse=folder), ACL_KEYS, rows)
+    return folder
+
+
 @pytest.fixture
-def settings(tmp_path, model):
-    return Settings(home=tmp_path, llm_base_url=model.url, llm_timeout_s=10)
+def settings(tmp_path, model, warehouse):
+    return Settings(home=tmp_path, warehouse=warehouse, llm_base_url=model.url, llm_timeout_s=10)
 
 
 @pytest.fixture
@@ -228,9 +243,6 @@ def spooled(tmp_path):
 
 @pytest.fixture
 def deps(tmp_path, settings, index):
-    groups = [("acme", ["eng"]), ("acme", ["hr"]), ("other", ["eng"]), ("other", ["hr"])]
-    rows = [{"tenant_id": tenant, "acl_key": acl_key(names), "acl_groups": names} for tenant, names in groups]
-    delta.upsert(settings, ACL_KEYS, rows)
     return Dependencies(
         settings=settings,
         index=index,

@@ -1,0 +1,119 @@
+"""What an output may be: the same whether the server knows grammars or not."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.constraints import MAX_SPAN_CHARACTERS, NONE, OneOf, SpanOf, SumOf, is_sum
+
+PASSAGE = "Flask has the license BSD-3-Clause.\nIt has   3 maintainers."
+FACTS = ["Warta: 808 km", "Neisse: 254 km"]
+TEXTS = st.text(st.sampled_from("aB c.,'\"-\n\\1é许"), max_size=60)
+
+
+def snapped(text, passage=PASSAGE):
+    return SpanOf("passage").snap(text, {"passage": passage})
+
+
+# ---- a span of an input -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "fact"),
+    [
+        ("BSD-3-Clause", "BSD-3-Clause"),
+        ('"bsd-3-clause".', "BSD-3-Clause"),
+        ("3\nmaintainers", "3 maintainers"),
+        ("none", NONE),
+        ("None.", NONE),
+        ("", NONE),
+        ("MIT", NONE),
+        ("许" * 10_000, NONE),
+    ],
+)
+def test_what_was_said_becomes_the_words_that_stand_there(said, fact):
+    assert snapped(said) == fact
+
+
+def test_an_answer_cut_off_inside_a_word_ends_before_it():
+    assert snapped("the license BSD-3-Cl") == "the license"
+
+
+@given(TEXTS, TEXTS)
+def test_whatever_is_said_stands_in_the_input_or_is_none(said, text):
+    fact = snapped(said, text)
+
+    assert fact == NONE or fact in " ".join(text.split())
+
+
+def test_a_span_is_no_longer_than_its_limit():
+    assert len(snapped("word " * 1_000, "word " * 1_000)) <= MAX_SPAN_CHARACTERS
+
+
+def test_a_grammar_is_as_long_as_its_input_and_not_its_square():
+    grammars = [SpanOf("p").structured_outputs({"p": "a word or two " * n})["grammar"] for n in (50, 200)]
+
+    assert len(grammars[1]) < 6 * len(grammars[0])
+
+
+@given(TEXTS)
+def test_a_grammar_is_rules_of_one_line_each_that_a_root_leads_to(text):
+    allowed = SpanOf("p").structured_outputs({"p": text})
+
+    if not text.split():
+        assert allowed is None
+        return
+    rules = dict(line.split(" ::= ", 1) for line in allowed["grammar"].split("\n"))
+    assert next(iter(rules)) == "root"
+    assert json.dumps(NONE) in rules["root"]
+
+
+# ---- one of a few, and a sum ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("said", "choice"), [("2", "2"), (" 1.", "1"), ("two", "0"), ("", "0"), ("许", "0")])
+def test_the_first_choice_stands_for_anything_else(said, choice):
+    look_ups = OneOf(("0", "1", "2"))
+
+    assert look_ups.snap(said, {}) == choice
+    assert look_ups.structured_outputs({}) == {"choice": ["0", "1", "2"]}
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"),
+    [
+        ("808 km", "808 km"),
+        ("Neisse", "Neisse"),
+        ("neise", "Neisse"),
+        ("808 - 254", "808 - 254"),
+        (" 808 + 254 ", "808 + 254"),
+    ],
+)
+def test_a_conclusion_is_a_name_a_fact_or_a_sum_of_their_numbers(said, answer):
+    assert SumOf("facts").snap(said, {"facts": FACTS}) == answer
+
+
+def test_a_sum_of_other_numbers_is_not_allowed():
+    parts = {"808 km", "254 km", "Warta", "Neisse"}
+
+    assert SumOf("facts").snap("808 - 999", {"facts": FACTS}) in parts
+    assert SumOf("facts").snap("1 + 1", {"facts": ["Emilia: a play"]}) in {"Emilia", "a play"}
+
+
+@given(TEXTS, st.lists(TEXTS, max_size=4))
+def test_any_conclusion_is_a_part_of_a_line_a_sum_or_none(said, lines):
+    answer = SumOf("facts").snap(said, {"facts": lines})
+
+    assert answer == NONE or is_sum(answer) or any(answer in line for line in lines)
+
+
+def test_no_facts_allow_nothing():
+    assert SumOf("facts").structured_outputs({"facts": []}) is None
+    assert SumOf("facts").snap("anything", {"facts": []}) == NONE
+
+
+@pytest.mark.parametrize(("text", "expected"), [("3 + 4", True), ("3+4*2", True), ("7", False), ("BSD-3", False)])
+def test_a_sum_has_two_numbers(text, expected):
+    assert is_sum(text) is expected
