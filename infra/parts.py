@@ -115,6 +115,8 @@ def _vllm(settings: Settings) -> Process:
 def _gateway(settings: Settings) -> Process:
     port = urlsplit(settings.gateway_url).port
     command = [program("bentoml"), "serve", "serving.gateway:Gateway", "--host", "127.0.0.1", "--port", str(port)]
+    # Shorter than the grace before KILL, so that a running task is stopped and its spend settled, not cut off.
+    command += ["--timeout-graceful-shutdown", "5"]
     return _process(settings, "gateway", "LAKEHOP_GATEWAY_URL", command, port)
 
 
@@ -127,7 +129,12 @@ def _thrift(settings: Settings) -> Process:
 
 
 def _process(settings: Settings, name: str, setting: str, command: list[str], port: int | None) -> Process:
-    environment = child_environment(settings) | {"PYTHONPATH": str(PROJECT_ROOT), "BENTOML_DO_NOT_TRACK": "True"}
+    environment = child_environment(settings) | {
+        "PYTHONPATH": str(PROJECT_ROOT),
+        "BENTOML_DO_NOT_TRACK": "True",
+        # A home of its own: BentoML wipes a shared one's metrics when another server starts.
+        "BENTOML_HOME": str(settings.home.resolve() / "bentoml"),
+    }
     return Process(name, tuple(command), environment, _folder(settings), port, setting)
 
 
