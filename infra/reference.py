@@ -39,8 +39,8 @@ def render_settings() -> str:
             "# Settings",
             "",
             "Environment variables; or the same names in lower case, without the prefix, in a TOML file that",
-            f"`{PREFIX}CONFIG` names (the environment wins). An unknown name or a bad value stops the start with what is",
-            "allowed. `lakehop status` shows what is in force, secrets hidden.",
+            f"`{PREFIX}CONFIG` names (the environment wins). An unknown name or a bad value stops the start with",
+            "what is allowed. `lakehop status` shows what is in force, secrets hidden.",
             "",
             "| variable | default | meaning |",
             "|---|---|---|",
@@ -55,8 +55,8 @@ def render_commands() -> str:
     sections = [
         "# Commands",
         "",
-        "Every command takes `--json`: one JSON document on standard output, logs on standard error. Exit status 0: done,",
-        "1: failed, 2: wrong usage. Money is in strings, so that no reader rounds it.",
+        "Every command takes `--json`: one JSON document on standard output, logs on standard error. Exit status 0:",
+        "done, 1: failed, 2: wrong usage. Money is in strings, so that no reader rounds it.",
         "",
     ]
     for path, command in _leaves(cli, ["lakehop"]):
