@@ -91,6 +91,8 @@ def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.Record
 
 
 def _index_rows(batch: pa.RecordBatch) -> Iterator[IndexRow]:
+    if batch.num_rows == 0:  # all of its chunks were deleted
+        return
     vectors = batch.column("vector")
     if vectors.null_count:
         raise Unavailable(
