@@ -19,7 +19,7 @@ from agents.budget import Budget, BudgetReached
 from agents.engine import NoSyncEngine, TaskEngine, model_client
 from agents.programs import PROGRAMS, NothingFound
 from agents.task import Dependencies, Task
-from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.index import Mode, Passage
 from lakehouse.permissions import Caller
 
@@ -131,7 +131,10 @@ class Agents:
         settings = self._deps.settings
         task = self.new_task(caller, "search", UNCOMPILED, settings.task_max_usd, settings.milvus_timeout_s * 2, 1)
         started = time.perf_counter()
-        passages = await task.search(query, hop=0, k=k, mode=mode)
+        try:
+            passages = await task.search(query, hop=0, k=k, mode=mode)
+        except BudgetReached as reached:  # a search has no budget of its own; only a part that hangs ends here
+            raise Unavailable("milvus", f"the search did not end: {reached}. See `lakehop status`.") from reached
         return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id)
 
     async def _outcome(

@@ -209,7 +209,7 @@ class Task:
         except TimeoutError as failure:
             error = _one_line(failure)
             raise BudgetReached("max_seconds was used up while searching") from None
-        except Exception as failure:
+        except BaseException as failure:  # a cancelled search was none that went well
             error = _one_line(failure)
             raise
         finally:

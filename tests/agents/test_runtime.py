@@ -408,3 +408,15 @@ async def test_a_bare_search_of_an_unknown_tenant_is_not_found(agents, index):
 
     with pytest.raises(NotFound, match="tenant 'nobody'"):
         await agents.search("Flask", CALLER, k=2, mode="hybrid")
+
+
+async def test_a_bare_search_that_hangs_is_unavailable(agents_with, index, spooled):
+    index.delay = threading.Event()
+    try:
+        with pytest.raises(Unavailable, match="the search did not end") as caught:
+            await agents_with(milvus_timeout_s=0.1).search("Flask", CALLER, k=2, mode="hybrid")
+    finally:
+        index.delay.set()
+
+    assert caught.value.part == "milvus"
+    assert [record.outcome for record in spooled()] == ["error"]

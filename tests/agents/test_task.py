@@ -99,7 +99,7 @@ async def test_a_search_ends_when_the_tasks_time_does(new_task, index, spooled):
         index.delay.set()
 
     assert time.monotonic() - began < 2
-    assert [record.operation for record in spooled()] == ["retrieval"]
+    assert [(record.operation, record.outcome) for record in spooled()] == [("retrieval", "error")]
 
 
 async def test_a_cancelled_search_is_recorded(new_task, index, spooled):
@@ -112,7 +112,7 @@ async def test_a_cancelled_search_is_recorded(new_task, index, spooled):
         await search
 
     index.delay.set()
-    assert [record.operation for record in spooled()] == ["retrieval"]
+    assert [(record.outcome, record.error) for record in spooled()] == [("error", "CancelledError:")]
 
 
 # ---- calling the model, and the calculator -------------------------------------------------------------------
