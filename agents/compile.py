@@ -24,7 +24,7 @@ from dspy.teleprompt import BootstrapFewShot, BootstrapFewShotWithRandomSearch
 
 from agents.adapter import ShortAdapter
 from agents.answer import Answer
-from agents.constraints import NUMBER, OneOf, SpanOf, SumOf
+from agents.constraints import NUMBER, OneOf, SpanOf, SumOf, first_numbers
 from agents.engine import NoSyncEngine
 from agents.mentions import quote_of
 from agents.programs import PROGRAMS
@@ -91,11 +91,13 @@ class HintedAdapter(ShortAdapter):
         return [min(quotes, key=len)] if quotes else []
 
     def _right_sums(self, lines: list[str]) -> list[str]:
-        """Sums of the facts, in their order, that give the gold answer."""
-        facts = [line.partition(": ")[2] for line in lines]
-        sums = (" ".join([facts[0], *(f"{op} {fact}" for op, fact in zip(ops, facts[1:], strict=True))])
-                for ops in product("+-*/", repeat=len(facts) - 1))  # fmt: skip
-        return [one for one in sums if _value(one) in self._question.answers][:1]
+        """A sum of the facts' numbers that gives the gold answer."""
+        numbers = first_numbers(lines)
+        for operators in product("+-*/", repeat=max(0, len(numbers) - 1)):
+            one = " ".join([*numbers[:1], *(f"{op} {n}" for op, n in zip(operators, numbers[1:], strict=True))])
+            if _value(one) in self._question.answers:
+                return [one]
+        return []
 
 
 class Asking(dspy.Module):
@@ -300,7 +302,7 @@ def _train_and_test(given: argparse.Namespace) -> tuple[list[Question], list[Que
     test = [question for question in test if question.text not in seen][: given.limit]
     if not train or not test:
         raise InvalidInput(
-            f"{len(train)} questions to train on, {len(test)} others to test on: both are needed. Add some with answers."
+            f"{len(train)} questions to train on, {len(test)} others to test on: both are needed. Add some."
         )
     return train, test
 

@@ -76,28 +76,29 @@ class OneOf:
 
 @dataclass(frozen=True)
 class SumOf:
-    """The name or the fact of one line of a list input (`name: fact`), or a sum over the numbers of its facts."""
+    """The name or the fact of one line of a list input (`name: fact`), or a sum over the first number of each fact."""
 
     field: str
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
         lines = list(inputs[self.field])
-        rules = [_quoted(part) for line in lines for part in _parts(line)]
-        numbers = _numbers(lines)
-        if numbers:
-            rules.append('number (" " [-+*/] " " number){1,7}')
-        grammar = f"root ::= {' | '.join(dict.fromkeys(rules))}"
-        if numbers:
-            grammar += f"\nnumber ::= {' | '.join(_quoted(number) for number in numbers)}"
-        return {"grammar": grammar} if rules else None
+        rules = [_quoted(part) for part in _parts(lines)]
+        if numbers := first_numbers(lines):
+            rules.append(' " " [-+*/] " " '.join(_quoted(number) for number in numbers))
+        return {"grammar": f"root ::= {' | '.join(dict.fromkeys(rules))}"} if rules else None
 
     def snap(self, text: str, inputs: Inputs) -> str:
         lines = list(inputs[self.field])
-        if is_sum(text) and set(NUMBER.findall(text)) <= set(_numbers(lines)):
+        if is_sum(text) and NUMBER.findall(text) == first_numbers(lines):
             return text.strip()
-        parts = [part for line in lines for part in _parts(line)]
-        near = difflib.get_close_matches(text, parts, n=1, cutoff=0.0)
+        near = difflib.get_close_matches(text, _parts(lines), n=1, cutoff=0.0)
         return near[0] if near else NONE
+
+
+def first_numbers(lines: Sequence[str]) -> list[str]:
+    """The first number of each line's fact; none at all when there are not two, or one fact has none."""
+    numbers = [found[0] for line in lines if (found := NUMBER.findall(line.partition(": ")[2]))]
+    return numbers if len(numbers) == len(lines) > 1 else []
 
 
 def is_sum(text: str) -> bool:
@@ -116,13 +117,9 @@ def _bare(word: str) -> str:
     return word.strip().rstrip(".,;:!?。，；：！？") or word.strip()
 
 
-def _parts(line: str) -> list[str]:
-    name, _, fact = line.partition(": ")
-    return [part for part in (fact, name) if part]
-
-
-def _numbers(lines: Sequence[str]) -> list[str]:
-    return list(dict.fromkeys(number for line in lines for number in NUMBER.findall(line.partition(": ")[2])))
+def _parts(lines: Sequence[str]) -> list[str]:
+    named = [line.partition(": ") for line in lines]
+    return [part for name, _, fact in named for part in (fact, name) if part]
 
 
 def _quoted(text: str) -> str:
