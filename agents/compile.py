@@ -194,12 +194,7 @@ def compile_program(workbench: Workbench, name: str, optimizer: str, train: Sequ
 
 
 def judged(
-    settings: Settings,
-    workbench: Workbench,
-    name: str,
-    optimizer: str,
-    train: Sequence[Question],
-    test: Sequence[Question],
+    workbench: Workbench, name: str, optimizer: str, train: Sequence[Question], test: Sequence[Question]
 ) -> dict[str, Any]:
     """Compile, test before and after, save what is no worse than what is there; the row of `ops.agent_programs`."""
     before = workbench.score(load_program(name)[0], test)
