@@ -5,15 +5,19 @@ Here the instructions are the system message, each demonstration is a question a
 value itself, which the output field's constraint has limited to copies of its input where that is declared.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
 import dspy
 from dspy.lm15 import Config, Message, Request, Response
+from dspy.utils.exceptions import ContextWindowExceededError
 
 from agents.constraints import Constraint
 from agents.examples import EXAMPLES
 
-MAX_FIELD_CHARACTERS = 6_000  # of one input in the prompt
+FIELD_CHARACTERS = (6_000, 1_500, 400)  # of one input in the prompt; less when the model cannot hold it
+EXAMPLES_SHOWN = 4  # of those like the question a small model needs few, and unlike ones mislead it
 MAX_OUTPUT_TOKENS = 40  # answers are facts, not essays
 
 
@@ -32,32 +36,46 @@ class ShortAdapter(dspy.Adapter):
         inputs: dict[str, Any],
     ) -> list[dict[str, Any]]:
         """Ask once. `lm_kwargs` may hold `agent`, `hop` and `passages` (what is read), for the call's record."""
+        examples = _likest(demos or EXAMPLES.get(str(lm_kwargs.get("agent")), []), signature, inputs)
+        for characters in FIELD_CHARACTERS[:-1]:
+            try:
+                return await self._ask(lm, lm_kwargs, signature, examples, _clipped(inputs, characters))
+            except ContextWindowExceededError:
+                continue  # only the model knows its tokens: some scripts take one a letter, others one a word
+        return await self._ask(lm, lm_kwargs, signature, examples, _clipped(inputs, FIELD_CHARACTERS[-1]))
+
+    async def _ask(
+        self,
+        lm: dspy.LM,
+        lm_kwargs: dict[str, Any],
+        signature: type[dspy.Signature],
+        examples: Sequence[Mapping[str, Any]],
+        inputs: dict[str, Any],
+    ) -> list[dict[str, Any]]:
         name, constraint = _output(signature)
-        examples = demos or EXAMPLES.get(str(lm_kwargs.get("agent")), [])
         system, *turns = self.format(signature, examples, inputs)
-        allowed = self.allowed(constraint, _clipped(inputs)) if constraint else None
-        mark = {name: lm_kwargs[name] for name in ("agent", "hop", "passages") if name in lm_kwargs}
+        allowed = self.allowed(constraint, inputs) if constraint else None
+        mark = {key: lm_kwargs[key] for key in ("agent", "hop", "passages") if key in lm_kwargs}
         request = Request(
             model=lm.model,
             system=system["content"],
             messages=tuple(_message(turn) for turn in turns),
             config=Config(
-                max_tokens=lm_kwargs.get("max_tokens", MAX_OUTPUT_TOKENS),
-                temperature=lm_kwargs.get("temperature", lm.kwargs.get("temperature")),
-                stop=(),
+                max_tokens=MAX_OUTPUT_TOKENS,
+                temperature=lm.kwargs.get("temperature"),
                 extensions={"lakehop": mark} | ({"structured_outputs": allowed} if allowed else {}),
             ),
         )
         response: Response = await lm.acall(request)
         text = (response.message.text or "").strip()
-        return [{name: constraint.snap(text, _clipped(inputs)) if constraint else text}]
+        return [{name: constraint.snap(text, inputs) if constraint else text}]
 
     def allowed(self, constraint: Constraint, inputs: dict[str, Any]) -> dict[str, Any] | None:
         """What the model may write, as vLLM's `structured_outputs`."""
         return constraint.structured_outputs(inputs)
 
     def format(
-        self, signature: type[dspy.Signature], demos: list[dict[str, Any]], inputs: dict[str, Any]
+        self, signature: type[dspy.Signature], demos: Sequence[Mapping[str, Any]], inputs: dict[str, Any]
     ) -> list[dict[str, Any]]:
         """System message, a pair of turns for each demonstration that has all fields, and the question."""
         name, _ = _output(signature)
@@ -83,19 +101,40 @@ def _output(signature: type[dspy.Signature]) -> tuple[str, Constraint | None]:
     return name, constraints[0] if constraints else None
 
 
+def _likest(
+    demos: Sequence[Mapping[str, Any]], signature: type[dspy.Signature], inputs: Mapping[str, Any]
+) -> list[Mapping[str, Any]]:
+    """The demonstrations whose last input has most words in common with this one's, the likest last.
+
+    What stands last in a signature is its question. Ties keep the order given, so that equal questions show equal
+    examples, which the model server has cached.
+    """
+    question = list(signature.input_fields)[-1]
+    asked = _words(inputs.get(question))
+
+    def likeness(demo: Mapping[str, Any]) -> float:
+        words = _words(demo.get(question))
+        return len(words & asked) / max(1, len(words | asked))
+
+    return sorted(demos, key=likeness)[-EXAMPLES_SHOWN:]
+
+
+def _words(value: Any) -> set[str]:
+    return set(re.findall(r"\w+", str(value).lower()))
+
+
 def _instructions(signature: type[dspy.Signature]) -> str:
     return " ".join(line.strip() for line in signature.instructions.splitlines() if line.strip())
 
 
-def _asked(signature: type[dspy.Signature], values: dict[str, Any]) -> str:
+def _asked(signature: type[dspy.Signature], values: Mapping[str, Any]) -> str:
     """One line or block a field, in the signature's order: what stands last is read best, so the question ends it."""
-    clipped = _clipped(values)
-    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(clipped.get(name))}" for name in signature.input_fields]
+    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(values.get(name))}" for name in signature.input_fields]
     return "\n".join(lines)
 
 
-def _clipped(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value[:MAX_FIELD_CHARACTERS] if isinstance(value, str) else value for name, value in values.items()}
+def _clipped(values: dict[str, Any], characters: int) -> dict[str, Any]:
+    return {name: value[:characters] if isinstance(value, str) else value for name, value in values.items()}
 
 
 def _shown(value: Any) -> str:

@@ -14,12 +14,12 @@ from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import httpx
-from dspy.lm15 import Message, Request, Response
+from dspy.lm15 import ContextLengthError, Message, Request, Response
 from dspy.lm15 import Usage as ModelUsage
 
 from agents.answer import PassageRef
 from agents.budget import BudgetReached
-from agents.task import ModelCall, Task
+from agents.task import ModelCall, Task, one_line
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
 
@@ -57,7 +57,10 @@ class TaskEngine:
         self._settings = settings
 
     async def complete(self, request: Request) -> Response:
-        """Ask the model. Raises BudgetReached before the call, Unavailable when the server does not answer."""
+        """Ask the model. Raises BudgetReached before the call, Unavailable when the server does not answer.
+
+        A prompt that the model cannot hold is DSPy's ContextLengthError: who wrote it can shorten it.
+        """
         body, mark = _chat_body(request, self._settings.llm_dialect)
         prompt_bytes = sum(len(m["content"].encode()) + PROMPT_OVERHEAD_BYTES for m in body["messages"])
         for attempt in range(1, ATTEMPTS + 1):
@@ -91,7 +94,7 @@ class TaskEngine:
                 raise BudgetReached("max_seconds was used up while the model wrote") from None
             raise Unavailable("vllm", self._down(error)) from None
         except BaseException as failure:  # a cancelled call has its cost, too
-            error = f"{type(failure).__name__}: {failure}"
+            error = one_line(failure)
             raise
         finally:
             await self._task.called_model(
@@ -114,7 +117,10 @@ class TaskEngine:
     async def _stream(self, body: dict[str, Any], mark: "_Mark", said: "_Said") -> None:
         async with self._client.stream("POST", "/chat/completions", json=body) as response:
             if response.status_code != httpx.codes.OK:
-                raise Unavailable("vllm", self._down(f"HTTP {response.status_code}: {await _excerpt(response)}"))
+                said_why = await _excerpt(response)
+                if response.status_code == httpx.codes.BAD_REQUEST and "context length" in said_why:
+                    raise ContextLengthError(said_why)
+                raise Unavailable("vllm", self._down(f"HTTP {response.status_code}: {said_why}"))
             async for event in _events(response):
                 if text := said.take(event):
                     await self._task.emit("token", {"agent": mark.agent, "hop": mark.hop, "text": text})

@@ -105,13 +105,11 @@ class MultiHop(dspy.Module):
         return dspy.Prediction(answer=answer)
 
     async def _look_up(self, task: Task, trail: Trail, needed: int) -> None:
-        """Find the documents that the first passage names: by what else the question says, then each by its name."""
-        if not needed:
-            return
+        """Look up by name what the first passage leads to, or what the question names when the plan needs no more."""
         trail.hop += 1
-        found = await task.search(trail.missing, hop=trail.hop, k=FOUND_PASSAGES)
-        names = trail.names_to_look_up(found)[:NAMES_LOOKED_UP]
-        trail.follow(await task.look_up(names, trail.missing, hop=trail.hop), needed)
+        found = await task.search(trail.missing, hop=trail.hop, k=FOUND_PASSAGES) if needed else []
+        names = trail.names_to_look_up(found)[:NAMES_LOOKED_UP] if needed else trail.named
+        trail.follow(await task.look_up(names, trail.missing, hop=trail.hop), max(1, needed))
 
     async def _concluded(self, task: Task, trail: Trail) -> str:
         if len(trail.facts) == 1:

@@ -105,7 +105,7 @@ class Task:
         try:
             value = calculate(expression)
         except ToolFailed as failure:
-            error = _one_line(failure)
+            error = one_line(failure)
         measured: dict[str, Any] = {
             "started_at": started_at,
             "latency_ms": (time.perf_counter() - clock) * 1000,
@@ -178,7 +178,7 @@ class Task:
             started_at=started_at,
             latency_ms=self.budget.elapsed_s * 1000,
             outcome=outcome,
-            error=_one_line(error) if error else None,
+            error=one_line(error) if error else None,
         )
 
     def propose(self, answer: str, citations: Sequence[Citation]) -> None:
@@ -207,10 +207,10 @@ class Task:
             async with asyncio.timeout(self.budget.seconds_left()):
                 passages = await asyncio.to_thread(find)
         except TimeoutError as failure:
-            error = _one_line(failure)
+            error = one_line(failure)
             raise BudgetReached("max_seconds was used up while searching") from None
         except BaseException as failure:  # a cancelled search was none that went well
-            error = _one_line(failure)
+            error = one_line(failure)
             raise
         finally:
             measured: dict[str, Any] = {
@@ -280,5 +280,6 @@ def reference(passage: Passage) -> PassageRef:
     return PassageRef(doc_id=passage.doc_id, chunk_id=passage.chunk_id, title=passage.title)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__}: {error}".split())[:500]
+def one_line(error: BaseException) -> str:
+    """An error for a record: its kind and what it says, shortened."""
+    return " ".join(f"{type(error).__name__}: {error}".split())[:300]

@@ -24,6 +24,7 @@ class Trail:
         self.hop = 1
         self.facts: list[tuple[Passage, str]] = []
         title = longest_mentioned((passage.title for passage in found), question)
+        self.named = [title] if title else []
         self.missing = without(title, question) if title else question
         self._found = list(found)
         self._candidates = sorted(found, key=lambda passage: self._merit(passage, title), reverse=True)
