@@ -4,7 +4,9 @@ Local masters get settings for small data. Delta's defaults (50 partitions to re
 cluster; on two cores they turn a merge of ten rows into ten seconds of scheduling.
 """
 
+import os
 import shutil
+import sys
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame, SparkSession
@@ -38,6 +40,7 @@ _EVERYWHERE = {
     "spark.speculation": "false",  # a second copy of a task would be a second writer in Milvus
 }
 _LOCAL = {
+    "spark.sql.adaptive.enabled": "false",  # planning again after each stage costs more than it finds in small data
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
@@ -51,8 +54,10 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
 
     Raises Unavailable when the machine has no Java.
     """
-    if shutil.which("java") is None:
-        raise Unavailable("spark", "Spark needs a JDK, 17 or newer, and there is no `java` on PATH. Install one.")
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        raise Unavailable("spark", "Spark needs a JDK, 17 or newer; set JAVA_HOME or put `java` on PATH.")
+    # Outside spark-submit, `spark.pyspark.python` is not read, and workers would be whatever `python3` is on PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).master(settings.spark_master)
     conf = settings.spark_conf | _EVERYWHERE
     if settings.spark_is_local:

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from types import ModuleType
+from importlib import import_module
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
@@ -22,16 +22,10 @@ from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.permissions import canonical_groups, check_tenant
 from lakehouse.settings import Settings, load_settings
 from lakehouse.spark import spark_session
-from spark_jobs import chunk_documents, embed_chunks, load_llm_calls, parse_documents, sync_index
-from spark_jobs.runs import record, recorded
+from spark_jobs.runs import Counts, record, recorded
 
-STEPS: dict[str, ModuleType] = {
-    "parse_documents": parse_documents,
-    "chunk_documents": chunk_documents,
-    "embed_chunks": embed_chunks,
-    "sync_index": sync_index,
-    "load_llm_calls": load_llm_calls,
-}
+# Modules, imported when their turn comes: those of the index take seconds.
+STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index", "load_llm_calls")
 _OUR_ERROR = re.compile(r"^lakehouse\.errors\.\w+: (.+)$", re.MULTILINE)
 
 log = logging.getLogger("spark_jobs")
@@ -61,7 +55,7 @@ def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, 
     """Run one step, log its counts, and record them, together with those of earlier attempts of the same run."""
     started_at = datetime.now(UTC)
     begun = time.monotonic()
-    counts = STEPS[step].run(spark, settings, args)
+    counts: Counts = import_module(f"spark_jobs.{step}").run(spark, settings, args)
     shown = " ".join(f"{name}={count}" for name, count in counts.items())
     log.info("%s: %s seconds=%.1f", step, shown, time.monotonic() - begun)
     if step == "load_llm_calls":
