@@ -17,7 +17,7 @@ from agents.constraints import Constraint
 from agents.examples import EXAMPLES
 
 FIELD_CHARACTERS = (6_000, 1_500, 400)  # of one input in the prompt; less when the model cannot hold it
-EXAMPLES_SHOWN = 4  # of those like the question a small model needs few, and unlike ones mislead it
+EXAMPLES_SHOWN = 5  # of those like the question a small model needs few, and unlike ones mislead it
 MAX_OUTPUT_TOKENS = 40  # answers are facts, not essays
 
 

@@ -43,7 +43,7 @@ from lakehouse.tables import AGENT_PROGRAMS
 OPTIMIZERS = ("bootstrap", "random_search")
 SEED = 7  # so that a compilation can be repeated, as far as the model's server repeats itself
 AT_ONCE = 2  # questions in flight
-DEMONSTRATIONS = 6
+DEMONSTRATIONS = 50  # as many as there are: the adapter shows those most like the question
 ROUNDS = 3  # tries of the teacher at one question; from the second on with temperature 1
 CANDIDATES = 4  # of the random search, beside the three that DSPy adds
 T = TypeVar("T")

@@ -38,10 +38,10 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         {"question": _SPRING, "look_ups": "1"},
     ],
     "read": [
-        {"passage": _POET, "question": _BIRTH, "fact": "Kamenz"},
-        {"passage": _WARTA, "question": _COUNT, "fact": "1"},
-        {"passage": _NEISSE, "question": _SPRING, "fact": "Nová Ves"},
-        {"passage": _WARTA, "question": _LENGTH, "fact": "808 km"},
+        {"passage": _POET, "closest": _POET.splitlines()[-1], "question": _BIRTH, "fact": "Kamenz"},
+        {"passage": _WARTA, "closest": _WARTA.splitlines()[-1], "question": _COUNT, "fact": "1"},
+        {"passage": _NEISSE, "closest": _NEISSE.splitlines()[2], "question": _SPRING, "fact": "Nová Ves"},
+        {"passage": _WARTA, "closest": _WARTA.splitlines()[2], "question": _LENGTH, "fact": "808 km"},
     ],
     "conclude": [
         {"facts": ["Warta: 1", "Neisse: 0"], "question": _COUNT, "answer": "1 + 0"},

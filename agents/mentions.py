@@ -12,6 +12,7 @@ MAX_NAMES = 40  # a passage of 200 tokens holds fewer; a table of contents may h
 _CAPITALISED = re.compile(r"\b[A-Z][\w.+&'-]*(?:\s(?:(?:of|the|de|von|van)\s)?[A-Z0-9][\w.+&'-]*)*")
 _MARKED = re.compile(r"`([^`\n]{1,60})`|\[([^\]\n]{1,60})\]\(")
 _AFTER_COLON = re.compile(r":[ \t]+([^\n:;]+)")
+_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _LIST_ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(.{1,60})$", re.MULTILINE)
 
 
@@ -42,6 +43,20 @@ def longest_mentioned(names: Iterable[str], text: str) -> str | None:
     """The longest of the names that stand in a text; the first given among equally long ones."""
     mentioned = [name for name in names if is_mentioned(name, text)]
     return max(mentioned, key=len) if mentioned else None
+
+
+def closest_sentence(text: str, question: str) -> str:
+    """The sentence or line with most of the question's words, rare ones counting more; the first of equals."""
+    sentences = [sentence for sentence in map(str.strip, _SENTENCE_END.split(text)) if sentence]
+    words = [_words(sentence) for sentence in sentences]
+    asked = _words(question)
+    rarity = {word: 1 / sum(word in others for others in words) for word in asked if any(word in o for o in words)}
+    weights = [sum(rarity[word] for word in asked & there) for there in words]
+    return sentences[weights.index(max(weights))] if sentences else ""
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.lower()))
 
 
 def quote_of(span: str, text: str) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import dspy
 
 from agents.constraints import NONE, OneOf, SpanOf, SumOf, is_sum
+from agents.mentions import closest_sentence
 from agents.task import Task, current_task, reference
 from agents.trail import Trail, cite
 from lakehouse.index import Passage
@@ -45,6 +46,7 @@ class ReadFact(dspy.Signature):
     """Copy from the passage the one fact that the question asks for. Say "none" when it is not there."""
 
     passage: str = dspy.InputField()
+    closest: str = dspy.InputField(desc="the passage's sentence that shares most words with the question")
     question: str = dspy.InputField()
     fact: Annotated[str, SpanOf("passage")] = dspy.OutputField(desc="a name, a number or a few words")
 
@@ -94,7 +96,13 @@ class MultiHop(dspy.Module):
             plan = await self.plan.acall(question=question, config=_mark(1))
             await self._look_up(task, trail, int(plan.look_ups))
         for passage in trail.passages_to_read():
-            fact = await self.read.acall(passage=_shown(passage), question=question, config=_mark(trail.hop, passage))
+            shown = _shown(passage)
+            fact = await self.read.acall(
+                passage=shown,
+                closest=closest_sentence(shown, trail.missing),
+                question=question,
+                config=_mark(trail.hop, passage),
+            )
             if fact.fact != NONE:
                 trail.facts.append((passage, fact.fact))
                 task.propose(fact.fact, trail.citations())
