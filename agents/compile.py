@@ -13,6 +13,7 @@ import random
 import sys
 import threading
 from collections.abc import Coroutine, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product, zip_longest
@@ -263,7 +264,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         train, test = _train_and_test(given)
         workbench = Workbench(_dependencies(settings), _caller(given), given.program, train)
         try:
-            row = judged(workbench, given.program, given.optimizer, train, test)
+            with redirect_stdout(sys.stderr):  # DSPy prints its progress, and stdout carries the result alone
+                row = judged(workbench, given.program, given.optimizer, train, test)
         finally:
             workbench.close()
         register(settings, row)

@@ -59,10 +59,23 @@ def evaluate(
 @click.option("--program", required=True, type=click.Choice(PROGRAMS))
 @click.option("--optimizer", required=True, help="DSPy optimizer; a wrong name lists the right ones.")
 @questions_option
+@click.option(
+    "--test-questions",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Others to score with; default: half of --questions, which the optimizer then does not see.",
+)
 @tenant_option
 @groups_option
 @json_option
-def compile_(program: str, optimizer: str, questions: Path, tenant: str, groups: list[str], as_json: bool) -> None:
+def compile_(
+    program: str,
+    optimizer: str,
+    questions: Path,
+    test_questions: Path | None,
+    tenant: str,
+    groups: list[str],
+    as_json: bool,
+) -> None:
     """Compile a DSPy program on a file of questions, score it before and after, and register it.
 
     \b
@@ -72,7 +85,7 @@ def compile_(program: str, optimizer: str, questions: Path, tenant: str, groups:
     from infra.render import print_record
 
     refuse_team(program)
-    document = compile_program(settings(), program, optimizer, questions, tenant, groups, say)
+    document = compile_program(settings(), program, optimizer, questions, test_questions, tenant, groups, say)
     emit(as_json, document, print_record)
 
 

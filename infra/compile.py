@@ -17,6 +17,7 @@ def compile_program(
     program: str,
     optimizer: str,
     questions: Path,
+    test_questions: Path | None,
     tenant: str,
     groups: Sequence[str],
     progress: Callable[[str], None],
@@ -26,9 +27,9 @@ def compile_program(
     Raises `LakehopError` with the compiler's last line when it fails, `InvalidInput` where it says wrong usage.
     """
     command = [sys.executable, "-m", "agents.compile", f"--program={program}", f"--optimizer={optimizer}"]
-    command += [f"--questions={questions.resolve()}", f"--tenant={tenant}"]
-    if groups:
-        command += ["--groups", *groups]
+    command += [f"--questions={questions.resolve()}", f"--tenant={tenant}", f"--groups={','.join(groups)}"]
+    if test_questions:
+        command.append(f"--test-questions={test_questions.resolve()}")
     with subprocess.Popen(
         command,
         cwd=PROJECT_ROOT,
