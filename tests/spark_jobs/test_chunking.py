@@ -34,10 +34,45 @@ def assert_sound(text: str, chunks: list[Chunk], title: str, max_tokens: int) ->
 
 
 MARKDOWN_PIECES = st.sampled_from(
-    ["# ", "## ", "###### ", "\n", "\n\n", "\r\n", "\r", "- ", "  - ", "1. ", "> ", "```\n", "~~~", "| a | b |\n", "|---|---|\n",
-     "---\n", "===\n", "<div>", "[x]: y\n", "    ", "\t", "word", "a sentence. ", "漢字", "。", "ไทย", "é", "👩‍👩‍👧", "\0", "\u200b",
-     "\u2028", "\x85", "\xa0", "x" * 150, "word " * 60, "title: t\n"]
-)  # fmt: skip
+    [
+        "# ",
+        "## ",
+        "###### ",
+        "\n",
+        "\n\n",
+        "\r\n",
+        "\r",
+        "- ",
+        "  - ",
+        "1. ",
+        "> ",
+        "```\n",
+        "~~~",
+        "| a | b |\n",
+        "|---|---|\n",
+        "---\n",
+        "===\n",
+        "<div>",
+        "[x]: y\n",
+        "    ",
+        "\t",
+        "word",
+        "a sentence. ",
+        "漢字",
+        "。",
+        "ไทย",
+        "é",
+        "👩‍👩‍👧",
+        "\0",
+        "\u200b",
+        "\u2028",
+        "\x85",
+        "\xa0",
+        "x" * 150,
+        "word " * 60,
+        "title: t\n",
+    ]
+)
 DOCUMENTS = st.one_of(st.lists(MARKDOWN_PIECES, max_size=60).map("".join), st.text(max_size=400))
 
 
@@ -164,9 +199,23 @@ def test_a_blank_document_has_no_chunks(text: str) -> None:
         "[" * 100_000,
         "x" + " " * 2_000_000 + "y",
     ],
-    ids=["words", "one word", "han", "headings", "sections", "items", "quotes", "nested items", "nested list",
-         "unclosed fence", "link definitions", "wide table", "brackets", "blanks"],
-)  # fmt: skip
+    ids=[
+        "words",
+        "one word",
+        "han",
+        "headings",
+        "sections",
+        "items",
+        "quotes",
+        "nested items",
+        "nested list",
+        "unclosed fence",
+        "link definitions",
+        "wide table",
+        "brackets",
+        "blanks",
+    ],
+)
 def test_a_pathological_document_takes_seconds(text: str) -> None:
     begun = time.process_time()
     chunks = cut(text, max_tokens=200)

@@ -143,10 +143,19 @@ def test_a_run_without_snapshot_deletes_nothing(lake: Lake) -> None:
 def test_a_folder_is_read_whole_but_for_hidden_files(lake: Lake) -> None:
     root = lake.folder / "docs [1] {a}"
     for name, content in {
-        "guide.md": b"# Guide\n\nRead it.", "_index.md": b"Start here.", "sub/a b#c.txt": b"Plain.", "sub/job.py": b"x = 1\n",
-        "page.html": b"<title>Page</title><p>Hi</p>", ".hidden.md": b"no", ".git/config.md": b"no", "logo.png": b"\x89PNG\0",
-        "data.txt": b"a\0b", "latin.txt": b"caf\xe9", "empty.md": b"", "big.md": b"x" * 1_000_001,
-    }.items():  # fmt: skip
+        "guide.md": b"# Guide\n\nRead it.",
+        "_index.md": b"Start here.",
+        "sub/a b#c.txt": b"Plain.",
+        "sub/job.py": b"x = 1\n",
+        "page.html": b"<title>Page</title><p>Hi</p>",
+        ".hidden.md": b"no",
+        ".git/config.md": b"no",
+        "logo.png": b"\x89PNG\0",
+        "data.txt": b"a\0b",
+        "latin.txt": b"caf\xe9",
+        "empty.md": b"",
+        "big.md": b"x" * 1_000_001,
+    }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
 
@@ -203,10 +212,21 @@ def test_a_parquet_file_is_read_by_the_same_rules(lake: Lake) -> None:
         {"id": "a", "text": "A.", "groups": ["hr"], "updated_at": moment, "extra": 1},
         {"id": "b", "text": None, "groups": None, "updated_at": None, "extra": 2},
     ]
-    pq.write_table(pa.Table.from_pylist(rows, schema=pa.schema([
-        ("id", pa.string()), ("text", pa.string()), ("groups", pa.list_(pa.string())),
-        ("updated_at", pa.timestamp("us", tz="UTC")), ("extra", pa.int64()),
-    ])), path)  # fmt: skip
+    pq.write_table(
+        pa.Table.from_pylist(
+            rows,
+            schema=pa.schema(
+                [
+                    ("id", pa.string()),
+                    ("text", pa.string()),
+                    ("groups", pa.list_(pa.string())),
+                    ("updated_at", pa.timestamp("us", tz="UTC")),
+                    ("extra", pa.int64()),
+                ]
+            ),
+        ),
+        path,
+    )
 
     assert lake.parse(path) == counts(seen=2, added=1, quarantined=1)
     assert documents(lake)["a"]["acl_groups"] == ["hr"]

@@ -105,10 +105,15 @@ def test_files_that_hold_no_text_are_refused() -> None:
     reasons = {
         name: parsed.reason.split(".")[0].split(":")[0]
         for name, content in {
-            "a.pdf": b"%PDF", "a.jsonl": b"{}", "a.md": b"\xff\xfeA\x01", "b.md": b"a\0b", "c.md": b" \n", "d.html": b"<div>" * 3000,
+            "a.pdf": b"%PDF",
+            "a.jsonl": b"{}",
+            "a.md": b"\xff\xfeA\x01",
+            "b.md": b"a\0b",
+            "c.md": b" \n",
+            "d.html": b"<div>" * 3000,
         }.items()
         if isinstance(parsed := parse_file(name, URI, content), Rejection)
-    }  # fmt: skip
+    }
 
     assert reasons == {
         "a.pdf": "unsupported file type '",
