@@ -245,10 +245,11 @@ def read_questions(path: Path) -> list[Question]:
         raise InvalidInput(f"--questions {str(path)!r}: {error}. Name a readable JSONL file.") from None
     for number, line in enumerate(lines, start=1):
         try:
-            row = json.loads(line)
+            row = dict(json.loads(line))
+            text = row["question"]
             if "answer" in row:
                 answers = (str(row["answer"]), *row.get("aliases", ()))
-                questions.append(Question(row["question"], answers, tuple(row.get("gold_ids", ()))))
+                questions.append(Question(text, answers, tuple(row.get("gold_ids", ()))))
         except (ValueError, KeyError, TypeError):
             raise InvalidInput(
                 f'{path}, line {number}: {line[:80]!r}: must be JSON like {{"question": "…", "answer": "…"}}. Mend it.'
@@ -259,8 +260,8 @@ def read_questions(path: Path) -> list[Question]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compile as the arguments say, print the result as JSON on stdout; 1 after an error, which stderr tells."""
     given = _arguments(arguments)
-    settings = load_settings()
     try:
+        settings = load_settings()
         train, test = _train_and_test(given)
         workbench = Workbench(_dependencies(settings), _caller(given), given.program, train)
         try:

@@ -12,13 +12,14 @@ from functools import cache
 from pathlib import Path
 
 import dspy
+from dspy.utils.exceptions import ContextWindowExceededError
 
 from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status
 from agents.budget import Budget, BudgetReached
 from agents.engine import NoSyncEngine, TaskEngine, model_client
 from agents.programs import PROGRAMS, NothingFound
-from agents.task import Dependencies, Task
+from agents.task import Dependencies, Task, one_line
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.index import Mode, Passage
 from lakehouse.permissions import Caller
@@ -153,6 +154,12 @@ class Agents:
                 prediction = await module.acall(question=question)
         except NothingFound:
             return "refused", NOTHING_FOUND
+        except ContextWindowExceededError as error:
+            raise Unavailable(
+                "vllm",
+                f"the context of {self._deps.settings.llm_model!r} is too small for one passage and its examples: "
+                f"{one_line(error)}. Serve it with a longer one.",
+            ) from error
         except Exception as error:
             cause = _ours(error)
             if isinstance(cause, BudgetReached):

@@ -105,8 +105,12 @@ def _convert(gguf: Path, target: Path) -> None:
 
 def _cpu_multiplies_bfloat16() -> bool:
     """Whether bfloat16 is fast here; without such instructions float32 is six times faster."""
+    return bool(_cpu_flags() & {"avx512_bf16", "amx_bf16", "bf16"})
+
+
+def _cpu_flags() -> set[str]:
+    """What the processor can do, as Linux names it; nothing where nobody says."""
     try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
+        return set(Path("/proc/cpuinfo").read_text().split())
     except OSError:
-        return os.uname().machine == "arm64"
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+        return set()

@@ -1,0 +1,131 @@
+"""The programs that are shipped, step by step over a scripted model: what is searched, asked, read and concluded."""
+
+import pytest
+
+from agents.runtime import COMPILED, NOTHING_FOUND, load_program
+from lakehouse.errors import Unavailable
+from tests.agents.conftest import Reply, passage
+
+ODER = passage("Oder", "The Oder has 2 large tributaries: Warta, Neisse.")
+WARTA = passage("Warta", "The Warta is 808 km long.\nIt has 1 large tributary: Noteć.")
+NEISSE = passage("Neisse", "The Neisse is 254 km long.\nIt has 0 large tributaries.")
+QUESTION = "How many large tributaries do the two tributaries of the Oder have together?"
+
+
+@pytest.fixture(autouse=True)
+def rivers(index, monkeypatch, tmp_path):
+    """Three documents; and the programs as they are before anybody compiled them."""
+    index.passages = (ODER, WARTA, NEISSE)
+    monkeypatch.setattr("agents.runtime.COMPILED", tmp_path)
+    load_program.cache_clear()
+    yield
+    load_program.cache_clear()
+
+
+def told(answer):
+    """The steps as a reader sees them: who did what, in which hop, with which result."""
+    return [
+        (step.kind, step.agent, step.hop, step.output or [ref.title for ref in step.passages]) for step in answer.steps
+    ]
+
+
+async def test_one_look_up_reads_the_document_that_the_first_one_names(model, ask):
+    model.says("1", "808 km")
+    answer = await ask("How long is the first tributary of the Oder?", program="multihop")
+    assert (answer.status, answer.answer) == ("answered", "808 km")
+    assert told(answer) == [
+        ("search", "search", 1, ["Oder", "Warta", "Neisse"]),
+        ("chat", "plan", 1, "1"),
+        ("search", "search", 2, ["Oder", "Warta", "Neisse"]),
+        ("search", "look_up", 2, ["Warta", "Neisse"]),
+        ("chat", "read", 2, "808 km"),
+    ]
+    assert [citation.model_dump() for citation in answer.citations] == [
+        {"doc_id": "Warta", "chunk_id": "Warta#0", "quote": "808 km"}
+    ]
+
+
+async def test_several_facts_are_concluded_by_a_sum_that_the_calculator_works_out(model, ask):
+    model.says("2", "1", "0", "1 + 0")
+    answer = await ask(QUESTION, program="multihop")
+    assert (answer.status, answer.answer) == ("answered", "1")
+    assert told(answer)[-4:] == [
+        ("chat", "read", 2, "1"),
+        ("chat", "read", 2, "0"),
+        ("chat", "conclude", 2, "1 + 0"),
+        ("tool", "calculate", 2, "1"),
+    ]
+    assert [citation.doc_id for citation in answer.citations] == ["Warta", "Neisse"]
+
+
+async def test_the_model_reads_one_passage_at_a_time(model, ask):
+    model.says("2", "1", "0", "1 + 0")
+    await ask(QUESTION, program="multihop")
+    shown = [body["messages"][-1]["content"] for body in model.asked]
+    assert [[name for name in ("808 km", "254 km", "2 large") if name in prompt] for prompt in shown] == [
+        [],
+        ["808 km"],
+        ["254 km"],
+        [],
+    ]
+
+
+async def test_the_reader_is_pointed_to_the_closest_sentence(model, ask):
+    model.says("1", "1")
+    await ask("How many large tributaries has the first tributary of the Oder?", program="multihop")
+    assert "Closest: It has 1 large tributary: Noteć.\n" in model.asked[1]["messages"][-1]["content"]
+
+
+async def test_what_needs_no_look_up_is_read_from_what_the_question_names(model, ask):
+    model.says("0", "808 km")
+    answer = await ask("How long is the Warta?", program="multihop")
+    assert answer.answer == "808 km"
+    assert told(answer)[2:] == [("search", "look_up", 2, ["Warta"]), ("chat", "read", 2, "808 km")]
+
+
+async def test_a_single_hop_plans_nothing(model, ask):
+    model.says("2")
+    answer = await ask(QUESTION, program="multihop", max_hops=1)
+    assert told(answer)[1:] == [("chat", "read", 1, "2")]
+
+
+async def test_a_passage_without_the_fact_leads_to_the_next(model, ask):
+    model.says("1", "none", "254 km")
+    answer = await ask("How long is the tributary of the Oder?", program="multihop")
+    assert (answer.answer, [citation.doc_id for citation in answer.citations]) == ("254 km", ["Neisse"])
+
+
+@pytest.mark.parametrize(("program", "said"), [("single_shot", ["none"]), ("multihop", ["1", "none", "none", "none"])])
+async def test_what_no_passage_answers_is_refused(model, ask, program, said):
+    model.says(*said)
+    answer = await ask("How long is the tributary of the Oder?", program=program)
+    assert (answer.status, answer.answer, answer.citations) == ("refused", NOTHING_FOUND, [])
+
+
+async def test_single_shot_reads_all_it_finds_at_once(model, ask):
+    model.says("254 km")
+    answer = await ask("How long is the Neisse?", program="single_shot")
+    assert told(answer) == [
+        ("search", "search", 1, ["Oder", "Warta", "Neisse"]),
+        ("chat", "answer", 1, "254 km"),
+    ]
+    assert [(citation.doc_id, citation.quote) for citation in answer.citations] == [("Neisse", "254 km")]
+
+
+async def test_a_model_with_too_small_a_context_is_named(model, ask):
+    model.always_says(Reply("maximum context length is 16 tokens", status=400))
+    with pytest.raises(Unavailable, match="is too small for one passage and its examples"):
+        await ask("How long is the Neisse?", program="single_shot")
+
+
+SHIPPED = [path for path in sorted(COMPILED.glob("*.json")) if not path.name.endswith(".scores.json")]
+
+
+@pytest.mark.parametrize("compiled", SHIPPED, ids=lambda path: path.stem)
+def test_what_is_shipped_compiled_loads_and_is_small(compiled, monkeypatch):
+    monkeypatch.setattr("agents.runtime.COMPILED", COMPILED)
+    load_program.cache_clear()
+    module, version = load_program(compiled.stem)
+    assert version != "uncompiled"
+    assert all(predictor.lm is None for predictor in module.predictors())
+    assert compiled.stat().st_size < 100_000
