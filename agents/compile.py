@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import json
 import random
+import re
 import sys
 import threading
 from collections.abc import Coroutine, Sequence
@@ -47,6 +48,7 @@ AT_ONCE = 2  # questions in flight
 DEMONSTRATIONS = 50  # as many as there are: the adapter shows those most like the question
 ROUNDS = 3  # tries of the teacher at one question; from the second on with temperature 1
 CANDIDATES = 4  # of the random search, beside the three that DSPy adds
+_ADDRESS = re.compile(r"\w+://[^\s<>)\]]*")
 T = TypeVar("T")
 
 
@@ -186,12 +188,24 @@ def compile_program(workbench: Workbench, name: str, optimizer: str, train: Sequ
     }
     with dspy.context(workbench=workbench, lm=dspy.LM(name, engine=NoSyncEngine(), cache=False)):
         if optimizer == "bootstrap":
-            return BootstrapFewShot(**bootstrap).compile(student, teacher=teacher, trainset=examples).program
+            compiled = BootstrapFewShot(**bootstrap).compile(student, teacher=teacher, trainset=examples)
+            return _without_addresses(compiled.program)
         held_back = len(examples) // 2  # to choose among the candidates; the test questions stay unseen
         search = BootstrapFewShotWithRandomSearch(num_candidate_programs=CANDIDATES, num_threads=AT_ONCE, **bootstrap)
-        return search.compile(
-            student, teacher=teacher, trainset=examples[held_back:], valset=examples[:held_back]
-        ).program
+        compiled = search.compile(student, teacher=teacher, trainset=examples[held_back:], valset=examples[:held_back])
+        return _without_addresses(compiled.program)
+
+
+def _without_addresses(program: dspy.Module) -> dspy.Module:
+    """The program with the web addresses taken out of its demonstrations: they cost tokens and teach nothing."""
+    for predictor in program.predictors():
+        predictor.demos = [
+            dspy.Example(
+                {name: _ADDRESS.sub("", text) if isinstance(text, str) else text for name, text in demo.items()}
+            )
+            for demo in predictor.demos
+        ]
+    return program
 
 
 def judged(

@@ -105,6 +105,14 @@ async def test_every_success_of_the_teacher_becomes_a_demonstration(model, judge
     assert {demo["answer"] for demo in demos} == {"red"}
 
 
+async def test_addresses_are_left_out_of_demonstrations(model, index, judge, compiled):
+    index.passages = [passage("Barn", "The barn (see https://example.org/barn?x=1) is red.")]
+    model.always_says("red")
+    await judge()
+    demos = json.loads((compiled / "single_shot.json").read_text())["answer"]["demos"]
+    assert {demo["passages"] for demo in demos} == {"The barn (see ) is red."}
+
+
 async def test_an_answer_that_is_only_right_in_passing_is_no_demonstration(model, judge, compiled):
     model.always_says("The barn is red. It has 2 doors.")
     row = await judge()

@@ -1,0 +1,50 @@
+"""The command line that spark-submit gets."""
+
+import pytest
+
+from spark_jobs.main import parse_arguments
+
+REST = ["--run-id=r", "--tenant=acme", "--source=wiki"]
+
+
+def test_arguments_are_read_as_the_dags_give_them() -> None:
+    args = parse_arguments(
+        ["parse_documents", "chunk_documents", *REST, "--path=-a", "--path=b c", "--groups= hr,eng,,hr", "--snapshot"]
+    )
+
+    assert vars(args) == {
+        "steps": ["parse_documents", "chunk_documents"],
+        "run_id": "r",
+        "tenant": "acme",
+        "source": "wiki",
+        "path": ["-a", "b c"],
+        "groups": ["eng", "hr"],
+        "snapshot": True,
+    }
+
+
+def test_loading_costs_needs_no_tenant() -> None:
+    assert parse_arguments(["load_llm_calls", "--run-id=r"]).tenant is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ([], "STEP"),
+        (["dance", *REST], "dance"),
+        (["embed_chunks", "--tenant=acme", "--source=wiki"], "--run-id"),
+        (["embed_chunks", "--run-id=r", "--source=wiki"], "--tenant"),
+        (["parse_documents", *REST], "--path"),
+        (["sync_index", "--run-id=r", "--tenant=a b", "--source=wiki"], "'a b'"),
+        (["sync_index", *REST, "--groups=a\nb"], "'a\\nb'"),
+        (["sync_index", *REST, "--color"], "--color"),
+    ],
+)
+def test_wrong_arguments_exit_with_2_and_name_what_is_wrong(
+    arguments: list[str], named: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_arguments(arguments)
+
+    assert ended.value.code == 2
+    assert named in capsys.readouterr().err
