@@ -33,12 +33,11 @@ from agents.programs import PROGRAMS
 from agents.runtime import COMPILED, UNCOMPILED, Agents, Dependencies, load_program, program_version
 from agents.tools import ToolFailed, calculate
 from lakehouse import delta, scoring
-from lakehouse.embedding import load_embedder
 from lakehouse.errors import InvalidInput, LakehopError
-from lakehouse.index import Index
-from lakehouse.permissions import AclDirectory, Caller, canonical_groups, check_tenant
+from lakehouse.permissions import Caller, canonical_groups, check_tenant
 from lakehouse.prices import Prices
 from lakehouse.records import Spool
+from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings, load_settings
 from lakehouse.tables import AGENT_PROGRAMS
 
@@ -322,9 +321,7 @@ def _train_and_test(given: argparse.Namespace) -> tuple[list[Question], list[Que
 def _dependencies(settings: Settings) -> Dependencies:
     return Dependencies(
         settings=settings,
-        index=Index(settings),
-        acl=AclDirectory(settings),
-        embedder=load_embedder(settings.embedding_model),
+        retriever=Retriever(settings),
         spool=Spool(settings.spool_dir),
         prices=Prices.from_file(settings.prices_file),
     )

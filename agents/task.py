@@ -20,11 +20,11 @@ import dspy
 from agents.answer import Citation, Event, OnEvent, PassageRef, Step, Usage
 from agents.budget import Budget, BudgetReached
 from agents.tools import ToolFailed, calculate
-from lakehouse.embedding import Embedder
-from lakehouse.index import Index, Mode, Passage
-from lakehouse.permissions import AclDirectory, Caller
+from lakehouse.index import Mode, Passage
+from lakehouse.permissions import Caller
 from lakehouse.prices import Prices
 from lakehouse.records import CallRecord, Spool
+from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 
 QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
@@ -36,9 +36,7 @@ class Dependencies:
     """What the agents stand on; made once a process and shared by its tasks."""
 
     settings: Settings
-    index: Index
-    acl: AclDirectory
-    embedder: Embedder
+    retriever: Retriever
     spool: Spool
     prices: Prices
 
@@ -232,10 +230,7 @@ class Task:
         return passages
 
     def _find(self, query: str, k: int, mode: Mode) -> list[Passage]:
-        tenant_id = self.caller.tenant_id
-        allowed_keys = self._deps.acl.allowed_keys(tenant_id, self.caller.groups)
-        vector = None if mode == "lexical" else self._deps.embedder.encode([query])[0]
-        return self._deps.index.search(tenant_id, allowed_keys, query=query, vector=vector, mode=mode, k=k)
+        return self._deps.retriever.search(self.caller.tenant_id, self.caller.groups, query, k=k, mode=mode)
 
     def _find_named(self, names: Sequence[str], about: str) -> list[Passage]:
         """By words alone: a name is spelled out, and a lexical search takes a few milliseconds."""

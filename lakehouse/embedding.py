@@ -30,12 +30,16 @@ def embedded_text(title: str, heading_path: Sequence[str], text: str) -> str:
 
 
 class Embedder:
-    """One sentence-transformers model on one device; build it with `load_embedder`."""
+    """One sentence-transformers model on one device; build it with `load_embedder`.
+
+    `dimension` of its vectors; `max_tokens` that it reads of a text, special tokens counted.
+    """
 
     def __init__(self, model_id: str, model: "SentenceTransformer") -> None:
         self.model_id = model_id
         self._model = model
         self.dimension = int(model.get_embedding_dimension() or 0)
+        self.max_tokens = int(model.get_max_seq_length() or 512)
         self._lock = threading.Lock()  # the tokenizer refuses a second thread while one uses it
         self._batch = CPU_BATCH if model.device.type == "cpu" else GPU_BATCH
 

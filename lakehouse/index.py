@@ -28,13 +28,13 @@ from lakehouse.collection import (
     stored,
     version_of,
 )
-from lakehouse.errors import InvalidInput, NotFound
+from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex, fuse
 from lakehouse.milvus import Capabilities, Server, literal, literals
 from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 
-__all__ = ["Index", "IndexRow", "Mode", "Passage"]
+__all__ = ["Index", "IndexRow", "Mode", "Passage", "Superseded"]
 
 Mode = Literal["dense", "lexical", "hybrid"]
 MAX_K = 1000
@@ -45,6 +45,10 @@ LEXICAL_INDEXES = 16  # tenants whose words are kept in memory, where Milvus has
 _NO_SUCH_ALIAS = (100, 1600)  # milvus-lite's code, and Milvus's
 _COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
 T = TypeVar("T")
+
+
+class Superseded(Unavailable):
+    """The collection was dropped after another one had gone live: read that one."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +73,7 @@ class _Query:
     words: str
     vector: list[float]
     k: int
-
-    @property
-    def alias(self) -> str:
-        return alias_name(self.tenant_id)
+    collection: str | None
 
     @property
     def readable(self) -> str:
@@ -114,9 +115,9 @@ class Index:
                 return None
             raise self._server.refused(error) from error
 
-    def create_collection(self, tenant_id: str, dimension: int) -> str:
-        """Create the tenant's next collection, empty and not live; return its name."""
-        name = collection_name(tenant_id, max(self._versions(tenant_id).values(), default=0) + 1)
+    def create_collection(self, tenant_id: str, dimension: int, after: int = 0) -> str:
+        """Create the tenant's next collection, empty and not live, with a number above `after`; return its name."""
+        name = collection_name(tenant_id, max([after, *self.collections(tenant_id).values()]) + 1)
         schema, indexes = layout(self.capabilities, dimension)
         self._job("create_collection", name, schema=schema, index_params=indexes, consistency_level="Bounded")
         return name
@@ -141,32 +142,54 @@ class Index:
         return named
 
     def publish(self, tenant_id: str, collection: str) -> None:
-        """Make a collection durable and searchable, and the tenant's live one; drop the tenant's older ones.
+        """Make a collection the tenant's live one, after `settle`; the one before stays, to be returned to.
 
-        On the live collection it flushes, loads and probes only. `InvalidInput` for another tenant's collection.
+        On the live collection it settles only. `InvalidInput` for another tenant's collection.
         """
-        versions = self._versions(tenant_id)
-        if collection not in versions:
-            raise InvalidInput(
-                f"collection {collection!r}: tenant {tenant_id!r} has {sorted(versions)}. "
-                "Publish one that `create_collection` gave for this tenant."
-            )
-        self._job("flush", collection)
-        self._job("load_collection", collection)
-        self._probe(collection)
+        self._check_owner(tenant_id, collection)
+        self.settle(collection)
         live = self.live_collection(tenant_id)
         if live != collection:
             self._call("alter_alias" if live else "create_alias", collection, alias_name(tenant_id))
-        for name, version in versions.items():
-            if version < versions[collection]:
-                self._call("drop_collection", name)
+
+    def settle(self, collection: str) -> None:
+        """Make what was written durable and searchable: flush, load, and a first search by each way."""
+        self._job("flush", collection)
+        self._job("load_collection", collection)
+        self._probe(collection)
+
+    def drop_collection(self, tenant_id: str, collection: str) -> None:
+        """Remove a collection that is not live. `InvalidInput` for the live one and for another tenant's."""
+        self._check_owner(tenant_id, collection)
+        if collection == self.live_collection(tenant_id):
+            raise InvalidInput(f"collection {collection!r} is live. Publish another one of the tenant first.")
+        self._call("drop_collection", collection)
 
     def drop_tenant(self, tenant_id: str) -> None:
         """Remove everything of a tenant; nothing to remove is no error."""
         if self.live_collection(tenant_id):
             self._call("drop_alias", alias_name(tenant_id))
-        for name in self._versions(tenant_id):
+        for name in self.collections(tenant_id):
             self._call("drop_collection", name)
+
+    def collections(self, tenant_id: str) -> dict[str, int]:
+        """The tenant's collections and their numbers, live or not."""
+        names = (name for name in self._call("list_collections") if name.startswith(PREFIX))
+        numbers = {name: version_of(tenant_id, name) for name in names}
+        return {name: number for name, number in numbers.items() if number is not None}
+
+    def rows(self, collection: str, columns: Sequence[str], first: str, end: str) -> Iterator[dict[str, Any]]:
+        """Rows with `first` <= chunk_id < `end`, up to the last write, in no order; `end` empty: no upper bound."""
+        below = f" and chunk_id < {literal(end)}" if end else ""
+        pages = self._job(
+            "query_iterator",
+            collection,
+            batch_size=READ_BATCH,
+            filter=f"chunk_id >= {literal(first)}{below}",
+            output_fields=list(columns),
+            consistency_level="Strong",
+        )
+        return self._server.rows(pages)
 
     # Reading
 
@@ -179,15 +202,17 @@ class Index:
         vector: np.ndarray | None,
         mode: Mode,
         k: int,
+        collection: str | None = None,
     ) -> list[Passage]:
         """The tenant's k best passages among those whose `acl_key` is allowed, best first.
 
-        `vector` (dimension,) is the embedded query; a lexical search needs none. No allowed key: nothing, without a
-        call. Raises `NotFound` for a tenant that has no live collection, `InvalidInput` for a wrong k or mode.
+        `vector` (dimension,) is the embedded query; a lexical search needs none. `collection` None: the live one.
+        No allowed key: nothing, without a call. Raises `NotFound` for a tenant that has no live collection,
+        `InvalidInput` for a wrong k or mode.
         """
         _check_search(tenant_id, mode, vector, k)
         numbers = [] if vector is None else np.asarray(vector, dtype=np.float32).tolist()
-        asked = _Query(tenant_id, tuple(allowed_keys), query, numbers, k)
+        asked = _Query(tenant_id, tuple(allowed_keys), query, numbers, k, collection)
         if not allowed_keys or (mode == "lexical" and not query.strip()):
             return []
         if mode == "dense" or not query.strip():
@@ -197,10 +222,11 @@ class Index:
         by_words = self._lexical_by_library(asked)
         return by_words[:k] if mode == "lexical" else _fused([self._dense(asked, asked.depth), by_words], k)
 
-    def count(self, tenant_id: str) -> int:
-        """How many chunks the tenant's live collection holds; `NotFound` when it has none."""
+    def count(self, tenant_id: str, collection: str | None = None) -> int:
+        """How many chunks the collection holds, None: the live one; `NotFound` when there is none."""
         answer = self._read(
             tenant_id,
+            collection,
             "query",
             filter=f"tenant_id == {literal(tenant_id)}",
             output_fields=["count(*)"],
@@ -211,6 +237,7 @@ class Index:
     def _dense(self, asked: _Query, limit: int) -> list[Passage]:
         found = self._read(
             asked.tenant_id,
+            asked.collection,
             "search",
             data=[asked.vector],
             anns_field="vector",
@@ -223,6 +250,7 @@ class Index:
     def _lexical_by_server(self, asked: _Query) -> list[Passage]:
         found = self._read(
             asked.tenant_id,
+            asked.collection,
             "search",
             data=[asked.words],
             anns_field="terms",
@@ -239,7 +267,13 @@ class Index:
             AnnSearchRequest([asked.words], "terms", {"metric_type": "BM25"}, asked.depth, expr=asked.readable),
         ]
         found = self._read(
-            asked.tenant_id, "hybrid_search", legs, RRFRanker(RRF_K), limit=asked.k, output_fields=_COLUMNS
+            asked.tenant_id,
+            asked.collection,
+            "hybrid_search",
+            legs,
+            RRFRanker(RRF_K),
+            limit=asked.k,
+            output_fields=_COLUMNS,
         )
         return [_passage(one["entity"], one["distance"]) for one in found[0]]
 
@@ -250,6 +284,7 @@ class Index:
         # The words may be a moment old; whether they may be read is the server's to say, now.
         rows = self._read(
             asked.tenant_id,
+            asked.collection,
             "query",
             filter=f"{asked.readable} and chunk_id in {literals(scores)}",
             output_fields=_COLUMNS,
@@ -259,11 +294,11 @@ class Index:
 
     def _lexical_index(self, asked: _Query) -> LexicalIndex:
         """The words of the tenant's live collection, read again after it changed."""
-        collection = self.live_collection(asked.tenant_id)
+        collection = asked.collection or self.live_collection(asked.tenant_id)
         if collection is None:
-            raise _no_tenant(asked.tenant_id)
+            raise no_tenant(asked.tenant_id)
         # Every write adds to this count, replacing ones too; deleted rows are caught when passages are fetched.
-        written = int(self._read(asked.tenant_id, "get_collection_stats")["row_count"])
+        written = int(self._read(asked.tenant_id, collection, "get_collection_stats")["row_count"])
         with self._lexical_lock:
             known = self._lexical.get(collection)
             if known is None or known[0] != written:
@@ -278,6 +313,7 @@ class Index:
         columns = ["chunk_id", "acl_key", "title", "heading", "text"]
         pages = self._read(
             asked.tenant_id,
+            asked.collection,
             "query_iterator",
             batch_size=READ_BATCH,
             filter=f"tenant_id == {literal(asked.tenant_id)}",
@@ -288,11 +324,13 @@ class Index:
 
     # Calls
 
-    def _versions(self, tenant_id: str) -> dict[str, int]:
-        """The tenant's collections and their versions, live or not."""
-        names = (name for name in self._call("list_collections") if name.startswith(PREFIX))
-        versions = {name: version_of(tenant_id, name) for name in names}
-        return {name: version for name, version in versions.items() if version is not None}
+    def _check_owner(self, tenant_id: str, collection: str) -> None:
+        known = self.collections(tenant_id)
+        if collection not in known:
+            raise InvalidInput(
+                f"collection {collection!r}: tenant {tenant_id!r} has {sorted(known)}. "
+                "Name one that `create_collection` gave for this tenant."
+            )
 
     def _probe(self, collection: str) -> None:
         """Search once by each way, up to the last write, which also builds what the server builds at first use."""
@@ -304,18 +342,26 @@ class Index:
         for column, data in probes:
             self._job("search", collection, data=[data], anns_field=column, limit=1, consistency_level="Strong")
 
-    def _read(self, tenant_id: str, method: str, *args: Any, **kwargs: Any) -> Any:
-        """Call a method on the tenant's alias; load the collection when a restart left it unloaded, and call again."""
-        alias = alias_name(tenant_id)
+    def _read(self, tenant_id: str, collection: str | None, method: str, *args: Any, **kwargs: Any) -> Any:
+        """Call a method on a collection of the tenant's, None: what its alias points at.
+
+        A collection that a restart left unloaded is loaded, and the call repeated.
+        """
+        name = collection or alias_name(tenant_id)
         try:
-            return self._server.call(method, alias, *args, **kwargs)
+            return self._server.call(method, name, *args, **kwargs)
         except MilvusException as error:
-            if self.live_collection(tenant_id) is None:
-                raise _no_tenant(tenant_id) from error
-        if self._call("get_load_state", alias)["state"] != LoadState.Loaded:
-            self._call("load_collection", alias)
-        # again where it was loaded too: `publish` may just have dropped what the alias stood for
-        return self._call(method, alias, *args, **kwargs)
+            live = self.live_collection(tenant_id)
+            if live is None:
+                raise no_tenant(tenant_id) from error
+            if collection and collection not in self.collections(tenant_id):
+                raise Superseded(
+                    "milvus", f"collection {collection!r} is gone; {live!r} is live. Ask again."
+                ) from error
+        if self._call("get_load_state", name)["state"] != LoadState.Loaded:
+            self._call("load_collection", name)
+        # again where it was loaded too: the alias may just have moved
+        return self._call(method, name, *args, **kwargs)
 
     def _job(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """Call a method that may take as long as the collection is large."""
@@ -338,7 +384,8 @@ def _check_search(tenant_id: str, mode: str, vector: np.ndarray | None, k: int) 
         raise InvalidInput(f"mode={mode!r}: needs the embedded query. Pass `vector`, or search by mode 'lexical'.")
 
 
-def _no_tenant(tenant_id: str) -> NotFound:
+def no_tenant(tenant_id: str) -> NotFound:
+    """The error for a tenant that has nothing to search."""
     return NotFound(
         f"tenant {tenant_id!r}: nothing of it is indexed. Run `lakehop ingest PATH --tenant {tenant_id}` first."
     )

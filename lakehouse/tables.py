@@ -179,11 +179,44 @@ INDEX_VERSIONS = Table(
     key=("tenant_id", "collection"),
     columns=(
         _TENANT,
-        Column("collection", Type.STRING, "Milvus collection, e.g. `lakehop_acme_v1`."),
-        Column("alias", Type.STRING, "Alias that queries use; it points at the tenant's newest live collection."),
-        Column("embedding_model", Type.STRING, "Model of its vectors."),
+        Column("collection", Type.STRING, "Milvus collection, e.g. `lakehop_acme_v1`; a name is never used again."),
+        Column("alias", Type.STRING, "Alias that points at the tenant's live collection."),
+        Column("embedding_model", Type.STRING, "Model of its vectors; questions to it are embedded by the same."),
         Column("dimension", Type.INT, "Length of its vectors."),
-        Column("created_at", Type.TIME, "When it went live."),
+        Column(
+            "state",
+            Type.STRING,
+            "`building`; `live`: searches read it; `retired`: kept, to be returned to; `dropped`: gone from Milvus.",
+        ),
+        Column("chunks", Type.LONG, "Chunks that it held when it went live; NULL before.", True),
+        Column(
+            "recall",
+            Type.DOUBLE,
+            "Share of the exact ten nearest that its search found before it went live, over a sample, 0 to 1; NULL "
+            "when it was the tenant's first.",
+            True,
+        ),
+        Column("run_id", Type.STRING, "Run that built it, or returned to it."),
+        Column("created_at", Type.TIME, "When it was created."),
+        Column("live_from", Type.TIME, "When searches began to read it, the last time; NULL before.", True),
+    ),
+)
+
+RECONCILE_RUNS = Table(
+    "ops.reconcile_runs",
+    grain="one comparison of one tenant's chunks with its live collection",
+    key=("run_id", "tenant_id"),
+    columns=(
+        Column("run_id", Type.STRING, "Airflow's run id."),
+        _TENANT,
+        Column("collection", Type.STRING, "Live collection; NULL when the tenant has nothing to search.", True),
+        Column("chunks", Type.LONG, "Chunks that it should hold."),
+        Column("missing", Type.LONG, "Chunks that it lacked, written."),
+        Column("extra", Type.LONG, "Rows that are no chunk of the tenant, removed."),
+        Column("stale_text", Type.LONG, "Rows with another text, title, heading or address, written again."),
+        Column("stale_permissions", Type.LONG, "Rows with another `acl_key`, written again."),
+        Column("started_at", Type.TIME, "When it began."),
+        Column("seconds", Type.DOUBLE, "How long it took."),
     ),
 )
 
@@ -389,6 +422,7 @@ TABLES: tuple[Table, ...] = (
     ACL_KEYS,
     EMBEDDINGS,
     INDEX_VERSIONS,
+    RECONCILE_RUNS,
     INGEST_RUNS,
     LLM_CALLS_RAW,
     LLM_CALLS,

@@ -61,20 +61,17 @@ class Gateway:
 
     def __init__(self) -> None:
         from agents.runtime import Agents, Dependencies
-        from lakehouse.embedding import load_embedder
-        from lakehouse.index import Index
         from lakehouse.milvus import Server
-        from lakehouse.permissions import AclDirectory
         from lakehouse.records import Spool
+        from lakehouse.retrieval import Retriever
 
         settings = load_settings()
-        self.index, self.milvus = Index(settings), Server(settings)
+        self.retriever, self.milvus = Retriever(settings), Server(settings)
+        self.retriever.warm_up()
         self.agents = Agents(
             Dependencies(
                 settings=settings,
-                index=self.index,
-                acl=AclDirectory(settings),
-                embedder=load_embedder(settings.embedding_model),
+                retriever=self.retriever,
                 spool=Spool(settings.spool_dir),
                 prices=Prices.from_file(settings.prices_file),
             )
@@ -103,7 +100,7 @@ class Gateway:
         await self.tasks.stop_all()
         await self.agents.aclose()
         await self.model.aclose()
-        for part in (self.index, self.milvus, self.ledger, self.answers):
+        for part in (self.retriever, self.milvus, self.ledger, self.answers):
             part.close()
 
     async def _probe_milvus(self) -> None:

@@ -6,7 +6,7 @@ the step sees every row again, and that is all that re-chunking, re-embedding an
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession, Window
@@ -24,15 +24,16 @@ def for_each_change(
     step: str,
     variant: str,
     handle: Callable[[DataFrame], None],
+    kept_variants: Collection[str] = (),
 ) -> None:
     """Call `handle` with the tenant's rows that changed, a batch at a time, each key at its newest.
 
     `_change_type` says `delete` for a row that is gone. After a crash the last batch comes again, so handling one
-    twice must do no harm.
+    twice must do no harm. Of other variants only the kept ones may be resumed later where they stopped.
     """
     folder = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}"
-    name = hashlib.sha256(variant.encode()).hexdigest()[:16]
-    _keep_only(spark, folder, name)
+    name = _checkpoint_name(variant)
+    _keep_only(spark, folder, {name, *map(_checkpoint_name, kept_variants)})
 
     def handle_batch(batch: DataFrame, batch_id: int) -> None:
         handle(newest_changes(batch, table.key))
@@ -51,11 +52,6 @@ def for_each_change(
     )
 
 
-def forget(spark: SparkSession, settings: Settings, tenant_id: str, step: str) -> None:
-    """Let the step see all of the tenant's rows again."""
-    _keep_only(spark, f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}", "")
-
-
 def newest_changes(batch: DataFrame, key: Sequence[str]) -> DataFrame:
     """The last change of each key; a key may change in several commits between two runs."""
     newest = Window.partitionBy(*key).orderBy(F.desc("_commit_version"))
@@ -63,7 +59,11 @@ def newest_changes(batch: DataFrame, key: Sequence[str]) -> DataFrame:
     return ranked.filter("_rank = 1").drop("_rank", "_commit_version", "_commit_timestamp")
 
 
-def _keep_only(spark: SparkSession, folder: str, name: str) -> None:
+def _checkpoint_name(variant: str) -> str:
+    return hashlib.sha256(variant.encode()).hexdigest()[:16]
+
+
+def _keep_only(spark: SparkSession, folder: str, names: Collection[str]) -> None:
     """Remove the checkpoints of other variants: who comes back to one must not resume where it once stopped."""
     jvm: Any = spark.sparkContext._jvm
     hadoop = jvm.org.apache.hadoop.fs
@@ -71,5 +71,5 @@ def _keep_only(spark: SparkSession, folder: str, name: str) -> None:
     files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
     if files.exists(path):
         for found in files.listStatus(path):
-            if found.getPath().getName() != name:
+            if found.getPath().getName() not in names:
                 files.delete(found.getPath(), True)

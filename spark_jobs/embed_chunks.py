@@ -19,6 +19,7 @@ from lakehouse.embedding import embedded_text, load_embedder
 from lakehouse.settings import Settings
 from lakehouse.spark import read, struct_type
 from lakehouse.tables import CHUNKS, EMBEDDINGS
+from lakehouse.versions import tenant_model
 from spark_jobs.changes import for_each_change
 from spark_jobs.runs import Counts
 
@@ -32,32 +33,34 @@ _TEXTS_PER_COMMIT = 20_000
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """Embed what the changed chunks need; return how many texts that were."""
     embedded = 0
+    model = tenant_model(settings, args.tenant)
 
     def embed_batch(chunks: DataFrame) -> None:
         nonlocal embedded
-        embedded += _embed_missing(spark, settings, args, chunks.filter("_change_type != 'delete'"))
+        embedded += embed_missing(spark, settings, args.run_id, model, chunks.filter("_change_type != 'delete'"))
 
-    for_each_change(spark, settings, CHUNKS, args.tenant, STEP, settings.embedding_model, embed_batch)
+    for_each_change(spark, settings, CHUNKS, args.tenant, STEP, model, embed_batch)
     return {"embedded": embedded}
 
 
-def _embed_missing(spark: SparkSession, settings: Settings, args: Namespace, chunks: DataFrame) -> int:
-    missing = missing_texts(chunks, read(spark, settings, EMBEDDINGS), settings.embedding_model).persist()
+def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: str, chunks: DataFrame) -> int:
+    """Embed the texts of the chunks that have no embedding by the model yet; return how many."""
+    missing = missing_texts(chunks, read(spark, settings, EMBEDDINGS), model).persist()
     try:
         count = missing.count()
         commits = math.ceil(count / _TEXTS_PER_COMMIT)
         for number in range(commits):
             part = missing.filter(F.pmod(F.hash("content_hash"), F.lit(commits)) == number)
-            _embed(spark, settings, args, part, min(count, _TEXTS_PER_COMMIT))
+            _embed(spark, settings, run_id, model, part, min(count, _TEXTS_PER_COMMIT))
         return count
     finally:
         missing.unpersist()
 
 
-def _embed(spark: SparkSession, settings: Settings, args: Namespace, texts: DataFrame, count: int) -> None:
+def _embed(spark: SparkSession, settings: Settings, run_id: str, model: str, texts: DataFrame, count: int) -> None:
     workers = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
     threads = max(1, (os.cpu_count() or 1) // workers) if settings.spark_is_local else None
-    embed = embedding(settings.embedding_model, args.run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
+    embed = embedding(model, run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
     rows = texts.repartition(workers).mapInArrow(embed, struct_type(EMBEDDINGS))
     rows.write.format("delta").mode("append").save(EMBEDDINGS.path(settings.warehouse_root))
 

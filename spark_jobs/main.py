@@ -3,6 +3,8 @@
 spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r1 --tenant acme --path docs --source docs
 spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant acme --source docs
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
+spark-submit spark_jobs/main.py reindex --run-id r3 --tenant acme --embedding-model models/other
+spark-submit spark_jobs/main.py reconcile_index --run-id r4
 """
 
 import argparse
@@ -25,7 +27,15 @@ from lakehouse.spark import spark_session
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
-STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index", "load_llm_calls")
+INGEST_STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index")
+STEPS = (*INGEST_STEPS, "reindex", "reconcile_index", "load_llm_calls")
+_NEEDED: dict[str, tuple[str, ...]] = {
+    "parse_documents": ("tenant", "source", "path"),
+    "reindex": ("embedding_model",),
+    "reconcile_index": (),
+    "load_llm_calls": (),
+}
+"""Options that a step cannot do without; the others need tenant and source."""
 _OUR_ERROR = re.compile(r"^lakehouse\.errors\.\w+: (.+)$", re.MULTILINE)
 
 log = logging.getLogger("spark_jobs")
@@ -58,7 +68,7 @@ def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, 
     counts: Counts = import_module(f"spark_jobs.{step}").run(spark, settings, args)
     shown = " ".join(f"{name}={count}" for name, count in counts.items())
     log.info("%s: %s seconds=%.1f", step, shown, time.monotonic() - begun)
-    if step == "load_llm_calls":
+    if step not in INGEST_STEPS:
         return
     if step != "parse_documents":  # these work off changes, so a retry finds only what is left; parsing sees it all
         earlier = recorded(settings, args, step)
@@ -71,23 +81,22 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="spark_jobs/main.py", description=__doc__)
     parser.add_argument("steps", nargs="+", choices=STEPS, metavar="STEP", help=f"one or more of {', '.join(STEPS)}")
     parser.add_argument("--run-id", required=True, help="names the run in ops.ingest_runs; the same again is a retry")
-    parser.add_argument("--tenant", help="whose documents they are")
+    parser.add_argument("--tenant", help="whose documents they are; reindex and reconcile_index: all without it")
     parser.add_argument("--source", help="name of the feed; ids are unique and snapshots act within it")
     parser.add_argument("--path", action="append", help="file, folder, JSONL, Parquet or s3a://…; may be repeated")
     parser.add_argument("--groups", default="", help="comma-separated, for documents that name none; empty: everyone")
     parser.add_argument("--snapshot", action="store_true", help="documents of the source not found there are deleted")
+    parser.add_argument("--embedding-model", help="reindex: model id, or the folder of one that all workers see")
     args = parser.parse_args(arguments)
-    if args.steps != ["load_llm_calls"]:
-        needed = {"tenant": args.tenant, "source": args.source}
-        if "parse_documents" in args.steps:
-            needed["path"] = args.path
-        if missing := [f"--{name}" for name, value in needed.items() if not value]:
-            parser.error(f"{', '.join(missing)} missing: needed for {' '.join(args.steps)}. Add it.")
-        try:
+    needed = {name for step in args.steps for name in _NEEDED.get(step, ("tenant", "source"))}
+    if missing := sorted(f"--{name.replace('_', '-')}" for name in needed if not getattr(args, name)):
+        parser.error(f"{', '.join(missing)} missing: needed for {' '.join(args.steps)}. Add it.")
+    try:
+        if args.tenant:
             check_tenant(args.tenant)
-            args.groups = list(canonical_groups(args.groups.split(",")))
-        except InvalidInput as error:
-            parser.error(str(error))
+        args.groups = list(canonical_groups(args.groups.split(",")))
+    except InvalidInput as error:
+        parser.error(str(error))
     return args
 
 

@@ -1,75 +1,136 @@
 """Bring Milvus to what `silver.chunks` holds: upsert what changed, delete what is gone, then publish.
 
 One task writes, whatever the size: concurrent writers lose rows on the embedded server. A tenant without a live
-collection, or whose collection has another model's vectors, gets a new one, filled from Delta and put behind the
-alias once it answers; until then searches read the old one.
+collection gets a new one, filled from Delta and put behind the alias once it answers. Another embedding model is
+`spark_jobs.reindex`'s business: here a tenant keeps the one that its live collection has.
 """
 
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import cast
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
-from lakehouse.collection import IndexRow, alias_name
-from lakehouse.delta import read_rows, upsert
+from lakehouse.collection import IndexRow
 from lakehouse.errors import Unavailable
 from lakehouse.index import Index
 from lakehouse.settings import Settings
 from lakehouse.spark import read
-from lakehouse.tables import CHUNKS, EMBEDDINGS, INDEX_VERSIONS
-from spark_jobs.changes import for_each_change, forget
+from lakehouse.tables import CHUNKS, EMBEDDINGS
+from lakehouse.versions import Version, live_version, save, tenant_model, versions
+from spark_jobs.changes import for_each_change
 from spark_jobs.runs import Counts
 
 STEP = "sync_index"
 _WRITTEN = "written BIGINT, deleted BIGINT"
-_INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "text", "uri")
+INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "text", "uri")
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """Sync one tenant. It counts for nothing in `ops.ingest_runs`: `chunk_documents` counted the same chunks."""
     index = Index(settings)
     try:
-        collection = index.live_collection(args.tenant)
-        if collection and _model_of(settings, args.tenant, collection) == settings.embedding_model:
-            if _sync(spark, settings, args, collection):
-                index.publish(args.tenant, collection)
-        elif dimension := _dimension(spark, settings, args.tenant):
-            collection = index.create_collection(args.tenant, dimension)
-            forget(spark, settings, args.tenant, STEP)  # of a collection of that name that Milvus has lost
-            _sync(spark, settings, args, collection)
-            index.publish(args.tenant, collection)
-            _record_version(settings, args.tenant, collection, dimension)
+        live = agreed_version(settings, index, args.tenant)
+        if live:
+            if sync_collection(spark, settings, live):
+                index.settle(live.collection)
+        elif building := next_version(
+            spark, settings, index, args.tenant, tenant_model(settings, args.tenant), args.run_id
+        ):
+            sync_collection(spark, settings, building)
+            index.publish(args.tenant, building.collection)
+            rows = index.count(args.tenant, building.collection)
+            note_exchange(settings, index, building.gone_live(args.run_id, rows, recall=None), None)
         return {}
     finally:
         index.close()
 
 
-def _sync(spark: SparkSession, settings: Settings, args: Namespace, collection: str) -> int:
+def agreed_version(settings: Settings, index: Index, tenant_id: str) -> Version | None:
+    """The tenant's live version, once Delta and the alias agree on it; None when Milvus has no live collection.
+
+    The alias decides: a run that died after it had moved the alias left the note of it unwritten.
+    """
+    collection = index.live_collection(tenant_id)
+    noted = live_version(settings, tenant_id)
+    if collection is None or (noted and noted.collection == collection):
+        return noted if collection else None
+    pointed = next((version for version in versions(settings, tenant_id) if version.collection == collection), None)
+    if pointed is None:
+        return None  # nobody noted its model: a new one is built beside it
+    changed = [pointed.gone_live(pointed.run_id, index.count(tenant_id), pointed.recall)]
+    if noted:
+        changed.append(replace(noted, state="retired"))
+    save(settings, *changed)
+    return changed[0]
+
+
+def next_version(
+    spark: SparkSession, settings: Settings, index: Index, tenant_id: str, model: str, run_id: str
+) -> Version | None:
+    """A collection to fill for this model: one that a broken run began, or a new one; None without any chunk."""
+    dimension = _dimension(spark, settings, tenant_id, model)
+    if dimension is None:
+        return None
+    known, present = versions(settings, tenant_id), index.collections(tenant_id)
+    begun = [v for v in known if v.state == "building" and v.embedding_model == model and v.collection in present]
+    if begun:
+        return begun[-1]
+    after = max((version.number for version in known), default=0)
+    collection = index.create_collection(tenant_id, dimension, after)
+    created = Version(tenant_id, collection, model, dimension, run_id, datetime.now(UTC))
+    save(settings, created)
+    return created
+
+
+def note_exchange(settings: Settings, index: Index, live: Version, old: Version | None) -> None:
+    """Note what is live now, retire what was, and drop what is older: one version is kept to return to."""
+    changed = [live, *([replace(old, state="retired")] if old else [])]
+    kept = {version.collection for version in changed}
+    for version in versions(settings, live.tenant_id):
+        if version.collection not in kept and version.state != "dropped":
+            changed.append(replace(version, state="dropped"))
+    save(settings, *changed)
+    for collection in set(index.collections(live.tenant_id)) - kept:
+        index.drop_collection(live.tenant_id, collection)
+
+
+def sync_collection(spark: SparkSession, settings: Settings, version: Version) -> int:
     """Write what changed since the last sync of this collection; return how many chunks were written or deleted."""
     touched = 0
 
     def write_batch(changes: DataFrame) -> None:
         nonlocal touched
-        rows = rows_to_write(changes, read(spark, settings, EMBEDDINGS), settings.embedding_model)
-        written = rows.coalesce(1).mapInArrow(writing(settings, collection), _WRITTEN)
-        total = written.agg(F.sum(F.col("written") + F.col("deleted")).alias("touched")).first()
-        touched += (total and total["touched"]) or 0
+        rows = rows_to_write(changes, read(spark, settings, EMBEDDINGS), version.embedding_model)
+        touched += write_rows(settings, version.collection, rows)
 
-    for_each_change(spark, settings, CHUNKS, args.tenant, STEP, collection, write_batch)
+    kept = [other.collection for other in versions(settings, version.tenant_id) if other.state != "dropped"]
+    for_each_change(spark, settings, CHUNKS, version.tenant_id, STEP, version.collection, write_batch, kept)
     return touched
+
+
+def write_rows(settings: Settings, collection: str, rows: DataFrame) -> int:
+    """Write rows as `rows_to_write` gives them to Milvus, by one task; return how many were written or deleted."""
+    written = rows.coalesce(1).mapInArrow(writing(settings, collection), _WRITTEN)
+    total = written.agg(F.sum(F.col("written") + F.col("deleted")).alias("touched")).first()
+    return (total and total["touched"]) or 0
 
 
 def rows_to_write(changes: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:
     """Changed chunks with their vectors; `_change_type` says `delete` for those to remove."""
     by_model = embeddings.filter(F.col("embedding_model") == model).select("content_hash", "vector")
-    heading = F.concat_ws(" › ", "heading_path").alias("heading")
     joined = changes.join(by_model, on="content_hash", how="left")
-    return joined.select(*_INDEXED, heading, "vector", "_change_type")
+    return joined.select(*INDEXED, heading().alias("heading"), "vector", "_change_type")
+
+
+def heading() -> Column:
+    """A chunk's heading path as one text."""
+    return F.concat_ws(" › ", "heading_path")
 
 
 def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -104,26 +165,9 @@ def _index_rows(batch: pa.RecordBatch) -> Iterator[IndexRow]:
         yield cast(IndexRow, row | {"vector": vector})
 
 
-def _model_of(settings: Settings, tenant_id: str, collection: str) -> str | None:
-    rows = read_rows(settings, INDEX_VERSIONS, [("tenant_id", "=", tenant_id), ("collection", "=", collection)])
-    return rows[0]["embedding_model"] if rows else None
-
-
-def _dimension(spark: SparkSession, settings: Settings, tenant_id: str) -> int | None:
+def _dimension(spark: SparkSession, settings: Settings, tenant_id: str, model: str) -> int | None:
     """Length of the vectors of the tenant's chunks; None while it has no chunk."""
     chunks = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == tenant_id)
-    vectors = read(spark, settings, EMBEDDINGS).filter(F.col("embedding_model") == settings.embedding_model)
+    vectors = read(spark, settings, EMBEDDINGS).filter(F.col("embedding_model") == model)
     found = chunks.join(vectors, on="content_hash").select(F.size("vector").alias("dimension")).first()
     return found["dimension"] if found else None
-
-
-def _record_version(settings: Settings, tenant_id: str, collection: str, dimension: int) -> None:
-    row = {
-        "tenant_id": tenant_id,
-        "collection": collection,
-        "alias": alias_name(tenant_id),
-        "embedding_model": settings.embedding_model,
-        "dimension": dimension,
-        "created_at": datetime.now(UTC),
-    }
-    upsert(settings, INDEX_VERSIONS, [row])

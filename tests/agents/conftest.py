@@ -9,6 +9,7 @@ import threading
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -23,12 +24,15 @@ from agents.programs import PROGRAMS
 from agents.runtime import Agents, Dependencies, load_program
 from agents.task import Task, current_task, reference
 from lakehouse import delta
+from lakehouse.collection import collection_name
 from lakehouse.index import Passage
-from lakehouse.permissions import AclDirectory, Caller, acl_key
+from lakehouse.permissions import Caller, acl_key
 from lakehouse.prices import Prices
 from lakehouse.records import CallRecord, Spool, segment_lines
+from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 from lakehouse.tables import ACL_KEYS
+from lakehouse.versions import Version, save
 
 CALLER = Caller("acme", ("eng",), app="wiki", key_id="key_1", user_id="ann")
 ENG, HR = acl_key(["eng"]), acl_key(["hr"])
@@ -191,7 +195,11 @@ class GivenPassages:
     reached: threading.Event = field(default_factory=threading.Event)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
+    def live_collection(self, tenant_id: str) -> str:
+        return collection_name(tenant_id, 1)
+
     def search(self, tenant_id: str, allowed_keys: Sequence[str], **asked: Any) -> list[Passage]:
+        assert asked.pop("collection") == self.live_collection(tenant_id)
         self.asked.append({"tenant_id": tenant_id, "allowed_keys": tuple(allowed_keys)} | asked)
         self.reached.set()
         if self.delay:
@@ -212,11 +220,14 @@ class OneAxis:
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory):
-    """With the group sets of two tenants."""
+    """With the group sets of two tenants, and which model their collections are by."""
     folder = str(tmp_path_factory.mktemp("warehouse"))
     sets = [("acme", ["eng"]), ("acme", ["hr"]), ("other", ["eng"]), ("other", ["hr"])]
     rows = [{"tenant_id": tenant, "acl_key": acl_key(names), "acl_groups": names} for tenant, names in sets]
     delta.upsert(Settings(warehouse=folder), ACL_KEYS, rows)
+    for tenant in ("acme", "other"):
+        collection = collection_name(tenant, 1)
+        save(Settings(warehouse=folder), Version(tenant, collection, "one-axis", 4, "r", datetime.now(UTC), "live"))
     return folder
 
 
@@ -245,9 +256,7 @@ def spooled(tmp_path):
 def deps(tmp_path, settings, index):
     return Dependencies(
         settings=settings,
-        index=index,
-        acl=AclDirectory(settings),
-        embedder=OneAxis(),
+        retriever=Retriever(settings, index, load=lambda model: OneAxis()),
         spool=Spool(tmp_path / "spool"),
         prices=Prices.from_file(settings.prices_file),
     )

@@ -14,6 +14,7 @@ from agents.runtime import Agents
 from lakehouse.errors import NotFound, Unavailable
 from lakehouse.index import Index, IndexRow
 from lakehouse.permissions import EVERYONE, Caller
+from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 from tests.agents.conftest import CALLER, ENG, HR
 
@@ -117,7 +118,7 @@ async def test_a_tenant_without_documents_is_not_found(ask, model, spooled):
 
 async def test_an_index_that_is_down_is_unavailable_in_time(deps, ask, spooled, free_port, programs):
     nowhere = Index(Settings(milvus_uri=f"http://127.0.0.1:{free_port()}"))
-    agents = Agents(replace(deps, index=nowhere))
+    agents = Agents(replace(deps, retriever=Retriever(deps.settings, nowhere)))
     began = time.monotonic()
 
     with pytest.raises(Unavailable) as caught:

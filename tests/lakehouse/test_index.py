@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
-from lakehouse.index import MAX_K, Index, IndexRow
+from lakehouse.index import MAX_K, Index, IndexRow, Superseded
 from lakehouse.lexical import BM25_K1
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
@@ -164,8 +164,9 @@ def publish(index, tenant, rows) -> str:
     return collection
 
 
-def ids(index, keys, query, axis=0, mode="hybrid", k=5, tenant="acme"):
-    return [p.chunk_id for p in index.search(tenant, keys, query=query, vector=AXES[axis], mode=mode, k=k)]
+def ids(index, keys, query, axis=0, mode="hybrid", k=5, tenant="acme", collection=None):
+    asked = {"query": query, "vector": AXES[axis], "mode": mode, "k": k, "collection": collection}
+    return [passage.chunk_id for passage in index.search(tenant, keys, **asked)]
 
 
 def eventually(call, within_s=30):
@@ -276,7 +277,7 @@ def test_a_refusal_of_the_server_says_what_it_is(index):
 
 
 @pytest.mark.integration
-def test_a_new_collection_replaces_the_old_one_when_it_is_published(index):
+def test_a_new_collection_goes_live_at_once_and_the_old_one_can_be_returned_to(index):
     old = publish(index, "hooli", [chunk("old", "zebra", tenant="hooli")])
 
     new = index.create_collection("hooli", 4)
@@ -287,8 +288,27 @@ def test_a_new_collection_replaces_the_old_one_when_it_is_published(index):
     assert before == (old, ["old"])
     assert index.live_collection("hooli") == new != old
     assert ids(index, ["everyone"], "zebra", tenant="hooli") == ["new"]
-    with pytest.raises(InvalidInput, match=f"'{old}'"):
-        index.publish("hooli", old)
+    assert ids(index, ["everyone"], "zebra", tenant="hooli", collection=old) == ["old"]
+    with pytest.raises(InvalidInput, match=f"'{new}' is live"):
+        index.drop_collection("hooli", new)
+
+    index.publish("hooli", old)
+    index.drop_collection("hooli", new)
+
+    assert ids(index, ["everyone"], "zebra", tenant="hooli") == ["old"]
+    with pytest.raises(Superseded, match=f"'{new}' is gone; '{old}' is live"):
+        ids(index, ["everyone"], "zebra", tenant="hooli", collection=new)
+    assert index.create_collection("hooli", 4, after=7) == "lakehop_hooli_v8"
+
+
+@pytest.mark.integration
+def test_rows_come_by_ranges_of_their_ids(acme):
+    rows = list(acme.rows(acme.live_collection("globex"), ["chunk_id", "text"], "yak", "yak3"))
+
+    assert rows == [{"chunk_id": "yak1", "text": "yak cow pig hen"}]
+    assert {row["chunk_id"] for row in acme.rows(acme.live_collection("globex"), ["chunk_id"], "", "")} == {
+        "other", "yak1", "yak3"
+    }  # fmt: skip
 
 
 @pytest.mark.integration

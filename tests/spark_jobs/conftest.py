@@ -15,9 +15,9 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse.delta import ensure_tables, open_table, read_rows
-from lakehouse.embedding import load_embedder
 from lakehouse.index import Index, Passage
-from lakehouse.permissions import AclDirectory, canonical_groups
+from lakehouse.permissions import canonical_groups
+from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 from lakehouse.spark import spark_session
 from lakehouse.tables import INGEST_RUNS, Table
@@ -79,13 +79,13 @@ class Lake:
 
     def run(
         self, *steps: str, path: Path | str = "", groups: str = "", snapshot: bool = False, run_id: str | None = None,
-        settings: Settings | None = None,
+        settings: Settings | None = None, embedding_model: str | None = None,
     ) -> dict[str, Any]:  # fmt: skip
         """Run the steps; return the counts that the run recorded."""
         run_id = run_id or f"{self.tenant}-run{next(self._runs)}"
         args = Namespace(
             run_id=run_id, tenant=self.tenant, source="wiki", path=[str(path)], snapshot=snapshot,
-            groups=list(canonical_groups(groups.split(","))),
+            groups=list(canonical_groups(groups.split(","))), embedding_model=embedding_model,
         )  # fmt: skip
         for step in steps:
             run_step(self.spark, settings or self.settings, args, step)
@@ -103,6 +103,10 @@ class Lake:
     def ingest(self, path: Path | str, **options: Any) -> dict[str, Any]:
         return self.run("parse_documents", "chunk_documents", "embed_chunks", "sync_index", path=path, **options)
 
+    def index(self) -> Index:
+        """To do to Milvus what no job does; close it."""
+        return Index(self.settings)
+
     def rows(self, table: Table) -> list[dict[str, Any]]:
         return read_rows(self.settings, table, [("tenant_id", "=", self.tenant)])
 
@@ -110,14 +114,12 @@ class Lake:
         return open_table(self.settings, table).version()
 
     def search(self, question: str, *groups: str) -> list[Passage]:
-        """As the gateway searches, but for its cache of group sets."""
-        index = Index(self.settings)
+        """As the gateway searches, but for what it remembers of the tenant."""
+        retriever = Retriever(self.settings)
         try:
-            vector = load_embedder(self.settings.embedding_model).encode([question])[0]
-            allowed = AclDirectory(self.settings).allowed_keys(self.tenant, groups)
-            return index.search(self.tenant, allowed, query=question, vector=vector, mode="hybrid", k=10)
+            return retriever.search(self.tenant, groups, question, k=10, mode="hybrid")
         finally:
-            index.close()
+            retriever.close()
 
     def found(self, question: str, *groups: str) -> set[str]:
         return {passage.doc_id for passage in self.search(question, *groups)}

@@ -1,0 +1,82 @@
+"""From a question to the passages that a caller may read: keys, model, vector, search, in one place.
+
+A tenant's index can be exchanged for one by another model while questions come in. A question must be embedded by the
+model of the very collection that it searches, so the collection is searched by its own name, not by the alias.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+
+from lakehouse.embedding import Embedder, load_embedder
+from lakehouse.index import Index, Mode, Passage, Superseded, no_tenant
+from lakehouse.permissions import AclDirectory
+from lakehouse.settings import Settings
+from lakehouse.versions import model_of
+
+# An exchange of the index is seen this late; until then the retired collection answers, which is kept.
+LIVE_AGE_S = 2.0
+
+
+class Retriever:
+    """Searches on behalf of callers; blocking, safe to share between threads."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        index: Index | None = None,
+        load: Callable[[str], Embedder] = load_embedder,
+    ) -> None:
+        self._settings = settings
+        self._index = index or Index(settings)
+        self._acl = AclDirectory(settings)
+        self._load = load
+        self._lock = threading.Lock()
+        self._live: dict[str, tuple[float, str]] = {}
+        self._models: dict[str, str] = {}
+
+    def search(self, tenant_id: str, groups: Iterable[str], query: str, *, k: int, mode: Mode) -> list[Passage]:
+        """The k best passages of the tenant that a member of the groups may read, best first.
+
+        Raises `NotFound` for a tenant without an index, `InvalidInput` for a wrong k or mode, `Unavailable`.
+        """
+        allowed = self._acl.allowed_keys(tenant_id, groups)
+        try:
+            return self._search(tenant_id, allowed, query, k, mode)
+        except Superseded:
+            with self._lock:
+                self._live.pop(tenant_id, None)
+            return self._search(tenant_id, allowed, query, k, mode)
+
+    def warm_up(self) -> None:
+        """Load the model of new tenants, which most tenants have; others are loaded by their first question."""
+        self._load(self._settings.embedding_model)
+
+    def close(self) -> None:
+        """Close the connection to Milvus."""
+        self._index.close()
+
+    def _search(self, tenant_id: str, allowed: tuple[str, ...], query: str, k: int, mode: Mode) -> list[Passage]:
+        collection = self._live_collection(tenant_id)
+        vector = None
+        if mode != "lexical":
+            vector = self._load(self._model(tenant_id, collection)).encode([query])[0]
+        return self._index.search(tenant_id, allowed, query=query, vector=vector, mode=mode, k=k, collection=collection)
+
+    def _live_collection(self, tenant_id: str) -> str:
+        with self._lock:
+            read_at, collection = self._live.get(tenant_id, (float("-inf"), ""))
+        if time.monotonic() - read_at < LIVE_AGE_S:
+            return collection
+        now = time.monotonic()
+        found = self._index.live_collection(tenant_id)
+        if found is None:
+            raise no_tenant(tenant_id)
+        with self._lock:
+            self._live[tenant_id] = (now, found)
+        return found
+
+    def _model(self, tenant_id: str, collection: str) -> str:
+        if collection not in self._models:
+            self._models[collection] = model_of(self._settings, tenant_id, collection)
+        return self._models[collection]

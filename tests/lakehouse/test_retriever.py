@@ -1,0 +1,103 @@
+"""A question is embedded by the model of the collection that it searches, whatever goes live meanwhile."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from lakehouse import retrieval
+from lakehouse.errors import NotFound, Unavailable
+from lakehouse.index import Superseded
+from lakehouse.retrieval import Retriever
+from lakehouse.settings import Settings
+from lakehouse.versions import Version, live_version, save, tenant_model, versions
+
+
+class Model:
+    """Stands for an embedding model: tells its name instead of a vector."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def encode(self, texts):
+        return np.array([[self.name]])
+
+
+class Collections:
+    """Stands for Milvus: remembers what was asked of which collection, and which of them is live."""
+
+    def __init__(self):
+        self.live = "lakehop_acme_v1"
+        self.dropped = set()
+        self.asked = []
+
+    def live_collection(self, tenant_id):
+        return self.live if tenant_id == "acme" else None
+
+    def search(self, tenant_id, allowed_keys, *, query, vector, mode, k, collection):
+        if collection in self.dropped:
+            raise Superseded("milvus", "gone")
+        self.asked.append((collection, None if vector is None else str(vector[0])))
+        return []
+
+
+@pytest.fixture
+def settings(tmp_path):
+    return Settings(home=tmp_path, embedding_model="new-tenants")
+
+
+@pytest.fixture
+def collections():
+    return Collections()
+
+
+@pytest.fixture
+def retriever(settings, collections):
+    for number, model in enumerate(("old", "new"), start=1):
+        save(settings, Version("acme", f"lakehop_acme_v{number}", model, 4, "run", datetime.now(UTC)))
+    return Retriever(settings, collections, load=Model)
+
+
+def ask(retriever, tenant="acme", mode="hybrid"):
+    return retriever.search(tenant, ["eng"], "why?", k=3, mode=mode)
+
+
+def test_the_model_is_that_of_the_collection_searched(retriever, collections, monkeypatch):
+    ask(retriever)
+    collections.live = "lakehop_acme_v2"
+    ask(retriever)
+    monkeypatch.setattr(retrieval, "LIVE_AGE_S", 0)
+    ask(retriever)
+
+    assert collections.asked == [("lakehop_acme_v1", "old"), ("lakehop_acme_v1", "old"), ("lakehop_acme_v2", "new")]
+
+
+def test_a_collection_dropped_meanwhile_is_left_for_the_live_one(retriever, collections):
+    ask(retriever)
+    collections.live, collections.dropped = "lakehop_acme_v2", {"lakehop_acme_v1"}
+    ask(retriever)
+
+    assert collections.asked[-1] == ("lakehop_acme_v2", "new")
+
+
+def test_words_need_no_model(retriever, collections):
+    collections.live = "lakehop_acme_v9"  # of an unknown model
+    ask(retriever, mode="lexical")
+
+    assert collections.asked == [("lakehop_acme_v9", None)]
+    with pytest.raises(Unavailable, match=r"lakehop_acme_v9.*lakehop reconcile --tenant acme"):
+        ask(retriever)
+
+
+def test_a_tenant_without_an_index_is_not_found(retriever):
+    with pytest.raises(NotFound, match="'nobody'"):
+        ask(retriever, tenant="nobody")
+
+
+def test_versions_are_numbered_and_one_is_live(settings, retriever):
+    live = versions(settings, "acme")[1].gone_live("run2", chunks=7, recall=0.99)
+    save(settings, live)
+
+    assert [version.number for version in versions(settings, "acme")] == [1, 2]
+    assert live_version(settings, "acme") == live
+    assert (tenant_model(settings, "acme"), tenant_model(settings, "globex")) == ("new", "new-tenants")
