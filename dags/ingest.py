@@ -5,20 +5,21 @@
 Two tasks, two JVMs: a JVM start costs about 10 seconds, and this is where the resources differ: plain CPU before,
 the embedding model (on a GPU where there is one) after.
 
-**Re-run.** Clear the failed task. Every step merges by key, so nothing is written or embedded twice.
-Trigger the DAG again with the same parameters to take in what changed since.
+**Re-run.** Clear the failed task: it and what follows run again, what succeeded does not. Every step merges by key, so
+nothing is written or embedded twice. A wrong path or parameter fails at once and is not retried: trigger the DAG
+again with the right one. Trigger it with the same parameters to take in what changed since.
 
 **Refused rows** are in `bronze.quarantine` with the reason, the bytes' place and this run's id; the run goes on without
-them: `select * from bronze.quarantine where ingest_run_id = '…'`. Counts of every step: `ops.ingest_runs`.
+them: `select * from bronze.quarantine where ingest_run_id = '…'`. Counts of every step: `ops.ingest_runs`, and the
+button *What this run did* on a task's page.
 """
 
-from datetime import timedelta
 from typing import Any
 
-from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Context, Param
 
-from lakehouse.settings import PROJECT_ROOT, load_settings
+from dags.jobs import DEFAULT_ARGS, ingest_jobs
+from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()
 PARAMS = {
@@ -58,40 +59,21 @@ PARAMS = {
 }
 
 
-def spark_job(task_id: str, *steps: str) -> SparkSubmitOperator:
-    """Submit `steps` in order in one JVM."""
-
-    def arguments(context: Any, jinja_env: Any) -> list[str]:
-        # A list made from the values, no template: quotes, commas and braces in a group or a path stay what they are,
-        # and `--name=value` keeps a value that begins with a dash from being read as an option.
-        params = context["params"]
-        named = [f"--{name}={params[name]}" for name in ("tenant", "source", "groups")]
-        paths = [f"--path={path}" for path in params["path"]]
-        snapshot = ["--snapshot"] if params["snapshot"] else []
-        return [*steps, f"--run-id={context['run_id']}", *named, *paths, *snapshot]
-
-    return SparkSubmitOperator(
-        task_id=task_id,
-        application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
-        application_args=arguments,  # type: ignore[arg-type]  # a templated field takes a callable too
-        conf=SETTINGS.spark_conf,
-        name=f"lakehop-{task_id}",
-    )
+def arguments(context: Context, jinja_env: Any) -> list[str]:
+    # `--name=value` keeps a value that begins with a dash from being read as an option.
+    params = context["params"]
+    named = [f"--{name}={params[name]}" for name in ("tenant", "source", "groups")]
+    paths = [f"--path={path}" for path in params["path"]]
+    return [*named, *paths, *(["--snapshot"] if params["snapshot"] else [])]
 
 
 with DAG(
     "ingest",
     schedule=None,
-    max_active_runs=1,  # one writer per Milvus collection and per Delta table
+    max_active_runs=1,  # in order: of two runs of one source the later must win
     doc_md=__doc__,
     params=PARAMS,
     tags=["lakehop"],
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=5),
-    },
+    default_args=DEFAULT_ARGS,
 ):
-    load_documents = spark_job("load_documents", "parse_documents", "chunk_documents")
-    load_documents >> spark_job("build_index", "embed_chunks", "sync_index")
+    ingest_jobs(SETTINGS, arguments)

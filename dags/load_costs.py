@@ -14,11 +14,12 @@ Delta, and a record that comes twice is one row. **Refused lines** are in `bronz
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 
-from lakehouse.settings import PROJECT_ROOT, load_settings
+from dags.assets import CALL_RECORDS
+from dags.jobs import DEFAULT_ARGS, spark_job
+from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()
 
@@ -37,18 +38,14 @@ with DAG(
     max_active_runs=1,
     doc_md=__doc__,
     tags=["lakehop"],
-    default_args={
-        "retries": 2,
-        "retry_delay": timedelta(seconds=15),
-        "retry_exponential_backoff": True,
-        "max_retry_delay": timedelta(minutes=5),
-    },
+    default_args=DEFAULT_ARGS,
 ):
-    SparkSubmitOperator(
-        task_id="load_llm_calls",
-        application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
-        application_args=["load_llm_calls", "--run-id={{ run_id }}"],
-        conf=SETTINGS.spark_conf,
+    spark_job(
+        SETTINGS,
+        "load_llm_calls",
+        ("load_llm_calls",),
+        pool="default_pool",  # nobody else writes these tables, and the bill must not wait behind a long ingest
+        execution_timeout=timedelta(minutes=30),  # a run takes seconds; a week's backlog takes minutes
         pre_execute=skip_if_nothing_is_spooled,
-        name="lakehop-load_llm_calls",
+        outlets=[CALL_RECORDS],
     )

@@ -1,11 +1,13 @@
 """The local stack's Airflow: its processes and their environment.
 
-Everything is set by environment variables, so that no `airflow.cfg` has to be edited: SQLite and LocalExecutor,
-loopback only, our `dags/` folder, one user whose generated password lies under home with mode 0600. Three processes
-run, as in any Airflow: API server, scheduler, DAG processor. No triggerer: no DAG of ours defers.
+Everything is set by environment variables, so that no `airflow.cfg` has to be edited: LocalExecutor, SQLite or the
+database that `airflow_database` names, loopback only, our `dags/` folder, one user whose generated password lies under
+home with mode 0600. Three processes run, as in any Airflow: API server, scheduler, DAG processor. No triggerer: no DAG
+of ours defers.
 """
 
 import base64
+import hashlib
 import json
 import secrets
 import subprocess
@@ -17,7 +19,7 @@ from urllib.parse import urlsplit
 from infra.processes import Process, child_environment, program
 from infra.secret_files import write_secret
 from lakehouse.errors import Unavailable
-from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.settings import MODEL_POOL, PROJECT_ROOT, WRITER_POOL, Settings
 
 PART = "airflow"
 PROCESSES = ("api-server", "scheduler", "dag-processor")
@@ -33,6 +35,12 @@ TUNING = {
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
 }
 
+# One slot each: a Milvus collection has one writer, and one evaluation keeps the model busy beside the users' tasks.
+POOLS = {
+    WRITER_POOL: {"slots": 1, "description": "Jobs that write documents, chunks and the search index; one at a time."},
+    MODEL_POOL: {"slots": 1, "description": "Tasks that ask the model many questions; one at a time."},
+}
+
 
 class LocalAirflow:
     """How to start the local Airflow of `settings`; builds nothing until asked."""
@@ -42,13 +50,24 @@ class LocalAirflow:
         self._home = settings.home.resolve() / "airflow"
 
     def prepare(self) -> None:
-        """Write the password file and migrate the metadata database where that has not been done (10 s, once)."""
+        """Write the password file; once a database, migrate it and create the pools (15 s).
+
+        Pools are left alone afterwards, so that an operator may give one more slots.
+        """
         write_secret(self._password_file, json.dumps({self._settings.airflow_user: self._secrets["password"]}))
-        migrated = self._home / "migrated"
-        if migrated.exists() and migrated.read_text() == _airflow_version():
+        done, now = self._home / "prepared", f"{_airflow_version()} {_digest(self._database)} {_digest(POOLS)}"
+        if done.exists() and done.read_text() == now:
             return
+        self._run("its metadata database could not be migrated", "db", "migrate")
+        pools = self._home / "pools.json"
+        pools.write_text(json.dumps(POOLS))
+        self._run("its pools could not be created", "pools", "import", str(pools))
+        done.write_text(now)
+
+    def _run(self, failure: str, *arguments: str) -> None:
+        """Run a command of Airflow's own; `Unavailable` with the end of its output when it fails."""
         done = subprocess.run(
-            [program("airflow"), "db", "migrate"],
+            [program("airflow"), *arguments],
             env=self.environment,
             cwd=PROJECT_ROOT,
             stdout=subprocess.PIPE,
@@ -56,9 +75,10 @@ class LocalAirflow:
             text=True,
         )
         if done.returncode:
+            secret = self._settings.airflow_database.get_secret_value()
             tail = "\n".join(done.stdout.splitlines()[-15:])
-            raise Unavailable(PART, f"Airflow's database {self._database} could not be migrated:\n{tail}")
-        migrated.write_text(_airflow_version())
+            tail = tail.replace(secret, "LAKEHOP_AIRFLOW_DATABASE") if secret else tail
+            raise Unavailable(PART, f"Airflow cannot be started, {failure}; see LAKEHOP_AIRFLOW_DATABASE:\n{tail}")
 
     def processes(self) -> list[Process]:
         """The API server first: the tasks of the others talk to it."""
@@ -94,7 +114,7 @@ class LocalAirflow:
             "CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE": str(self._password_file),
             "API__HOST": "127.0.0.1",
             "API__PORT": str(self._port),
-            "DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{self._database}",
+            "DATABASE__SQL_ALCHEMY_CONN": self._database,
             "API__BASE_URL": url,
             "API__SECRET_KEY": self._secrets["api_secret_key"],
             "API_AUTH__JWT_SECRET": self._secrets["jwt_secret"],
@@ -113,8 +133,9 @@ class LocalAirflow:
         return urlsplit(self._settings.airflow_url).port or 80
 
     @property
-    def _database(self) -> Path:
-        return self._home / "airflow.sqlite"
+    def _database(self) -> str:
+        """SQLAlchemy URL of the metadata database."""
+        return self._settings.airflow_database.get_secret_value() or f"sqlite:///{self._home / 'airflow.sqlite'}"
 
     @property
     def _password_file(self) -> Path:
@@ -144,3 +165,7 @@ def secrets_path(settings: Settings) -> Path:
 
 def _airflow_version() -> str:
     return version("apache-airflow-core")
+
+
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]

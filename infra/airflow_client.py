@@ -14,7 +14,7 @@ import httpx
 
 from infra.airflow import secrets_path
 from lakehouse.errors import InvalidInput, LakehopError, NotAuthenticated, NotFound, Unavailable
-from lakehouse.settings import Settings
+from lakehouse.settings import WRITER_POOL, Settings
 
 POLL_S = 0.3
 CALL_TIMEOUT_S = 30.0  # SQLite serves one writer at a time, and a busy machine has kept a call waiting for 8 s
@@ -43,7 +43,8 @@ class AirflowClient:
         self._token = ""
 
     def trigger(self, dag_id: str, run_id: str, params: Mapping[str, Any]) -> None:
-        """Start a run; `InvalidInput` when the DAG's schema refuses a parameter."""
+        """Start a run; `InvalidInput` when the DAG's schema refuses a parameter, `NotFound` without our pool."""
+        self._check_pool()
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(params)}
         deadline = time.monotonic() + DAG_APPEARS_S
         while True:
@@ -54,6 +55,16 @@ class AirflowClient:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_S)
+
+    def _check_pool(self) -> None:
+        """Airflow leaves a task of an unknown pool waiting for ever and says so only in the scheduler's log."""
+        try:
+            self._call("GET", f"/pools/{WRITER_POOL}")
+        except NotFound:
+            raise NotFound(
+                f"airflow at {self._settings.airflow_url} has no pool {WRITER_POOL!r}, in which its tasks run. Create "
+                f"it: airflow pools set {WRITER_POOL} 1 'One writer of the search index'"
+            ) from None
 
     def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: Progress = lambda line: None) -> Run:
         """Follow a run to its end; `progress` gets a line at each change of a task. `Unavailable` past `timeout_s`."""
@@ -88,7 +99,8 @@ class AirflowClient:
         attempt = self._call("GET", path)["try_number"]
         lines = [entry.get("event", "") for entry in self._call("GET", f"{path}/logs/{attempt}")["content"]]
         shown = "\n".join(f"  {line}" for line in telling_lines(lines))
-        return f"task {task_id!r} of run {run.run_id!r} failed after {attempt} tries:\n{shown}\n{where}"
+        tries = "1 try" if attempt == 1 else f"{attempt} tries"
+        return f"task {task_id!r} of run {run.run_id!r} failed after {tries}:\n{shown}\n{where}"
 
     def run_url(self, dag_id: str, run_id: str) -> str:
         """The run's page in Airflow's UI."""

@@ -19,7 +19,6 @@ from infra.terminal import (
 from lakehouse.errors import NotBuiltYet
 
 MODES = ("dense", "lexical", "hybrid", "multihop")
-ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 
 
 @click.command()
@@ -98,16 +97,41 @@ def ask(
     emit(as_json, GatewayClient(settings()).ask(question, tenant, groups, **options), print_answer)
 
 
-@click.command(context_settings=ANYTHING)
-def reindex() -> None:
-    """Re-embed a tenant with another model behind its alias: not in this version."""
-    raise NotBuiltYet("reindex: not served by this version. Ingest into a new home with LAKEHOP_EMBEDDING_MODEL set.")
+one_tenant_option = click.option("--tenant", help="Whose index; default: every tenant's.")
 
 
-@click.command(context_settings=ANYTHING)
-def reconcile() -> None:
-    """Compare Delta with Milvus and repair: not in this version."""
-    raise NotBuiltYet("reconcile: not served by this version. Clear the ingest DAG's `build_index` to sync again.")
+@click.command()
+@click.option("--embedding-model", required=True, help="Id of a model of the environment, or a folder that holds one.")
+@one_tenant_option
+@json_option
+def reindex(embedding_model: str, tenant: str | None, as_json: bool) -> None:
+    """Move a tenant, or all, to another embedding model, by the DAG `reindex`; searches go on meanwhile.
+
+    The new index is built from Delta beside the live one, checked, and takes its place. The old one is kept: going
+    back is a reindex to its model.
+
+    \b
+    lakehop reindex --embedding-model all-MiniLM-L6-v2 --tenant acme
+    """
+    from infra.index import reindex as run
+    from infra.render import print_versions
+
+    emit(as_json, run(settings(), embedding_model, tenant, say), print_versions)
+
+
+@click.command()
+@one_tenant_option
+@json_option
+def reconcile(tenant: str | None, as_json: bool) -> None:
+    """Compare Milvus with Delta row by row and repair what differs, by the DAG `reconcile`.
+
+    \b
+    lakehop reconcile --tenant acme
+    """
+    from infra.index import reconcile as run
+    from infra.render import print_reconciled
+
+    emit(as_json, run(settings(), tenant, say), print_reconciled)
 
 
 COMMANDS = (ingest, search, ask, reindex, reconcile)

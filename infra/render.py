@@ -52,6 +52,20 @@ def print_ingest(document: Document) -> None:
         console.print('why: `lakehop sql "select ingest_run_id, doc_id, reason from bronze.quarantine"`')
 
 
+def print_versions(document: Document) -> None:
+    """What searches read now, a line a tenant."""
+    columns = ("tenant", "collection", "embedding_model", "dimension", "chunks", "recall", "rebuilt")
+    print_rows({"columns": columns, "rows": document["tenants"]})
+    console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
+
+
+def print_reconciled(document: Document) -> None:
+    """What differed and is repaired, a line a tenant."""
+    columns = ("tenant", "collection", "chunks", "missing", "extra", "stale_text", "stale_permissions")
+    print_rows({"columns": columns, "rows": document["tenants"]})
+    console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
+
+
 def print_search(document: Document) -> None:
     """Passages, best first."""
     for place, passage in enumerate(document["results"], 1):

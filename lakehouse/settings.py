@@ -23,6 +23,9 @@ PREFIX = "LAKEHOP_"
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 # The longest that one HTTP answer may take; proxies and clients cut longer ones.
 MAX_TASK_SECONDS = 900
+# Airflow pools: what may write the index and the tables of documents, and what may ask the model, at one time.
+WRITER_POOL = "lakehouse_writer"
+MODEL_POOL = "model_caller"
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 # The package asks for 80 MB more (Hadoop, Parquet, Jackson, log4j …) that Spark brings itself, in newer versions.
@@ -125,6 +128,31 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     airflow_user: str = Field("admin", description="Its user; the local stack creates it.")
     airflow_password: SecretStr = Field(
         SecretStr(""), description="Empty: the one that the local stack wrote under home."
+    )
+    airflow_database: SecretStr = Field(
+        SecretStr(""),
+        description="SQLAlchemy URL of Airflow's metadata, e.g. postgresql+psycopg2://user:password@host/airflow; "
+        "empty: a SQLite file under home.",
+    )
+    alert_webhook_url: SecretStr = Field(
+        SecretStr(""),
+        description='Failures of DAGs are posted there as {"text": …}, which Slack reads; empty: only logged.',
+    )
+    feeds_file: str = Field(
+        "",
+        description="TOML file of dated feeds to ingest and questions to evaluate on their own; empty: none.",
+    )
+    spark_task_timeout_s: int = Field(
+        21600,
+        gt=0,
+        description="A Spark task of a DAG is stopped after so long, seconds: one that hangs would hold the pool of "
+        "writers, and every other ingest with it.",
+    )
+    vacuum_hours: int = Field(
+        168,
+        ge=24,
+        description="Files that no version of the last so many hours needs are deleted by the DAG `maintenance`; "
+        "older versions can't be read any more.",
     )
     ingest_timeout_s: float = Field(3600, gt=0, description="How long `lakehop ingest` waits for its run, seconds.")
 

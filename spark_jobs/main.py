@@ -19,6 +19,7 @@ from importlib import import_module
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from lakehouse import errors
 from lakehouse.delta import ensure_tables
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.permissions import canonical_groups, check_tenant
@@ -36,14 +37,14 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "load_llm_calls": (),
 }
 """Options that a step cannot do without; the others need tenant and source."""
-_OUR_ERROR = re.compile(r"^lakehouse\.errors\.\w+: (.+)$", re.MULTILINE)
+_OUR_ERROR = re.compile(r"^lakehouse\.errors\.(\w+): (.+)$", re.MULTILINE)
 
 log = logging.getLogger("spark_jobs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 failed, 2 wrong arguments."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    """Exit code: 0 done, 1 failed and worth another try, 2 wrong arguments or input, which stay wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
@@ -53,12 +54,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for step in args.steps:
             run_step(spark, settings, args, step)
     except (LakehopError, PySparkException) as error:
-        ours = _OUR_ERROR.findall(str(error)) or ([str(error)] if isinstance(error, LakehopError) else [])
-        if not ours:
+        ours = _our_error(error)
+        if ours is None:
             raise
-        log.error("%s", ours[-1])
-        return 1
+        kind, text = ours
+        log.error("%s", text)
+        return 2 if issubclass(kind, InvalidInput) else 1
     return 0
+
+
+def _our_error(error: Exception) -> tuple[type, str] | None:
+    """Class and text of the error that we raised on purpose, here or in a Python worker; None for any other."""
+    if isinstance(error, LakehopError):
+        return type(error), str(error)
+    told = _OUR_ERROR.findall(str(error))
+    return (getattr(errors, told[-1][0], LakehopError), told[-1][1]) if told else None
 
 
 def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, step: str) -> None:

@@ -37,16 +37,18 @@ log = logging.getLogger("spark_jobs")
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """Reindex one tenant, or all; a tenant that fails keeps its old index and does not keep the others from theirs."""
-    failures = []
+    failures: list[LakehopError] = []
     tenants = [args.tenant] if args.tenant else tenants_with_chunks(spark, settings)
     for tenant_id in tenants:
         try:
             reindex_tenant(spark, settings, tenant_id, args.embedding_model, args.run_id)
         except LakehopError as error:
             log.error("tenant %s keeps its index: %s", tenant_id, error)
-            failures.append(f"{tenant_id}: {error}")
+            failures.append(error)
     if failures:
-        raise LakehopError(f"{len(failures)} of {len(tenants)} tenants keep their old index. {' '.join(failures)}")
+        kind = InvalidInput if all(isinstance(error, InvalidInput) for error in failures) else LakehopError
+        told = " ".join(dict.fromkeys(map(str, failures)))
+        raise kind(f"{len(failures)} of {len(tenants)} tenants keep their old index. {told}")
     return {"tenants": len(tenants)}
 
 

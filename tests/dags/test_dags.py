@@ -12,11 +12,19 @@ from typing import Any
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowSkipException, ParamValidationError
+from airflow.sdk.exceptions import (
+    AirflowException,
+    AirflowFailException,
+    AirflowSkipException,
+    ParamValidationError,
+)
 
+from dags.alerts import last_error
+from dags.jobs import SparkJob
 from lakehouse.settings import PROJECT_ROOT, Settings
 
 DAGS = PROJECT_ROOT / "dags"
+RUN: Any = {"run_id": "run-1"}
 GOOD = {"path": ["/data"], "tenant": "acme", "source": "wiki"}
 NASTY = {
     "path": ["/tmp/a b/$HOME;{{ run_id }}'\"`ls`.jsonl", "--groups=all", "a,b"],
@@ -48,8 +56,19 @@ def arguments(dag: DAG, task_id: str, params: Mapping[str, Any]) -> list[str]:
     return list(task.application_args)
 
 
+def submitting(dags: Mapping[str, DAG], job: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The first task of ingest, about to submit the given program with all that a run fills in."""
+    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    program = folder / "job.py"
+    program.write_text(job)
+    task = dags["ingest"].get_task("load_documents").prepare_for_execution()
+    task.render_template_fields({"params": NASTY, "run_id": "run-1"})
+    task.application, task.conf = str(program), {}
+    return task
+
+
 def test_the_dags_are_the_two_of_the_design(dags: Mapping[str, DAG]) -> None:
-    assert set(dags) == {"ingest", "load_costs"}
+    assert set(dags) == {"ingest", "load_costs", "reindex", "reconcile"}
 
 
 @pytest.mark.parametrize("dag_id", ["ingest", "load_costs"])
@@ -68,7 +87,7 @@ def test_a_dag_file_fits_a_screen_and_imports_nothing_of_ours_but_settings(path:
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
 
-    ours = {name for name in imported if name and name.split(".")[0] in _our_packages()}
+    ours = {name for name in imported if name and name.split(".")[0] in _our_packages() - {"dags"}}
     assert ours <= {"lakehouse.settings"}
     assert len(path.read_text().splitlines()) <= 110
 
@@ -98,18 +117,29 @@ def test_no_character_of_a_parameter_is_read_as_code_or_splits_an_argument(dags:
 def test_spark_submit_passes_the_arguments_on_as_they_are(
     dags: Mapping[str, DAG], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
     written = tmp_path / "arguments.json"
-    job = tmp_path / "job.py"
-    job.write_text(f"import json, sys\nopen({str(written)!r}, 'w').write(json.dumps(sys.argv[1:]))\n")
-    task = dags["ingest"].get_task("load_documents").prepare_for_execution()
-    task.render_template_fields({"params": NASTY, "run_id": "run-1"})
+    job = f"import json, sys\nopen({str(written)!r}, 'w').write(json.dumps(sys.argv[1:]))\n"
+    task = submitting(dags, job, tmp_path, monkeypatch)
     given = list(task.application_args)
-    task.application, task.conf = str(job), {}
 
-    task.execute({})
+    task.execute(RUN)
 
     assert json.loads(written.read_text()) == given
+
+
+@pytest.mark.integration
+@pytest.mark.parametrize(("code", "is_final"), [(2, True), (1, False)])
+def test_wrong_input_fails_in_one_try_and_any_other_failure_is_tried_again(
+    dags: Mapping[str, DAG], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, code: int, is_final: bool
+) -> None:
+    said = "2026-11-21 08:00:00,000 ERROR spark_jobs path '/nope': nothing is there."
+    task = submitting(dags, f"import sys\nprint({said!r})\nsys.exit({code})\n", tmp_path, monkeypatch)
+
+    with pytest.raises(AirflowException, match="nothing is there") as failure:
+        task.execute(RUN)
+
+    assert isinstance(failure.value, AirflowFailException) is is_final
+    assert last_error(failure.value).endswith("spark_jobs path '/nope': nothing is there.")
 
 
 @pytest.mark.parametrize(
@@ -167,7 +197,7 @@ def test_costs_start_no_jvm_while_nothing_is_spooled(dags: Mapping[str, DAG], ho
 def test_every_job_gets_the_spark_configuration_of_the_settings(dags: Mapping[str, DAG]) -> None:
     jobs = [task for dag in dags.values() for task in dag.tasks]
 
-    assert [task.conf for task in jobs] == [Settings().spark_conf] * 3
+    assert all(task.conf == Settings().spark_conf for task in jobs if isinstance(task, SparkJob))
     assert all(Path(task.application).parts[-2:] == ("spark_jobs", "main.py") for task in jobs)
 
 

@@ -1,6 +1,7 @@
 """The local Airflow, really started: its REST API, its DAGs as a data engineer sees them, and how it goes away."""
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +13,8 @@ import pytest
 from infra.airflow import secrets_path
 from infra.airflow_client import AirflowClient
 from infra.stack import Stack
-from lakehouse.errors import InvalidInput, NotAuthenticated, Unavailable
-from lakehouse.settings import Settings
+from lakehouse.errors import InvalidInput, NotAuthenticated, NotFound, Unavailable
+from lakehouse.settings import PROJECT_ROOT, Settings
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
 
@@ -50,16 +51,71 @@ def api(stack: Stack, settings: Settings) -> Iterator[httpx.Client]:
         yield client
 
 
-def test_both_dags_are_listed_unpaused_and_without_import_errors(api: httpx.Client) -> None:
+def test_every_dag_is_listed_unpaused_and_without_import_errors(api: httpx.Client) -> None:
+    files = set(re.findall(r'^with DAG\(\s*"(\w+)"', _text_of_dags(), re.MULTILINE))
     deadline = time.monotonic() + 60
-    while api.get("/dags").json()["total_entries"] < 2 and time.monotonic() < deadline:
+    while api.get("/dags").json()["total_entries"] < len(files) and time.monotonic() < deadline:
         time.sleep(0.5)  # the DAG processor is healthy before it has read the files
 
-    assert {dag["dag_id"]: dag["is_paused"] for dag in api.get("/dags").json()["dags"]} == {
-        "ingest": False,
-        "load_costs": False,
-    }
+    dags = {dag["dag_id"]: dag["is_paused"] for dag in api.get("/dags").json()["dags"]}
+    assert {"ingest", "load_costs"} <= files
+    assert dags == dict.fromkeys(files, False)
     assert api.get("/importErrors").json()["total_entries"] == 0
+
+
+def test_the_pools_have_one_slot_and_every_task_runs_in_one_that_exists(api: httpx.Client) -> None:
+    slots = {pool["name"]: pool["slots"] for pool in api.get("/pools").json()["pools"]}
+
+    assert slots["lakehouse_writer"] == slots["model_caller"] == 1
+    tasks = [task for dag in api.get("/dags").json()["dags"] for task in _tasks(api, dag["dag_id"])]
+    assert {task["pool"] for task in tasks} <= set(slots)
+
+
+def test_an_airflow_without_the_pool_is_told_how_to_create_it(
+    stack: Stack, settings: Settings, api: httpx.Client
+) -> None:
+    pool = api.get("/pools/lakehouse_writer").json()
+    api.delete("/pools/lakehouse_writer").raise_for_status()
+    try:
+        with pytest.raises(NotFound, match="airflow pools set lakehouse_writer 1"):
+            AirflowClient(settings).trigger("ingest", "no-pool", {})
+    finally:
+        api.post("/pools", json={k: pool[k] for k in ("name", "slots", "description")}).raise_for_status()
+
+
+def test_a_wrong_path_fails_in_one_try_and_says_so(stack: Stack, settings: Settings, api: httpx.Client) -> None:
+    client = AirflowClient(settings)
+    client.trigger("ingest", "wrong-path", {"path": ["/no/such/folder"], "tenant": "acme", "source": "s"})
+
+    run = client.wait("ingest", "wrong-path", timeout_s=180)
+
+    assert (run.state, run.failed_tasks) == ("failed", ("load_documents",))
+    message = client.failure(run)
+    assert "failed after 1 try" in message
+    assert "path '/no/such/folder': nothing is there." in message
+    logs = api.get("/dags/ingest/dagRuns/wrong-path/taskInstances/load_documents/logs/1").text
+    assert "Lakehop: ingest.load_documents failed after 1 try, run 'wrong-path'" in logs
+    assert "tenant='acme' source='s' path='/no/such/folder'" in logs
+
+
+def test_the_page_of_a_task_leads_to_what_the_run_did(
+    stack: Stack, settings: Settings, api: httpx.Client, tmp_path: Path
+) -> None:
+    (tmp_path / "plan.md").write_text("# Plan\n\nOrion starts in May.\n")
+    run = {"path": [str(tmp_path)], "tenant": "acme", "source": "s"}
+    task = "/dags/ingest/dagRuns/numbers/taskInstances/load_documents"
+    AirflowClient(settings).trigger("ingest", "numbers", run)
+    deadline = time.monotonic() + 180
+    while api.get(task).json()["state"] not in ("success", "failed") and time.monotonic() < deadline:
+        time.sleep(0.5)
+    api.patch("/dags/ingest/dagRuns/numbers", json={"state": "failed"})  # no Milvus runs here to index into
+
+    numbers = api.get(f"{task}/xcomEntries/numbers?deserialize=true").json()["value"]
+    assert numbers["parse_documents"]["documents_added"] == 1
+    assert numbers["chunk_documents"]["chunks_written"] == 1
+    assert api.get(f"{task}/links").json()["extra_links"] == {
+        "What this run did": f"{settings.airflow_url}/dags/ingest/runs/numbers/tasks/load_documents/xcom"
+    }
 
 
 def test_the_form_of_ingest_shows_its_doc_and_the_schema_of_each_parameter(api: httpx.Client) -> None:
@@ -80,7 +136,7 @@ def test_a_refused_parameter_is_our_error_and_starts_no_run(
     with pytest.raises(InvalidInput, match="a b"):
         client.trigger("ingest", "refused", {"path": ["/data"], "tenant": "a b", "source": "s"})
 
-    assert api.get("/dags/ingest/dagRuns").json()["total_entries"] == 0
+    assert api.get("/dags/ingest/dagRuns/refused").status_code == 404
 
 
 def test_a_wrong_password_names_the_settings_to_correct(stack: Stack, settings: Settings) -> None:
@@ -136,6 +192,15 @@ def test_a_scheduler_that_was_killed_is_told_and_comes_back(stack: Stack) -> Non
     (after,) = (part for part in stack.status() if part.name == "airflow")
     assert after.state == "healthy"
     assert len(set(after.pids) & set(before.pids)) == 2
+
+
+def _text_of_dags() -> str:
+    return "\n".join(path.read_text() for path in (PROJECT_ROOT / "dags").glob("*.py"))
+
+
+def _tasks(api: httpx.Client, dag_id: str) -> list[dict[str, str]]:
+    tasks: list[dict[str, str]] = api.get(f"/dags/{dag_id}/tasks").json()["tasks"]
+    return tasks
 
 
 def _descendants(home: Path) -> list[psutil.Process]:

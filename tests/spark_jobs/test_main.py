@@ -20,11 +20,13 @@ def test_arguments_are_read_as_the_dags_give_them() -> None:
         "path": ["-a", "b c"],
         "groups": ["eng", "hr"],
         "snapshot": True,
+        "embedding_model": None,
     }
 
 
-def test_loading_costs_needs_no_tenant() -> None:
-    assert parse_arguments(["load_llm_calls", "--run-id=r"]).tenant is None
+@pytest.mark.parametrize("given", [["load_llm_calls"], ["reconcile_index"], ["reindex", "--embedding-model=m"]])
+def test_what_is_for_all_tenants_needs_none(given: list[str]) -> None:
+    assert parse_arguments([*given, "--run-id=r"]).tenant is None
 
 
 @pytest.mark.parametrize(
@@ -35,6 +37,7 @@ def test_loading_costs_needs_no_tenant() -> None:
         (["embed_chunks", "--tenant=acme", "--source=wiki"], "--run-id"),
         (["embed_chunks", "--run-id=r", "--source=wiki"], "--tenant"),
         (["parse_documents", *REST], "--path"),
+        (["reindex", *REST], "--embedding-model"),
         (["sync_index", "--run-id=r", "--tenant=a b", "--source=wiki"], "'a b'"),
         (["sync_index", *REST, "--groups=a\nb"], "'a\\nb'"),
         (["sync_index", *REST, "--color"], "--color"),

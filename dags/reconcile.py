@@ -1,0 +1,39 @@
+"""Compare every tenant's Milvus collection with its chunks in Delta, and repair what differs.
+
+**Effect.** Missing rows are written, rows that are no chunk are removed, stale texts and permissions are written again.
+Nothing is embedded that was embedded before. `ops.reconcile_runs` counts each kind of drift by tenant: zeros are the
+rule, and anything else has a cause that deserves a look (a restored backup, a second writer, a full disk).
+
+**Schedule.** Nightly: a drift comes from outside the pipeline, seldom, and a wrong permission should not last longer
+than a day. It reads all of both sides without the vectors: 20,000 chunks in seconds.
+
+**Re-run.** Clear the failed task. Every repair can be done twice.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from airflow.sdk import DAG, Context
+
+from dags.assets import SEARCH_INDEX
+from dags.jobs import DEFAULT_ARGS, TENANT_OR_ALL, spark_job
+from lakehouse.settings import load_settings
+
+
+def arguments(context: Context, jinja_env: Any) -> list[str]:
+    tenant = context["params"]["tenant"]
+    return [f"--tenant={tenant}"] if tenant else []
+
+
+with DAG(
+    "reconcile",
+    schedule="30 2 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    params={"tenant": TENANT_OR_ALL},
+    tags=["lakehop"],
+    default_args=DEFAULT_ARGS,
+):
+    spark_job(load_settings(), "reconcile_index", ("reconcile_index",), arguments, outlets=[SEARCH_INDEX])
