@@ -1,7 +1,7 @@
 """What spark-submit starts: the named steps, in order, in one JVM, because a JVM start costs ten seconds.
 
-spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r1 --tenant acme --path docs --source docs
-spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant acme --source docs
+spark-submit spark_jobs/main.py parse_documents chunk_documents link_documents --run-id r1 --tenant a --source s --path docs
+spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant a --source s
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
 """
 
@@ -25,7 +25,7 @@ from lakehouse.spark import spark_session
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
-STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index", "load_llm_calls")
+STEPS = ("parse_documents", "chunk_documents", "link_documents", "embed_chunks", "sync_index", "load_llm_calls")
 _OUR_ERROR = re.compile(r"^lakehouse\.errors\.\w+: (.+)$", re.MULTILINE)
 
 log = logging.getLogger("spark_jobs")
