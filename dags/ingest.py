@@ -1,6 +1,7 @@
 """Take documents from files into the lakehouse and the search index.
 
-**Effect.** `load_documents` parses what lies at `path` and cuts it into chunks (`bronze.documents`, `silver.chunks`);
+**Effect.** `load_documents` parses what lies at `path`, cuts it into chunks and links them by what they say
+(`bronze.documents`, `silver.chunks`, `silver.links`: plain CPU, no model, and before the index that carries them);
 `build_index` embeds the texts that have no embedding yet and brings the tenant's Milvus collection up to date.
 Two tasks, two JVMs: a JVM start costs about 10 seconds, and this is where the resources differ: plain CPU before,
 the embedding model (on a GPU where there is one) after.

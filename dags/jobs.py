@@ -103,7 +103,9 @@ def spark_job(
 
 def ingest_jobs(settings: Settings, arguments: Callable[[Context, Any], Sequence[str]]) -> SparkJob:
     """The two tasks that take documents in; every DAG that does so has these, and their order is kept here alone."""
-    load_documents = spark_job(settings, "load_documents", ("parse_documents", "chunk_documents"), arguments)
+    load_documents = spark_job(
+        settings, "load_documents", ("parse_documents", "chunk_documents", "link_documents"), arguments
+    )
     build_index = spark_job(settings, "build_index", ("embed_chunks", "sync_index"), arguments, outlets=[SEARCH_INDEX])
     load_documents >> build_index
     return build_index

@@ -95,5 +95,6 @@ def _counts(settings: Settings, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "documents": {name: total(f"documents_{name}") for name in DOCUMENT_COUNTS},
         "chunks": {"written": total("chunks_written"), "deleted": total("chunks_deleted")},
+        "links": {"written": total("links_written"), "deleted": total("links_deleted")},
         "embedded": total("embedded"),
     }

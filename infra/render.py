@@ -42,10 +42,11 @@ def print_status(document: Document) -> None:
 
 def print_ingest(document: Document) -> None:
     """The counts of one ingest as sentences."""
-    documents, chunks = document["documents"], document["chunks"]
+    documents, chunks, links = document["documents"], document["chunks"], document["links"]
     console.print("documents: " + ", ".join(f"{count} {name}" for name, count in documents.items()))
     console.print(
         f"chunks: {chunks['written']} written, {chunks['deleted']} deleted; "
+        f"links: {links['written']} written, {links['deleted']} deleted; "
         f"{document['embedded']} embedded; {document['seconds']} s; run {escape(document['run_id'])}"
     )
     if documents["quarantined"]:

@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lakehouse.errors import InvalidInput, Unavailable
@@ -59,21 +59,33 @@ def table_uri(settings: Settings, table: Table) -> str:
 
 
 def ensure_tables(settings: Settings) -> None:
-    """Create every declared table that does not exist yet; the others stay as they are."""
+    """Create every declared table that does not exist yet, and add columns declared since to the others."""
     for table in TABLES:
         open_table(settings, table)
 
 
 def open_table(settings: Settings, table: Table) -> DeltaTable:
-    """The table at its newest version, created empty if it does not exist."""
-    return existing_table(settings, table) or DeltaTable.create(
-        table_uri(settings, table),
-        arrow_schema(table),
-        mode="ignore",  # another process may have created it since
-        partition_by=list(table.partition_by),
-        description=table.grain,
-        configuration=TABLE_PROPERTIES,
-    )
+    """The table at its newest version, created empty if it does not exist, with every declared column.
+
+    A column that was declared after the table was created is NULL in its old rows. Raises InvalidInput if it may
+    not be NULL.
+    """
+    opened = existing_table(settings, table) or _created(settings, table)
+    return _with_declared_columns(opened, table)
+
+
+def _created(settings: Settings, table: Table) -> DeltaTable:
+    try:
+        return DeltaTable.create(
+            table_uri(settings, table),
+            arrow_schema(table),
+            mode="ignore",  # another process may have created it since
+            partition_by=list(table.partition_by),
+            description=table.grain,
+            configuration=TABLE_PROPERTIES,
+        )
+    except CommitFailedError:  # … or in this very moment
+        return DeltaTable(table_uri(settings, table))
 
 
 def existing_table(settings: Settings, table: Table) -> DeltaTable | None:
@@ -82,6 +94,29 @@ def existing_table(settings: Settings, table: Table) -> DeltaTable | None:
         return DeltaTable(table_uri(settings, table))
     except TableNotFoundError:
         return None
+
+
+def _with_declared_columns(opened: DeltaTable, table: Table) -> DeltaTable:
+    def missing() -> list[Column]:
+        present = {field.name for field in opened.schema().fields}
+        return [column for column in table.columns if column.name not in present]
+
+    def add() -> None:
+        opened.update_incremental()  # another process may have added them since
+        if columns := missing():
+            declared = Schema.from_arrow(pa.schema([pa.field(c.name, ARROW_TYPES[c.type]) for c in columns]))
+            opened.alter.add_columns(declared.fields)
+
+    for column in missing():
+        if not column.nullable:
+            raise InvalidInput(
+                f"{table.name}: the table there has no column {column.name!r}, and its old rows would be NULL, which "
+                "is not allowed. Declare the column nullable, or move the old table away."
+            )
+    if missing():
+        with _reachable(table):
+            _retry_conflicts(add)
+    return opened
 
 
 def append(settings: Settings, table: Table, rows: Sequence[Row]) -> None:

@@ -161,6 +161,87 @@ ACL_KEYS = Table(
     columns=(_TENANT, _ACL, _GROUPS),
 )
 
+_NAME = Column("name", Type.STRING, "A title, or a part of one, as it is written there, e.g. `Foo` of `Foo (film)`.")
+_ALIAS = "`title` in full, `stem` without the parenthesis at its end, or `before_comma`"
+
+TITLES = Table(
+    "silver.titles",
+    grain="one name by which texts can mention one live document",
+    key=("tenant_id", "source", "doc_id", "name"),
+    partition_by=("tenant_id",),
+    columns=(
+        _TENANT,
+        _SOURCE,
+        _DOC,
+        _NAME,
+        Column("alias", Type.STRING, f"How the name comes from the title: {_ALIAS}."),
+        Column("namesakes", Type.INT, "Documents of the tenant that have this name, this one included."),
+        Column("mentioned_in", Type.INT, "Documents that mention the name without having it; 0: none does."),
+        Column(
+            "is_common",
+            Type.BOOL,
+            "True for a name that makes no links, because too many documents have it or mention it.",
+        ),
+        _ACL,
+        _RUN,
+    ),
+)
+
+MENTIONS = Table(
+    "silver.mentions",
+    grain="one name or link target in one chunk, whether or not it leads to a document",
+    key=("tenant_id", "chunk_id", "kind", "target"),
+    partition_by=("tenant_id",),
+    columns=(
+        _TENANT,
+        Column("chunk_id", Type.STRING, "Chunk that holds it; joins `silver.chunks`."),
+        _SOURCE,
+        _DOC,
+        Column(
+            "kind",
+            Type.STRING,
+            "`title` for a name of a title, `hyperlink`, or `address`: the document's own by its front matter.",
+        ),
+        Column("target", Type.STRING, "The name as `silver.titles` has it, or the link's target as written."),
+        Column(
+            "addresses",
+            Type.STRINGS,
+            "Where a hyperlink may lead, best first, e.g. `path:docs:guide/install`; empty for a title.",
+        ),
+        Column("start_offset", Type.INT, "Where its first occurrence begins in the chunk's text, in characters."),
+        Column("end_offset", Type.INT, "Where that ends, exclusive, in characters."),
+        Column("occurrences", Type.INT, "How often the chunk holds it, 1 or more."),
+        _ACL,
+        _RUN,
+    ),
+)
+
+LINKS = Table(
+    "silver.links",
+    grain="one document that one chunk of another document of the tenant names or links to. "
+    "A reader may follow a link only if both `acl_key` and `to_acl_key` are among the keys that the reader is allowed",
+    key=("tenant_id", "chunk_id", "to_source", "to_doc_id", "kind"),
+    partition_by=("tenant_id",),
+    columns=(
+        _TENANT,
+        Column("chunk_id", Type.STRING, "Chunk that holds the mention or hyperlink; joins `silver.chunks`."),
+        _SOURCE,
+        _DOC,
+        Column("acl_key", Type.STRING, "Of the chunk that links: who may not read it must not see the row."),
+        Column("kind", Type.STRING, "`mention` of the other document's title, or `hyperlink` to it."),
+        Column("to_source", Type.STRING, "Source of the document linked to."),
+        Column("to_doc_id", Type.STRING, "Its id there."),
+        Column("to_chunk_id", Type.STRING, "Its first chunk, for one fetch by id."),
+        Column("to_acl_key", Type.STRING, "Of the document linked to: who may not read it must not see the row."),
+        Column("target", Type.STRING, "The name mentioned, joins `silver.titles`; or the link's target as written."),
+        Column("alias", Type.STRING, f"What part of the title the name is: {_ALIAS}; NULL for a hyperlink.", True),
+        Column("start_offset", Type.INT, "Where the first occurrence begins in the chunk's text, in characters."),
+        Column("end_offset", Type.INT, "Where that ends, exclusive, in characters."),
+        Column("occurrences", Type.INT, "How often the chunk names or links to the document."),
+        _RUN,
+    ),
+)
+
 EMBEDDINGS = Table(
     "silver.embeddings",
     grain="one text embedded by one model, whoever it belongs to",
@@ -226,7 +307,7 @@ INGEST_RUNS = Table(
     key=("run_id", "step"),
     columns=(
         Column("run_id", Type.STRING, "Airflow's run id."),
-        Column("step", Type.STRING, "`parse_documents`, `chunk_documents`, `embed_chunks` or `sync_index`."),
+        Column("step", Type.STRING, "Spark step, e.g. `chunk_documents`."),
         _TENANT,
         _SOURCE,
         Column(
@@ -257,6 +338,8 @@ INGEST_RUNS = Table(
         Column("documents_quarantined", Type.LONG, "Refused documents and rows; NULL: not this step's.", True),
         Column("chunks_written", Type.LONG, "Chunks added or changed; NULL: not this step's.", True),
         Column("chunks_deleted", Type.LONG, "Chunks removed; NULL: not this step's.", True),
+        Column("links_written", Type.LONG, "Links added or changed; NULL: not this step's.", True),
+        Column("links_deleted", Type.LONG, "Links removed; NULL: not this step's.", True),
         Column("embedded", Type.LONG, "Texts that the model embedded; NULL: not this step's.", True),
         Column("started_at", Type.TIME, "When the step began."),
         Column("seconds", Type.DOUBLE, "How long it took."),
@@ -420,6 +503,9 @@ TABLES: tuple[Table, ...] = (
     QUARANTINE,
     CHUNKS,
     ACL_KEYS,
+    TITLES,
+    MENTIONS,
+    LINKS,
     EMBEDDINGS,
     INDEX_VERSIONS,
     RECONCILE_RUNS,

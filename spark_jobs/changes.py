@@ -9,10 +9,11 @@ import hashlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession, Window
+from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
 from lakehouse.settings import Settings
+from lakehouse.spark import delta_table
 from lakehouse.tables import Table
 
 
@@ -57,6 +58,57 @@ def newest_changes(batch: DataFrame, key: Sequence[str]) -> DataFrame:
     newest = Window.partitionBy(*key).orderBy(F.desc("_commit_version"))
     ranked = batch.withColumn("_rank", F.row_number().over(newest))
     return ranked.filter("_rank = 1").drop("_rank", "_commit_version", "_commit_timestamp")
+
+
+def differences(new: DataFrame, known: DataFrame, table: Table) -> DataFrame:
+    """Rows to write, and with `_delete` those to remove, to bring the known rows of a tenant to the new ones.
+
+    The run that wrote a row makes no difference.
+    """
+    compared = [name for name in table.column_names if name != "ingest_run_id"]
+    differs = ~F.struct(*(F.col(f"new.{name}") for name in compared)).eqNullSafe(
+        F.struct(*(F.col(f"known.{name}") for name in compared))
+    )
+    same_key = " AND ".join(f"new.{name} = known.{name}" for name in table.key)
+    both = new.alias("new").join(known.alias("known"), on=F.expr(same_key), how="full")
+    is_gone = F.col(f"new.{table.key[0]}").isNull()
+    columns = [
+        F.when(is_gone, F.col(f"known.{name}")).otherwise(F.col(f"new.{name}")).alias(name)
+        for name in table.column_names
+    ]
+    return both.filter(differs).select(*columns, is_gone.alias("_delete"))
+
+
+def write_differences(
+    spark: SparkSession, settings: Settings, tenant_id: str, table: Table, changes: DataFrame
+) -> tuple[int, int]:
+    """Merge what `differences` found; return how many rows were written and deleted. No change makes no commit."""
+    changes = changes.persist()
+    try:
+        deleted, total = changes.agg(F.count_if("_delete"), F.count("*")).first() or (0, 0)
+        if total:
+            merge_differences(spark, settings, tenant_id, table, changes)
+        return total - deleted, deleted
+    finally:
+        changes.unpersist()
+
+
+def merge_differences(
+    spark: SparkSession, settings: Settings, tenant_id: str, table: Table, changes: DataFrame
+) -> None:
+    """Write and delete by key, in one commit."""
+    same_key = " AND ".join(f"known.{name} = new.{name}" for name in table.key if name != "tenant_id")
+    columns: dict[str, str | Column] = {name: f"new.{name}" for name in table.column_names}
+    (
+        delta_table(spark, settings, table)
+        .alias("known")
+        # the tenant as a constant lets Delta read that partition only
+        .merge(changes.alias("new"), f"known.tenant_id = '{tenant_id}' AND {same_key}")
+        .whenMatchedDelete("new._delete")
+        .whenMatchedUpdate("NOT new._delete", columns)
+        .whenNotMatchedInsert("NOT new._delete", columns)
+        .execute()
+    )
 
 
 def _checkpoint_name(variant: str) -> str:

@@ -20,9 +20,9 @@ from lakehouse.delta import arrow_schema
 from lakehouse.embedding import embedded_text, load_tokenizer
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
-from lakehouse.spark import delta_table, read, struct_type
+from lakehouse.spark import read, struct_type
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS
-from spark_jobs.changes import for_each_change
+from spark_jobs.changes import differences, for_each_change, merge_differences
 from spark_jobs.chunking import chunk_document, embedded_title
 from spark_jobs.runs import Counts
 
@@ -51,13 +51,13 @@ def _bring_up_to_date(spark: SparkSession, settings: Settings, args: Namespace, 
     )
     known = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == args.tenant)
     touched = known.join(documents.select("source", "doc_id"), on=["source", "doc_id"], how="left_semi")
-    changes = changed_chunks(chunks, touched).persist()
+    changes = differences(chunks, touched, CHUNKS).persist()
     try:
         deletes = F.count_if("_delete")
         deleted, total = changes.agg(deletes, F.count("*")).first() or (0, 0)
         if total:
             _write_new_keys(spark, settings, args, changes)
-            _merge(spark, settings, args, changes)
+            merge_differences(spark, settings, args.tenant, CHUNKS, changes)
         return {"chunks_written": total - deleted, "chunks_deleted": deleted}
     finally:
         changes.unpersist()
@@ -118,18 +118,6 @@ def _chunk_id(document: dict[str, Any], text: str, repeat: int) -> str:
     return hashlib.sha256("\0".join(key).encode()).hexdigest()[:32]
 
 
-def changed_chunks(chunks: DataFrame, known: DataFrame) -> DataFrame:
-    """Rows to write, and with `_delete` those to remove: what differs between the documents' chunks and the known."""
-    compared = [name for name in CHUNKS.column_names if name != "ingest_run_id"]
-    differs = ~F.struct(*(F.col(f"new.{name}") for name in compared)).eqNullSafe(
-        F.struct(*(F.col(f"known.{name}") for name in compared))
-    )
-    both = chunks.alias("new").join(known.alias("known"), on=F.expr("new.chunk_id = known.chunk_id"), how="full")
-    is_gone = F.col("new.chunk_id").isNull()
-    columns = [F.coalesce(f"new.{name}", f"known.{name}").alias(name) for name in CHUNKS.column_names]
-    return both.filter(differs).select(*columns, is_gone.alias("_delete"))
-
-
 def _write_new_keys(spark: SparkSession, settings: Settings, args: Namespace, changes: DataFrame) -> None:
     known = read(spark, settings, ACL_KEYS).filter(F.col("tenant_id") == args.tenant)
     written = (
@@ -141,16 +129,3 @@ def _write_new_keys(spark: SparkSession, settings: Settings, args: Namespace, ch
             new.coalesce(1).write.format("delta").mode("append").save(ACL_KEYS.path(settings.warehouse_root))
     finally:
         new.unpersist()
-
-
-def _merge(spark: SparkSession, settings: Settings, args: Namespace, changes: DataFrame) -> None:
-    (
-        delta_table(spark, settings, CHUNKS)
-        .alias("known")
-        # the tenant as a constant lets Delta read that partition only
-        .merge(changes.alias("new"), f"known.tenant_id = '{args.tenant}' AND known.chunk_id = new.chunk_id")
-        .whenMatchedDelete("new._delete")
-        .whenMatchedUpdate("NOT new._delete", {name: f"new.{name}" for name in CHUNKS.column_names})
-        .whenNotMatchedInsert("NOT new._delete", {name: f"new.{name}" for name in CHUNKS.column_names})
-        .execute()
-    )

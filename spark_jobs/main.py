@@ -1,7 +1,7 @@
 """What spark-submit starts: the named steps, in order, in one JVM, because a JVM start costs ten seconds.
 
-spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r1 --tenant acme --path docs --source docs
-spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant acme --source docs
+spark-submit spark_jobs/main.py parse_documents chunk_documents link_documents --run-id r1 --tenant a --source s --path d
+spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant a --source s
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
 spark-submit spark_jobs/main.py reindex --run-id r3 --tenant acme --embedding-model models/other
 spark-submit spark_jobs/main.py reconcile_index --run-id r4
@@ -28,7 +28,7 @@ from lakehouse.spark import spark_session
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
-INGEST_STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index")
+INGEST_STEPS = ("parse_documents", "chunk_documents", "link_documents", "embed_chunks", "sync_index")
 STEPS = (*INGEST_STEPS, "reindex", "reconcile_index", "load_llm_calls")
 _NEEDED: dict[str, tuple[str, ...]] = {
     "parse_documents": ("tenant", "source", "path"),

@@ -15,7 +15,7 @@ Counts = dict[str, int]
 def recorded(settings: Settings, args: Namespace, step: str) -> Counts:
     """The counts that an earlier attempt of this run recorded for the step; empty on the first."""
     rows = read_rows(settings, INGEST_RUNS, [("run_id", "=", args.run_id), ("step", "=", step)])
-    names = [c.name for c in INGEST_RUNS.columns if c.name.startswith(("documents_", "chunks_", "embedded"))]
+    names = [c.name for c in INGEST_RUNS.columns if c.name.startswith(("documents_", "chunks_", "links_", "embedded"))]
     return {name: row[name] for row in rows for name in names if row[name] is not None}
 
 

@@ -2,6 +2,8 @@
 
 import json
 import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -67,6 +69,29 @@ def test_every_declared_table_is_created_once_with_change_data_feed_and_no_delet
         assert opened.metadata().partition_columns == list(table.partition_by)
         assert [field.name for field in opened.schema().fields] == list(table.column_names)
     assert len(delta.read_rows(settings, EVAL_RUNS)) == 1
+
+
+def test_a_column_declared_later_is_added_to_a_table_with_rows_by_whoever_comes_first(settings: Settings) -> None:
+    before = replace(EVAL_RUNS, columns=tuple(column for column in EVAL_RUNS.columns if column.name != "em"))
+    delta.append(settings, before, [run_row()])
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: delta.ensure_tables(settings), range(4)))
+    delta.upsert(settings, EVAL_RUNS, [run_row(run_id="r2", em=0.5)])
+
+    rows = delta.read_rows(settings, EVAL_RUNS, columns=["run_id", "em"])
+    assert sorted(rows, key=lambda row: row["run_id"]) == [{"run_id": "r1", "em": None}, {"run_id": "r2", "em": 0.5}]
+    version = delta.open_table(settings, EVAL_RUNS).version()
+    delta.ensure_tables(settings)
+    assert delta.open_table(settings, EVAL_RUNS).version() == version
+
+
+def test_a_column_that_may_not_be_null_is_not_added_to_a_table_with_rows(settings: Settings) -> None:
+    before = replace(EVAL_RUNS, columns=tuple(column for column in EVAL_RUNS.columns if column.name != "n"))
+    delta.append(settings, before, [{name: value for name, value in run_row().items() if name != "n"}])
+
+    with pytest.raises(InvalidInput, match=r"gold\.eval_runs: the table there has no column 'n'.*Declare the column"):
+        delta.ensure_tables(settings)
 
 
 def test_a_row_comes_back_as_it_was_written_and_what_it_left_out_is_null(settings: Settings) -> None:

@@ -94,7 +94,7 @@ class Lake:
             name.removeprefix("documents_"): value
             for row in rows
             for name, value in row.items()
-            if value is not None and name.startswith(("documents_", "chunks_", "embedded"))
+            if value is not None and name.startswith(("documents_", "chunks_", "links_", "embedded"))
         }
 
     def parse(self, path: Path | str, **options: Any) -> dict[str, Any]:
