@@ -55,6 +55,13 @@ PARAMS = {
         title="Snapshot",
         description="The paths hold all of the source: documents of it that are no longer there are deleted.",
     ),
+    "replay": Param(
+        [],
+        type="array",
+        items={"type": "string", "minLength": 1},
+        title="Replay",
+        description="Runs of this source: only what they refused and is still open is taken in; none: everything.",
+    ),
 }
 
 
@@ -68,7 +75,8 @@ def spark_job(task_id: str, *steps: str) -> SparkSubmitOperator:
         named = [f"--{name}={params[name]}" for name in ("tenant", "source", "groups")]
         paths = [f"--path={path}" for path in params["path"]]
         snapshot = ["--snapshot"] if params["snapshot"] else []
-        return [*steps, f"--run-id={context['run_id']}", *named, *paths, *snapshot]
+        replay = [f"--replay={run}" for run in params["replay"]]
+        return [*steps, f"--run-id={context['run_id']}", *named, *paths, *snapshot, *replay]
 
     return SparkSubmitOperator(
         task_id=task_id,

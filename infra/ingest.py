@@ -44,14 +44,14 @@ def ingest(
         "snapshot": snapshot,
     }
     begun, run_id = time.monotonic(), new_run_id(tenant)
-    _run(settings, "ingest", run_id, params, progress)
-    return _counts(settings, run_id) | {"seconds": round(time.monotonic() - begun, 1)}
+    run_dag(settings, "ingest", run_id, params, progress)
+    return run_counts(settings, run_id) | {"seconds": round(time.monotonic() - begun, 1)}
 
 
 def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
     """Bring the spooled call records into the lakehouse now, by a run of `load_costs`."""
     begun, run_id = time.monotonic(), new_run_id("flush")
-    _run(settings, "load_costs", run_id, {}, progress)
+    run_dag(settings, "load_costs", run_id, {}, progress)
     return {"run_id": run_id, "seconds": round(time.monotonic() - begun, 1)}
 
 
@@ -72,7 +72,8 @@ def new_run_id(subject: str) -> str:
     return f"{subject}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def _run(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any], progress: Progress) -> None:
+def run_dag(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any], progress: Progress) -> None:
+    """Run a DAG and wait for its end; `LakehopError` with the end of the failed task's log."""
     client = AirflowClient(settings)
     client.trigger(dag_id, run_id, params)
     progress(f"{dag_id} run {run_id}: {client.run_url(dag_id, run_id)}")
@@ -81,7 +82,8 @@ def _run(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any], p
         raise LakehopError(client.failure(run))
 
 
-def _counts(settings: Settings, run_id: str) -> dict[str, Any]:
+def run_counts(settings: Settings, run_id: str) -> dict[str, Any]:
+    """What the steps of one run wrote down together."""
     from lakehouse.delta import read_rows
     from lakehouse.tables import INGEST_RUNS
 

@@ -15,19 +15,25 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
-from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
-from lakehouse.tables import TABLES, Column, Table, Type
+from lakehouse.tables import TABLES, Column, Forget, Table, Type
 
 Row = Mapping[str, Any]
 Filter = tuple[str, str, Any]
 """Column, one of `OPERATORS`, and a value, or a collection of values for `in` and `not in`."""
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 
-TABLE_PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.enableDeletionVectors": "false"}
+TABLE_PROPERTIES = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.enableDeletionVectors": "false",
+}
+# The log would keep the first 32 characters of a file's least and greatest texts long after `lakehop forget`.
+_NO_TEXT_IN_LOG = {"delta.dataSkippingNumIndexedCols": "0"}
+_HOLDS_TEXT = (Forget.DOCUMENT, Forget.EVAL_RUN, Forget.BILL)
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
@@ -59,9 +65,13 @@ def table_uri(settings: Settings, table: Table) -> str:
 
 
 def ensure_tables(settings: Settings) -> None:
-    """Create every declared table that does not exist yet; the others stay as they are."""
+    """Create every declared table that does not exist yet, and add the columns that one lacks; NULL in its rows."""
     for table in TABLES:
-        open_table(settings, table)
+        opened = open_table(settings, table)
+        known = {field.name for field in opened.schema().fields}
+        missing = [field for field in arrow_schema(table) if field.name not in known]
+        if missing:
+            opened.alter.add_columns(Schema.from_arrow(pa.schema(missing)).fields)
 
 
 def open_table(settings: Settings, table: Table) -> DeltaTable:
@@ -72,7 +82,7 @@ def open_table(settings: Settings, table: Table) -> DeltaTable:
         mode="ignore",  # another process may have created it since
         partition_by=list(table.partition_by),
         description=table.grain,
-        configuration=TABLE_PROPERTIES,
+        configuration=TABLE_PROPERTIES | (_NO_TEXT_IN_LOG if table.forget in _HOLDS_TEXT else {}),
     )
 
 

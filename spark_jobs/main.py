@@ -3,6 +3,7 @@
 spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r1 --tenant acme --path docs --source docs
 spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant acme --source docs
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
+spark-submit spark_jobs/main.py forget_documents --run-id r3 --tenant acme --source docs --document plan.md
 """
 
 import argparse
@@ -25,7 +26,8 @@ from lakehouse.spark import spark_session
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
-STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index", "load_llm_calls")
+INGEST_STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index")
+STEPS = (*INGEST_STEPS, "load_llm_calls", "forget_documents")
 _OUR_ERROR = re.compile(r"^lakehouse\.errors\.\w+: (.+)$", re.MULTILINE)
 
 log = logging.getLogger("spark_jobs")
@@ -58,7 +60,7 @@ def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, 
     counts: Counts = import_module(f"spark_jobs.{step}").run(spark, settings, args)
     shown = " ".join(f"{name}={count}" for name, count in counts.items())
     log.info("%s: %s seconds=%.1f", step, shown, time.monotonic() - begun)
-    if step == "load_llm_calls":
+    if step not in INGEST_STEPS:
         return
     if step != "parse_documents":  # these work off changes, so a retry finds only what is left; parsing sees it all
         earlier = recorded(settings, args, step)
@@ -76,13 +78,21 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--path", action="append", help="file, folder, JSONL, Parquet or s3a://…; may be repeated")
     parser.add_argument("--groups", default="", help="comma-separated, for documents that name none; empty: everyone")
     parser.add_argument("--snapshot", action="store_true", help="documents of the source not found there are deleted")
+    parser.add_argument(
+        "--replay", action="append", default=[], metavar="RUN", help="take in only what this run refused"
+    )
+    parser.add_argument("--document", action="append", default=[], help="id to forget; without one, all of the source")
     args = parser.parse_args(arguments)
     if args.steps != ["load_llm_calls"]:
-        needed = {"tenant": args.tenant, "source": args.source}
+        needed = {"tenant": args.tenant}
+        if args.steps != ["forget_documents"]:
+            needed["source"] = args.source
         if "parse_documents" in args.steps:
             needed["path"] = args.path
         if missing := [f"--{name}" for name, value in needed.items() if not value]:
             parser.error(f"{', '.join(missing)} missing: needed for {' '.join(args.steps)}. Add it.")
+        if args.replay and args.snapshot:
+            parser.error("--replay reads a part of the source, --snapshot would delete the rest. Leave one out.")
         try:
             check_tenant(args.tenant)
             args.groups = list(canonical_groups(args.groups.split(",")))
