@@ -57,6 +57,13 @@ PARAMS = {
         title="Snapshot",
         description="The paths hold all of the source: documents of it that are no longer there are deleted.",
     ),
+    "replay": Param(
+        [],
+        type="array",
+        items={"type": "string", "minLength": 1},
+        title="Replay",
+        description="Runs of this source: only what they refused and is still open is taken in; none: everything.",
+    ),
 }
 
 
@@ -65,7 +72,8 @@ def arguments(context: Context, jinja_env: Any) -> list[str]:
     params = context["params"]
     named = [f"--{name}={params[name]}" for name in ("tenant", "source", "groups")]
     paths = [f"--path={path}" for path in params["path"]]
-    return [*named, *paths, *(["--snapshot"] if params["snapshot"] else [])]
+    snapshot = ["--snapshot"] if params["snapshot"] else []
+    return [*named, *paths, *snapshot, *(f"--replay={run}" for run in params["replay"])]
 
 
 with DAG(

@@ -6,6 +6,7 @@ import click
 
 from infra.terminal import (
     USD,
+    confirm,
     emit,
     groups_option,
     json_option,
@@ -97,6 +98,56 @@ def ask(
     emit(as_json, GatewayClient(settings()).ask(question, tenant, groups, **options), print_answer)
 
 
+@click.command()
+@click.option("--run", "run_id", metavar="RUN_ID", help="Replay what this run refused.")
+@click.option("--tenant", help="Replay all that is open of this tenant.")
+@click.option("--source", help="With --tenant: of this source only.")
+@json_option
+def replay(run_id: str | None, tenant: str | None, source: str | None, as_json: bool) -> None:
+    """Take in what was refused, after a fix: only that is read, and nothing else of its source changes.
+
+    Things that are refused again stay open, with their new reason.
+
+    \b
+    lakehop replay --tenant acme --source wiki
+    """
+    from infra.render import print_replay
+    from infra.replay import replay as run
+
+    emit(as_json, run(settings(), run_id, tenant, source, say), print_replay)
+
+
+@click.command()
+@tenant_option
+@click.option("--source", help="Forget documents of this source only.")
+@click.option("--document", "documents", multiple=True, metavar="ID", help="Id of a document; may be repeated.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@json_option
+def forget(tenant: str, source: str | None, documents: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Remove documents, a source or, without either, a whole tenant for good, and prove it.
+
+    Their rows, old versions, change data and index entries go; then every file that is left is read for them. The
+    bill stays. A document that its source still holds comes back with the next ingest.
+
+    \b
+    lakehop forget --tenant acme --source wiki --document staff/jane.md --yes
+    """
+    from infra.forget import check_known
+    from infra.forget import forget as run
+    from infra.render import print_forget
+
+    check_known(settings(), tenant, source, documents)
+    confirm(yes, f"Remove {_what(tenant, source, documents)} for good?")
+    emit(as_json, run(settings(), tenant, source, documents, say), print_forget)
+
+
+def _what(tenant: str, source: str | None, documents: tuple[str, ...]) -> str:
+    where = f"of source {source!r} of tenant {tenant!r}" if source else f"of tenant {tenant!r}"
+    if documents:
+        return f"{len(documents)} documents {where}"
+    return f"all documents {where}" if source else f"everything {where}"
+
+
 one_tenant_option = click.option("--tenant", help="Whose index; default: every tenant's.")
 
 
@@ -134,4 +185,4 @@ def reconcile(tenant: str | None, as_json: bool) -> None:
     emit(as_json, run(settings(), tenant, say), print_reconciled)
 
 
-COMMANDS = (ingest, search, ask, reindex, reconcile)
+COMMANDS = (ingest, search, ask, replay, forget, reindex, reconcile)

@@ -45,7 +45,7 @@ def ingest(
     }
     begun, run_id = time.monotonic(), new_run_id(tenant)
     run_dag(settings, "ingest", run_id, params, progress)
-    return _counts(settings, run_id) | {"seconds": round(time.monotonic() - begun, 1)}
+    return run_counts(settings, run_id) | {"seconds": round(time.monotonic() - begun, 1)}
 
 
 def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -82,7 +82,8 @@ def run_dag(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any]
         raise LakehopError(client.failure(run))
 
 
-def _counts(settings: Settings, run_id: str) -> dict[str, Any]:
+def run_counts(settings: Settings, run_id: str) -> dict[str, Any]:
+    """What the steps of one run wrote down together."""
     from lakehouse.delta import read_rows
     from lakehouse.tables import INGEST_RUNS
 

@@ -67,6 +67,26 @@ def print_reconciled(document: Document) -> None:
     console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
 
 
+def print_forget(document: Document) -> None:
+    """What was removed, by table, and the proof."""
+    removed = [{"place": place, "rows removed": rows} for place, rows in document["removed"].items()]
+    print_rows({"columns": ("place", "rows removed"), "rows": removed})
+    proof = document["proof"]
+    console.print(
+        f"{document['files_purged']} files purged; all that is left was read: {proof['rows_left']} rows of it in "
+        f"{proof['places_read']} places; {document['seconds']} s; run {escape(document['run_id'])}"
+    )
+
+
+def print_replay(document: Document) -> None:
+    """What became of the things that were refused."""
+    console.print(
+        f"{document['replayed']} replayed: {document['resolved']} resolved, {document['still_open']} still open"
+    )
+    if document["run_ids"]:
+        print_ingest(document)
+
+
 def print_search(document: Document) -> None:
     """Passages, best first."""
     for place, passage in enumerate(document["results"], 1):

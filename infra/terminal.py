@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from lakehouse.errors import NotBuiltYet
+from lakehouse.errors import InvalidInput, NotBuiltYet
 
 if TYPE_CHECKING:
     from lakehouse.settings import Settings
@@ -71,6 +71,15 @@ def plain(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
     return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def confirm(yes: bool, question: str) -> None:
+    """Ask before what cannot be undone, unless `--yes` was given; `InvalidInput` where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidInput(f"{question} Nobody can be asked here: add --yes.")
+    click.confirm(question, abort=True, err=True)
 
 
 def fail(message: str, status: int) -> NoReturn:

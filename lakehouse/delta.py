@@ -20,14 +20,20 @@ from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundErr
 
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
-from lakehouse.tables import TABLES, Column, Table, Type
+from lakehouse.tables import TABLES, Column, Forget, Table, Type
 
 Row = Mapping[str, Any]
 Filter = tuple[str, str, Any]
 """Column, one of `OPERATORS`, and a value, or a collection of values for `in` and `not in`."""
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 
-TABLE_PROPERTIES = {"delta.enableChangeDataFeed": "true", "delta.enableDeletionVectors": "false"}
+TABLE_PROPERTIES = {
+    "delta.enableChangeDataFeed": "true",
+    "delta.enableDeletionVectors": "false",
+}
+# The log would keep the first 32 characters of a file's least and greatest texts long after `lakehop forget`.
+_NO_TEXT_IN_LOG = {"delta.dataSkippingNumIndexedCols": "0"}
+_HOLDS_TEXT = (Forget.DOCUMENT, Forget.EVAL_RUN, Forget.BILL)
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
@@ -82,7 +88,7 @@ def _created(settings: Settings, table: Table) -> DeltaTable:
             mode="ignore",  # another process may have created it since
             partition_by=list(table.partition_by),
             description=table.grain,
-            configuration=TABLE_PROPERTIES,
+            configuration=TABLE_PROPERTIES | (_NO_TEXT_IN_LOG if table.forget in _HOLDS_TEXT else {}),
         )
     except CommitFailedError:  # … or in this very moment
         return DeltaTable(table_uri(settings, table))

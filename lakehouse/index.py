@@ -191,6 +191,26 @@ class Index:
         )
         return self._server.rows(pages)
 
+    def delete_documents(self, tenant_id: str, source: str | None, doc_ids: Sequence[str]) -> None:
+        """Remove all chunks of these documents (none: of all) of a source (None: of any), live or not."""
+        for collection in self.collections(tenant_id):
+            self._job("load_collection", collection)  # Milvus deletes by a filter in loaded collections only
+            for documents in _document_filters(tenant_id, source, doc_ids):
+                self._job("delete", collection, filter=documents)
+            self._job("flush", collection)
+
+    def count_documents(self, tenant_id: str, source: str | None, doc_ids: Sequence[str]) -> int:
+        """How many chunks of these documents any collection of the tenant holds, live or not; as `delete_documents`."""
+        count = 0
+        for collection in self.collections(tenant_id):
+            self._job("load_collection", collection)
+            for documents in _document_filters(tenant_id, source, doc_ids):
+                answer = self._job(
+                    "query", collection, filter=documents, output_fields=["count(*)"], consistency_level="Strong"
+                )
+                count += int(answer[0]["count(*)"])
+        return count
+
     # Reading
 
     def search(
@@ -382,6 +402,16 @@ def _check_search(tenant_id: str, mode: str, vector: np.ndarray | None, k: int) 
         raise InvalidInput(f"k={k!r}: must be 1 to {MAX_K}. Ask for fewer passages, or split the question.")
     if vector is None and mode != "lexical":
         raise InvalidInput(f"mode={mode!r}: needs the embedded query. Pass `vector`, or search by mode 'lexical'.")
+
+
+def _document_filters(tenant_id: str, source: str | None, doc_ids: Sequence[str]) -> Iterator[str]:
+    whose = f"tenant_id == {literal(tenant_id)}"
+    if source is not None:
+        whose += f" and source == {literal(source)}"
+    if not doc_ids:
+        yield whose
+    for batch in _batches(doc_ids, WRITE_BATCH):
+        yield f"{whose} and doc_id in {literals(batch)}"
 
 
 def no_tenant(tenant_id: str) -> NotFound:

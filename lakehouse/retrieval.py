@@ -7,6 +7,7 @@ model of the very collection that it searches, so the collection is searched by 
 import threading
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from lakehouse.embedding import Embedder, load_embedder
 from lakehouse.index import Index, Mode, Passage, Superseded, no_tenant
@@ -32,8 +33,7 @@ class Retriever:
         self._acl = AclDirectory(settings)
         self._load = load
         self._lock = threading.Lock()
-        self._live: dict[str, tuple[float, str]] = {}
-        self._models: dict[str, str] = {}
+        self._live: dict[str, _Live] = {}
 
     def search(self, tenant_id: str, groups: Iterable[str], query: str, *, k: int, mode: Mode) -> list[Passage]:
         """The k best passages of the tenant that a member of the groups may read, best first.
@@ -57,26 +57,34 @@ class Retriever:
         self._index.close()
 
     def _search(self, tenant_id: str, allowed: tuple[str, ...], query: str, k: int, mode: Mode) -> list[Passage]:
-        collection = self._live_collection(tenant_id)
+        live = self._live_collection(tenant_id)
         vector = None
         if mode != "lexical":
-            vector = self._load(self._model(tenant_id, collection)).encode([query])[0]
-        return self._index.search(tenant_id, allowed, query=query, vector=vector, mode=mode, k=k, collection=collection)
+            live.model = live.model or model_of(self._settings, tenant_id, live.collection)
+            vector = self._load(live.model).encode([query])[0]
+        return self._index.search(
+            tenant_id, allowed, query=query, vector=vector, mode=mode, k=k, collection=live.collection
+        )
 
-    def _live_collection(self, tenant_id: str) -> str:
+    def _live_collection(self, tenant_id: str) -> "_Live":
         with self._lock:
-            read_at, collection = self._live.get(tenant_id, (float("-inf"), ""))
-        if time.monotonic() - read_at < LIVE_AGE_S:
-            return collection
+            live = self._live.get(tenant_id)
+        if live and time.monotonic() - live.read_at < LIVE_AGE_S:
+            return live
         now = time.monotonic()
-        found = self._index.live_collection(tenant_id)
-        if found is None:
+        collection = self._index.live_collection(tenant_id)
+        if collection is None:
             raise no_tenant(tenant_id)
+        live = _Live(collection, now)
         with self._lock:
-            self._live[tenant_id] = (now, found)
-        return found
+            self._live[tenant_id] = live
+        return live
 
-    def _model(self, tenant_id: str, collection: str) -> str:
-        if collection not in self._models:
-            self._models[collection] = model_of(self._settings, tenant_id, collection)
-        return self._models[collection]
+
+@dataclass
+class _Live:
+    """What a tenant's alias pointed at when it was read, and the collection's model once a search needed it."""
+
+    collection: str
+    read_at: float
+    model: str = ""

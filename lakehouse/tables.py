@@ -33,6 +33,17 @@ class Column:
     nullable: bool = False
 
 
+class Forget(Enum):
+    """What `lakehop forget` does to a table's rows, so that no table that holds somebody's text is passed over."""
+
+    DOCUMENT = "go with their document, by tenant_id, source and doc_id (or any column that ends in doc_id)"
+    UNUSED_TEXT = "go once no chunk of any tenant has their content_hash"
+    TENANT = "go with their tenant"
+    EVAL_RUN = "go with their tenant's evaluation, by run_id"
+    BILL = "stay, for they are the bill; the errors of a removed tenant's calls go, for an error may quote"
+    KEPT = "stay: they hold no document's text"
+
+
 @dataclass(frozen=True)
 class Table:
     """One Delta table: `name` is `schema.table`, `grain` says in a sentence what one row is."""
@@ -42,6 +53,7 @@ class Table:
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     partition_by: tuple[str, ...] = ()
+    forget: Forget | None = None
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -64,6 +76,7 @@ DOCUMENTS = Table(
     grain="one document of one source, as last seen",
     key=("tenant_id", "source", "doc_id"),
     partition_by=("tenant_id",),
+    forget=Forget.DOCUMENT,
     columns=(
         _TENANT,
         _SOURCE,
@@ -86,9 +99,10 @@ DOCUMENTS = Table(
 
 QUARANTINE = Table(
     "bronze.quarantine",
-    grain="one document or row that one run could not take in",
+    grain="one document or row that a run could not take in; refused again, it is the later run's row",
     key=("ingest_run_id", "quarantine_id"),
     partition_by=("tenant_id",),
+    forget=Forget.DOCUMENT,
     columns=(
         _RUN,
         Column(
@@ -108,6 +122,30 @@ QUARANTINE = Table(
             True,
         ),
         Column("quarantined_at", Type.TIME, "When it was rejected."),
+        Column(
+            "number",
+            Type.LONG,
+            "Line or row in its file, from 1; 0: the whole file; NULL: refused before this was noted.",
+            True,
+        ),
+        Column(
+            "paths",
+            Type.STRINGS,
+            "Paths given to the run, which a replay reads again; NULL: it cannot be replayed.",
+            True,
+        ),
+        Column(
+            "default_groups",
+            Type.STRINGS,
+            "The run's groups for documents that name none; NULL: it cannot be replayed.",
+            True,
+        ),
+        Column(
+            "resolved_by",
+            Type.STRING,
+            "Run that later took it in, or read its place and found nothing to refuse; NULL: still open.",
+            True,
+        ),
     ),
 )
 
@@ -116,6 +154,7 @@ CHUNKS = Table(
     grain="one chunk of one live document",
     key=("tenant_id", "chunk_id"),
     partition_by=("tenant_id",),
+    forget=Forget.DOCUMENT,
     columns=(
         _TENANT,
         Column(
@@ -158,6 +197,7 @@ ACL_KEYS = Table(
     grain="one distinct set of groups of one tenant",
     key=("tenant_id", "acl_key"),
     partition_by=("tenant_id",),
+    forget=Forget.TENANT,
     columns=(_TENANT, _ACL, _GROUPS),
 )
 
@@ -169,6 +209,7 @@ TITLES = Table(
     grain="one name by which texts can mention one live document",
     key=("tenant_id", "source", "doc_id", "name"),
     partition_by=("tenant_id",),
+    forget=Forget.DOCUMENT,
     columns=(
         _TENANT,
         _SOURCE,
@@ -192,6 +233,7 @@ MENTIONS = Table(
     grain="one name or link target in one chunk, whether or not it leads to a document",
     key=("tenant_id", "chunk_id", "kind", "target"),
     partition_by=("tenant_id",),
+    forget=Forget.DOCUMENT,
     columns=(
         _TENANT,
         Column("chunk_id", Type.STRING, "Chunk that holds it; joins `silver.chunks`."),
@@ -222,6 +264,7 @@ LINKS = Table(
     "A reader may follow a link only if both `acl_key` and `to_acl_key` are among the keys that the reader is allowed",
     key=("tenant_id", "chunk_id", "to_source", "to_doc_id", "kind"),
     partition_by=("tenant_id",),
+    forget=Forget.DOCUMENT,
     columns=(
         _TENANT,
         Column("chunk_id", Type.STRING, "Chunk that holds the mention or hyperlink; joins `silver.chunks`."),
@@ -246,6 +289,7 @@ EMBEDDINGS = Table(
     "silver.embeddings",
     grain="one text embedded by one model, whoever it belongs to",
     key=("content_hash", "embedding_model"),
+    forget=Forget.UNUSED_TEXT,
     columns=(
         Column("content_hash", Type.STRING, "SHA-256 of the embedded text, hexadecimal."),
         Column("embedding_model", Type.STRING, "Model that made the vector, e.g. `all-MiniLM-L6-v2`."),
@@ -258,6 +302,7 @@ INDEX_VERSIONS = Table(
     "ops.index_versions",
     grain="one Milvus collection that was built for one tenant",
     key=("tenant_id", "collection"),
+    forget=Forget.TENANT,
     columns=(
         _TENANT,
         Column("collection", Type.STRING, "Milvus collection, e.g. `lakehop_acme_v1`; a name is never used again."),
@@ -267,7 +312,9 @@ INDEX_VERSIONS = Table(
         Column(
             "state",
             Type.STRING,
-            "`building`; `live`: searches read it; `retired`: kept, to be returned to; `dropped`: gone from Milvus.",
+            "`building`; `live`: searches read it; `retired`: kept, to be returned to; `dropped`: gone from Milvus; "
+            "NULL: built before this was noted.",
+            True,
         ),
         Column("chunks", Type.LONG, "Chunks that it held when it went live; NULL before.", True),
         Column(
@@ -277,7 +324,7 @@ INDEX_VERSIONS = Table(
             "when it was the tenant's first.",
             True,
         ),
-        Column("run_id", Type.STRING, "Run that built it, or returned to it."),
+        Column("run_id", Type.STRING, "Run that built it, or returned to it; NULL: before this was noted.", True),
         Column("created_at", Type.TIME, "When it was created."),
         Column("live_from", Type.TIME, "When searches began to read it, the last time; NULL before.", True),
     ),
@@ -287,6 +334,7 @@ RECONCILE_RUNS = Table(
     "ops.reconcile_runs",
     grain="one comparison of one tenant's chunks with its live collection",
     key=("run_id", "tenant_id"),
+    forget=Forget.TENANT,
     columns=(
         Column("run_id", Type.STRING, "Airflow's run id."),
         _TENANT,
@@ -305,6 +353,7 @@ INGEST_RUNS = Table(
     "ops.ingest_runs",
     grain="one step of one ingest run",
     key=("run_id", "step"),
+    forget=Forget.TENANT,
     columns=(
         Column("run_id", Type.STRING, "Airflow's run id."),
         Column("step", Type.STRING, "Spark step, e.g. `chunk_documents`."),
@@ -350,6 +399,7 @@ LLM_CALLS_RAW = Table(
     "bronze.llm_calls",
     grain="one call record as a service spooled it; a record can be here twice after a crash",
     key=("call_id",),
+    forget=Forget.BILL,
     columns=(
         Column("call_id", Type.STRING, "Id of the call."),
         Column("record", Type.STRING, "The record as JSON, unaltered."),
@@ -362,6 +412,7 @@ LLM_CALLS = Table(
     "silver.llm_calls",
     grain="one model call, tool call, search or finished task, exactly once",
     key=("call_id",),
+    forget=Forget.BILL,
     columns=(
         Column("call_id", Type.STRING, "Id of the call."),
         Column("task_id", Type.STRING, "Task that it served."),
@@ -417,10 +468,39 @@ LLM_CALLS = Table(
     ),
 )
 
+FORGET_RUNS = Table(
+    "ops.forget_runs",
+    grain="one place that one forget run emptied: a table, or `milvus`",
+    key=("run_id", "place"),
+    forget=Forget.KEPT,
+    columns=(
+        Column("run_id", Type.STRING, "Airflow's run id."),
+        Column("place", Type.STRING, "Table, e.g. `silver.chunks`, or `milvus`."),
+        _TENANT,
+        Column("source", Type.STRING, "Source whose documents were to go; NULL: any.", True),
+        Column(
+            "documents",
+            Type.STRINGS,
+            "SHA-256 of each id that was to go, so that this proof does not keep the id itself; empty: all.",
+        ),
+        Column("rows_removed", Type.LONG, "Rows taken out; of the bill: errors blanked."),
+        Column("files_purged", Type.LONG, "Files deleted for good, old versions and change data among them."),
+        Column(
+            "rows_left",
+            Type.LONG,
+            "Rows that a reading of all files left on disk still found: 0 is the proof; NULL while it is not done.",
+            True,
+        ),
+        Column("started_at", Type.TIME, "When the run began."),
+        Column("proven_at", Type.TIME, "When nothing was left anywhere; NULL while it is not proven.", True),
+    ),
+)
+
 AGENT_PROGRAMS = Table(
     "ops.agent_programs",
     grain="one compiled version of one program",
     key=("program", "version"),
+    forget=Forget.KEPT,
     columns=(
         Column("program", Type.STRING, "Program, e.g. `multihop`."),
         Column("version", Type.STRING, "Hash of the compiled program."),
@@ -440,6 +520,7 @@ EVAL_RUNS = Table(
     "gold.eval_runs",
     grain="one evaluation of one program on one set of questions",
     key=("run_id",),
+    forget=Forget.TENANT,
     columns=(
         Column("run_id", Type.STRING, "Id of the evaluation."),
         _TENANT,
@@ -477,6 +558,7 @@ EVAL_RESULTS = Table(
     "gold.eval_results",
     grain="one question of one evaluation",
     key=("run_id", "question_id"),
+    forget=Forget.EVAL_RUN,
     columns=(
         Column("run_id", Type.STRING, "Evaluation that asked it."),
         Column("question_id", Type.STRING, "Its id in the questions file."),
@@ -510,6 +592,7 @@ TABLES: tuple[Table, ...] = (
     INDEX_VERSIONS,
     RECONCILE_RUNS,
     INGEST_RUNS,
+    FORGET_RUNS,
     LLM_CALLS_RAW,
     LLM_CALLS,
     AGENT_PROGRAMS,

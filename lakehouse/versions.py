@@ -27,8 +27,8 @@ class Version:
     collection: str
     embedding_model: str
     dimension: int
-    run_id: str
     created_at: datetime
+    run_id: str | None = None
     state: State = "building"
     chunks: int | None = None
     recall: float | None = None
@@ -39,7 +39,7 @@ class Version:
         """Which of the tenant's it is, from 1."""
         return version_of(self.tenant_id, self.collection) or 0
 
-    def gone_live(self, run_id: str, chunks: int, recall: float | None) -> "Version":
+    def gone_live(self, run_id: str | None, chunks: int, recall: float | None) -> "Version":
         """The same, as of now what searches read."""
         return replace(self, state="live", run_id=run_id, chunks=chunks, recall=recall, live_from=datetime.now(UTC))
 
@@ -47,7 +47,7 @@ class Version:
 def versions(settings: Settings, tenant_id: str) -> list[Version]:
     """All versions of a tenant, the oldest first."""
     rows = read_rows(settings, INDEX_VERSIONS, [("tenant_id", "=", tenant_id)])
-    found = [Version(**{name: value for name, value in row.items() if name != "alias"}) for row in rows]
+    found = [Version(**{n: value for n, value in row.items() if n != "alias" and value is not None}) for row in rows]
     return sorted(found, key=lambda version: version.number)
 
 

@@ -5,7 +5,7 @@ Files of a local folder are listed here and read in the tasks: Spark's own listi
 """
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -59,22 +59,36 @@ Parsed = tuple[int, Document | Rejection]
 """Number of the line or row, and what became of it."""
 
 
-def read_input(spark: SparkSession, path: str, max_bytes: int) -> DataFrame:
-    """Everything at a path, as `PARSED`. `InvalidInput` when nothing lies there or it cannot be read."""
-    path = "s3a://" + path.removeprefix("s3://") if path.startswith("s3://") else path.removeprefix("file://")
+def read_input(spark: SparkSession, path: str, max_bytes: int, only: Set[str | None] | None = None) -> DataFrame:
+    """Everything at a path, as `PARSED`. `InvalidInput` when nothing lies there or it cannot be read.
+
+    `only`: of a folder, no other files than those of these ids (on an object store: with a name of theirs).
+    """
+    path = _as_spark_names_it(path)
     is_remote = "://" in path
     if not is_remote and not os.path.exists(path):
         raise InvalidInput(f"path {path!r}: nothing is there. Name a file or a folder that the Spark driver can read.")
-    uri = path if is_remote else Path(path).resolve().as_uri()
+    uri = input_uri(path)
     try:
         if path.endswith((".jsonl", ".ndjson")):
             return _lines(spark, uri, max_bytes)
         if path.endswith(".parquet"):
             return _rows(spark, uri, max_bytes)
-        return _remote_files(spark, path, max_bytes) if is_remote else _local_files(spark, Path(path), max_bytes)
+        read_files = _remote_files if is_remote else _local_files
+        return read_files(spark, path, max_bytes, only)
     except (AnalysisException, Py4JJavaError) as error:  # while Spark looks for the schema and the file's parts
         cause = str(error).partition("Exception: ")[2] or str(error)
         raise InvalidInput(f"path {path!r}: {cause.splitlines()[0]} Repair the input, or name another.") from None
+
+
+def input_uri(path: str) -> str:
+    """The address of a path: every rejection's `uri` is this one, or lies below it."""
+    path = _as_spark_names_it(path)
+    return path if "://" in path else Path(path).resolve().as_uri()
+
+
+def _as_spark_names_it(path: str) -> str:
+    return "s3a://" + path.removeprefix("s3://") if path.startswith("s3://") else path.removeprefix("file://")
 
 
 def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
@@ -122,8 +136,9 @@ def _rows(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
     return read.select(*columns, F.col("_metadata.row_index")).mapInArrow(_parsing(parse, uri, "row"), PARSED)
 
 
-def _local_files(spark: SparkSession, root: Path, max_bytes: int) -> DataFrame:
-    files = pa.Table.from_pylist(list(local_files(root)), _LISTED)
+def _local_files(spark: SparkSession, root: str, max_bytes: int, only: Set[str | None] | None) -> DataFrame:
+    listed = [file for file in local_files(Path(root)) if only is None or file["doc_id"] in only]
+    files = pa.Table.from_pylist(listed, _LISTED)
 
     def parse(file: Row) -> Parsed:
         if file["problem"]:
@@ -192,13 +207,16 @@ def _is_text(name: str) -> bool:
     return True
 
 
-def _remote_files(spark: SparkSession, root: str, max_bytes: int) -> DataFrame:
+def _remote_files(spark: SparkSession, root: str, max_bytes: int, only: Set[str | None] | None = None) -> DataFrame:
     read = (
         spark.read.format("binaryFile")
         .option("recursiveFileLookup", "true")
         .option("__globPaths__", "false")
         .load(root)
     )
+    if only is not None:
+        names = [doc_id.rsplit("/", 1)[-1] for doc_id in only if doc_id]
+        read = read.filter(F.element_at(F.split("path", "/"), -1).isin(names))
     taken = read.filter(F.col("length") <= max_bytes).select("path", "length", "content")
     too_long = read.filter(F.col("length") > max_bytes).select(
         "path", "length", F.lit(None).cast("binary").alias("content")

@@ -1,10 +1,11 @@
 """What spark-submit starts: the named steps, in order, in one JVM, because a JVM start costs ten seconds.
 
-spark-submit spark_jobs/main.py parse_documents chunk_documents link_documents --run-id r1 --tenant a --source s --path d
-spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant a --source s
+spark-submit spark_jobs/main.py parse_documents chunk_documents link_documents --run-id r --tenant a --source s --path d
+spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r --tenant a --source s
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
 spark-submit spark_jobs/main.py reindex --run-id r3 --tenant acme --embedding-model models/other
 spark-submit spark_jobs/main.py reconcile_index --run-id r4
+spark-submit spark_jobs/main.py forget_documents --run-id r5 --tenant acme --source docs --document plan.md
 """
 
 import argparse
@@ -29,9 +30,10 @@ from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
 INGEST_STEPS = ("parse_documents", "chunk_documents", "link_documents", "embed_chunks", "sync_index")
-STEPS = (*INGEST_STEPS, "reindex", "reconcile_index", "load_llm_calls")
+STEPS = (*INGEST_STEPS, "load_llm_calls", "forget_documents", "reindex", "reconcile_index")
 _NEEDED: dict[str, tuple[str, ...]] = {
     "parse_documents": ("tenant", "source", "path"),
+    "forget_documents": ("tenant",),
     "reindex": ("embedding_model",),
     "reconcile_index": (),
     "load_llm_calls": (),
@@ -96,11 +98,17 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--path", action="append", help="file, folder, JSONL, Parquet or s3a://…; may be repeated")
     parser.add_argument("--groups", default="", help="comma-separated, for documents that name none; empty: everyone")
     parser.add_argument("--snapshot", action="store_true", help="documents of the source not found there are deleted")
+    parser.add_argument(
+        "--replay", action="append", default=[], metavar="RUN", help="take in only what this run refused"
+    )
+    parser.add_argument("--document", action="append", default=[], help="id to forget; without one, all of the source")
     parser.add_argument("--embedding-model", help="reindex: model id, or the folder of one that all workers see")
     args = parser.parse_args(arguments)
     needed = {name for step in args.steps for name in _NEEDED.get(step, ("tenant", "source"))}
     if missing := sorted(f"--{name.replace('_', '-')}" for name in needed if not getattr(args, name)):
         parser.error(f"{', '.join(missing)} missing: needed for {' '.join(args.steps)}. Add it.")
+    if args.replay and args.snapshot:
+        parser.error("--replay reads a part of the source, --snapshot would delete the rest. Leave one out.")
     try:
         if args.tenant:
             check_tenant(args.tenant)

@@ -16,6 +16,7 @@ from lakehouse.settings import Settings
 from lakehouse.spark import delta_table, read, struct_type
 from lakehouse.tables import DOCUMENTS, QUARANTINE
 from spark_jobs.inputs import read_input
+from spark_jobs.replay import refused_earlier, replayed_documents, settle_quarantine
 from spark_jobs.runs import Counts, record, recorded
 
 STEP = "parse_documents"
@@ -29,9 +30,13 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     by now everything is as it should be.
     """
     started_at = datetime.now(UTC)
-    inputs = [read_input(spark, path, settings.document_max_bytes) for path in args.path]
+    refused = refused_earlier(spark, settings, args) if args.replay else None
+    ids = {row["doc_id"] for row in refused.select("doc_id").collect()} if refused is not None else None
+    inputs = [read_input(spark, path, settings.document_max_bytes, ids) for path in args.path]
     known = known_documents(read(spark, settings, DOCUMENTS), args.tenant, args.source)
     parsed = unique_documents(in_order(inputs))
+    if refused is not None:
+        parsed = replayed_documents(spark, parsed, refused, args.path)
     compared = compared_documents(parsed, known, args.groups).persist()
     try:
         counts = _counts(compared)
@@ -47,6 +52,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
             if args.snapshot:
                 changes = changes.unionByName(deleted_rows(gone, args.tenant, args.source, args.run_id))
             _merge(spark, settings, args, changes)
+        settle_quarantine(spark, settings, args, compared)
         return counts
     finally:
         compared.unpersist()
@@ -149,6 +155,10 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
         "reason",
         "excerpt",
         F.current_timestamp().alias("quarantined_at"),
+        "number",
+        F.lit(args.path).cast("array<string>").alias("paths"),
+        F.lit(args.groups).cast("array<string>").alias("default_groups"),
+        F.lit(None).cast("string").alias("resolved_by"),
     )
     quoted_run = args.run_id.replace("\\", "\\\\").replace("'", "\\'")
     (

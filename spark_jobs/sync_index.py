@@ -83,7 +83,7 @@ def next_version(
         return begun[-1]
     after = max((version.number for version in known), default=0)
     collection = index.create_collection(tenant_id, dimension, after)
-    created = Version(tenant_id, collection, model, dimension, run_id, datetime.now(UTC))
+    created = Version(tenant_id, collection, model, dimension, datetime.now(UTC), run_id)
     save(settings, created)
     return created
 

@@ -227,7 +227,7 @@ def warehouse(tmp_path_factory):
     delta.upsert(Settings(warehouse=folder), ACL_KEYS, rows)
     for tenant in ("acme", "other"):
         collection = collection_name(tenant, 1)
-        save(Settings(warehouse=folder), Version(tenant, collection, "one-axis", 4, "r", datetime.now(UTC), "live"))
+        save(Settings(warehouse=folder), Version(tenant, collection, "one-axis", 4, datetime.now(UTC), state="live"))
     return folder
 
 

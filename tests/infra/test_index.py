@@ -28,7 +28,7 @@ class Jobs(Airflow):
     def trigger(self, dag_id: str, run_id: str, params: dict[str, object]) -> None:
         super().trigger(dag_id, run_id, params)
         for tenant, run in (("acme", run_id), ("globex", "earlier")):
-            built = Version(tenant, f"lakehop_{tenant}_v2", "other", 32, run, NOW)
+            built = Version(tenant, f"lakehop_{tenant}_v2", "other", 32, NOW)
             save(self.settings, built.gone_live(run, chunks=5, recall=1.0))
         if params["tenant"] in ("", "acme"):
             counts = {"chunks": 5, "missing": 1, "extra": 0, "stale_text": 0, "stale_permissions": 2}

@@ -54,7 +54,7 @@ def collections():
 @pytest.fixture
 def retriever(settings, collections):
     for number, model in enumerate(("old", "new"), start=1):
-        save(settings, Version("acme", f"lakehop_acme_v{number}", model, 4, "run", datetime.now(UTC)))
+        save(settings, Version("acme", f"lakehop_acme_v{number}", model, 4, datetime.now(UTC)))
     return Retriever(settings, collections, load=Model)
 
 

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from argparse import Namespace
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,13 +79,13 @@ class Lake:
 
     def run(
         self, *steps: str, path: Path | str = "", groups: str = "", snapshot: bool = False, run_id: str | None = None,
-        settings: Settings | None = None, embedding_model: str | None = None,
+        settings: Settings | None = None, embedding_model: str | None = None, replay: Sequence[str] = (),
     ) -> dict[str, Any]:  # fmt: skip
         """Run the steps; return the counts that the run recorded."""
         run_id = run_id or f"{self.tenant}-run{next(self._runs)}"
         args = Namespace(
             run_id=run_id, tenant=self.tenant, source="wiki", path=[str(path)], snapshot=snapshot,
-            groups=list(canonical_groups(groups.split(","))), embedding_model=embedding_model,
+            groups=list(canonical_groups(groups.split(","))), embedding_model=embedding_model, replay=list(replay),
         )  # fmt: skip
         for step in steps:
             run_step(self.spark, settings or self.settings, args, step)
