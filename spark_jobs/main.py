@@ -1,7 +1,7 @@
 """What spark-submit starts: the named steps, in order, in one JVM, because a JVM start costs ten seconds.
 
-spark-submit spark_jobs/main.py parse_documents chunk_documents link_documents --run-id r1 --tenant a --source s --path docs
-spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant a --source s
+spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r1 --tenant acme --path docs --source docs
+spark-submit spark_jobs/main.py link_documents embed_chunks sync_index --run-id r1 --tenant acme --source docs
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
 """
 
