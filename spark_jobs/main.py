@@ -3,6 +3,7 @@
 spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r1 --tenant acme --path docs --source docs
 spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r1 --tenant acme --source docs
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
+spark-submit spark_jobs/main.py maintain --run-id r3
 """
 
 import argparse
@@ -26,7 +27,8 @@ from lakehouse.spark import spark_session
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
-STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index", "load_llm_calls")
+STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index", "load_llm_calls", "maintain")
+OF_NO_TENANT = frozenset(("load_llm_calls", "maintain"))  # they work for all, and ops.ingest_runs has no row of them
 _OUR_ERROR = re.compile(r"^lakehouse\.errors\.(\w+): (.+)$", re.MULTILINE)
 
 log = logging.getLogger("spark_jobs")
@@ -68,7 +70,7 @@ def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, 
     counts: Counts = import_module(f"spark_jobs.{step}").run(spark, settings, args)
     shown = " ".join(f"{name}={count}" for name, count in counts.items())
     log.info("%s: %s seconds=%.1f", step, shown, time.monotonic() - begun)
-    if step == "load_llm_calls":
+    if step in OF_NO_TENANT:
         return
     if step != "parse_documents":  # these work off changes, so a retry finds only what is left; parsing sees it all
         earlier = recorded(settings, args, step)
@@ -87,7 +89,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--groups", default="", help="comma-separated, for documents that name none; empty: everyone")
     parser.add_argument("--snapshot", action="store_true", help="documents of the source not found there are deleted")
     args = parser.parse_args(arguments)
-    if args.steps != ["load_llm_calls"]:
+    if not OF_NO_TENANT.issuperset(args.steps):
         needed = {"tenant": args.tenant, "source": args.source}
         if "parse_documents" in args.steps:
             needed["path"] = args.path
