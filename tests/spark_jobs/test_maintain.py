@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 from lakehouse.delta import ensure_tables, open_table
 from lakehouse.settings import Settings
 from lakehouse.tables import CHUNKS, DOCUMENTS, Table
+from spark_jobs import maintain
 from spark_jobs.maintain import find_streams, run
 from tests.spark_jobs.conftest import Lake
 
@@ -23,6 +24,12 @@ def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     settings = Settings(home=tmp_path_factory.mktemp("maintain"), spark_driver_memory="1g")
     ensure_tables(settings)
     return settings.model_copy(update={"vacuum_hours": 0})
+
+
+@pytest.fixture(autouse=True)
+def two_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All tables are treated alike, and each takes seconds."""
+    monkeypatch.setattr(maintain, "TABLES", (DOCUMENTS, CHUNKS))
 
 
 def lake(spark: SparkSession, settings: Settings, folder: Path, name: str) -> Lake:
