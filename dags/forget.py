@@ -10,22 +10,15 @@ run that was killed at any point is brought to the same end. A document that its
 the next ingest: take it out there first. What was refused is forgotten as well, in `bronze.quarantine`.
 """
 
-from datetime import timedelta
 from typing import Any
 
-from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import DAG, Param
+from airflow.sdk import DAG, Context, Param
 
-from lakehouse.settings import PROJECT_ROOT, load_settings
+from dags.jobs import DEFAULT_ARGS, TENANT, spark_job
+from lakehouse.settings import load_settings
 
-SETTINGS = load_settings()
 PARAMS = {
-    "tenant": Param(
-        type="string",
-        pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
-        title="Tenant",
-        description="Whose documents they are: letters, digits, `_` and `-`.",
-    ),
+    "tenant": TENANT,
     "source": Param(
         "", type="string", maxLength=4000, title="Source", description="Feed that they came from; empty: any."
     ),
@@ -39,13 +32,10 @@ PARAMS = {
 }
 
 
-def arguments(context: Any, jinja_env: Any) -> list[str]:
-    """A list made from the values, no template: no character of an id is read as code or splits an argument."""
+def arguments(context: Context, jinja_env: Any) -> list[str]:
     params = context["params"]
-    named = [f"--tenant={params['tenant']}"]
-    named += [f"--source={params['source']}"] if params["source"] else []
-    named += [f"--document={document}" for document in params["document"]]
-    return ["forget_documents", f"--run-id={context['run_id']}", *named]
+    source = [f"--source={params['source']}"] if params["source"] else []
+    return [f"--tenant={params['tenant']}", *source, *(f"--document={document}" for document in params["document"])]
 
 
 with DAG(
@@ -55,12 +45,6 @@ with DAG(
     doc_md=__doc__,
     params=PARAMS,
     tags=["lakehop"],
-    default_args={"retries": 2, "retry_delay": timedelta(seconds=15)},
+    default_args=DEFAULT_ARGS,
 ):
-    SparkSubmitOperator(
-        task_id="forget_documents",
-        application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
-        application_args=arguments,  # type: ignore[arg-type]  # a templated field takes a callable too
-        conf=SETTINGS.spark_conf,
-        name="lakehop-forget_documents",
-    )
+    spark_job(load_settings(), "forget_documents", ("forget_documents",), arguments)

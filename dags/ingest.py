@@ -19,7 +19,7 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, Param
 
-from dags.jobs import DEFAULT_ARGS, ingest_jobs
+from dags.jobs import DEFAULT_ARGS, TENANT, ingest_jobs
 from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()
@@ -32,12 +32,7 @@ PARAMS = {
         description="Files, folders, `s3://…`, JSONL or Parquet files of documents, as the Spark driver sees them; "
         "one a line.",
     ),
-    "tenant": Param(
-        type="string",
-        pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
-        title="Tenant",
-        description="Whose documents they are: letters, digits, `_` and `-`.",
-    ),
+    "tenant": TENANT,
     "groups": Param(
         "",
         type="string",

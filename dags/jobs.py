@@ -24,6 +24,12 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "on_failure_callback": tell_of_failure,
 }
+TENANT = Param(
+    type="string",
+    pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
+    title="Tenant",
+    description="Whose documents they are: letters, digits, `_` and `-`.",
+)
 TENANT_OR_ALL = Param(
     "",
     type="string",

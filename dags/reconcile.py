@@ -8,6 +8,8 @@ rule, and anything else has a cause that deserves a look (a restored backup, a s
 than a day. It reads all of both sides without the vectors: 20,000 chunks in seconds.
 
 **Re-run.** Clear the failed task. Every repair can be done twice.
+
+**Refused rows:** none, nothing is parsed here; `bronze.quarantine` stays as it is.
 """
 
 from datetime import UTC, datetime

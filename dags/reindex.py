@@ -10,6 +10,8 @@ before that is dropped.
 **Re-run.** Clear the failed task: what was embedded stays, a collection that was begun is gone on with. A tenant whose
 new collection fails its check keeps the old one, and the others go on; the log names it. `ops.index_versions` says
 what is live since when.
+
+**Refused rows:** none, nothing is parsed here; `bronze.quarantine` stays as it is.
 """
 
 from typing import Any

@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
+from pyspark.errors import StreamingQueryException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
@@ -33,12 +34,44 @@ def for_each_change(
     twice must do no harm. Of other variants only the kept ones may be resumed later where they stopped.
     """
     folder = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}"
-    name = _checkpoint_name(variant)
-    _keep_only(spark, folder, {name, *map(_checkpoint_name, kept_variants)})
+    name = checkpoint_name(variant)
+    _keep_only(spark, folder, {name, *map(checkpoint_name, kept_variants)})
 
     def handle_batch(batch: DataFrame, batch_id: int) -> None:
         handle(newest_changes(batch, table.key))
 
+    _follow(spark, settings, table, tenant_id, f"{folder}/{name}", handle_batch)
+
+
+def skip_changes_of_others(
+    spark: SparkSession, settings: Settings, table: Table, tenant_id: str, checkpoint: str
+) -> bool:
+    """Move a checkpoint past changes that are not its tenant's; False when it stops at one that is, for its step."""
+    is_waiting = False
+
+    def refuse_rows(batch: DataFrame, batch_id: int) -> None:
+        nonlocal is_waiting
+        is_waiting = not batch.isEmpty()
+        if is_waiting:
+            raise RuntimeError("changes wait for their step")  # so that the batch is not committed
+
+    try:
+        _follow(spark, settings, table, tenant_id, checkpoint, refuse_rows)
+    except StreamingQueryException:
+        if not is_waiting:
+            raise
+    return not is_waiting
+
+
+def _follow(
+    spark: SparkSession,
+    settings: Settings,
+    table: Table,
+    tenant_id: str,
+    checkpoint: str,
+    handle_batch: Callable[[DataFrame, int], None],
+) -> None:
+    """Stream the tenant's changes since the checkpoint until none is left."""
     is_wanted = (F.col("tenant_id") == tenant_id) & (F.col("_change_type") != "update_preimage")
     changes = (
         spark.readStream.format("delta").option("readChangeFeed", "true").load(table.path(settings.warehouse_root))
@@ -46,7 +79,7 @@ def for_each_change(
     (
         changes.filter(is_wanted)
         .writeStream.foreachBatch(handle_batch)
-        .option("checkpointLocation", f"{folder}/{name}")
+        .option("checkpointLocation", checkpoint)
         .trigger(availableNow=True)
         .start()
         .awaitTermination()
@@ -111,7 +144,8 @@ def merge_differences(
     )
 
 
-def _checkpoint_name(variant: str) -> str:
+def checkpoint_name(variant: str) -> str:
+    """Folder of a variant's checkpoint, below those of its step and tenant."""
     return hashlib.sha256(variant.encode()).hexdigest()[:16]
 
 

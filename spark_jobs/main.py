@@ -6,6 +6,7 @@ spark-submit spark_jobs/main.py load_llm_calls --run-id r2
 spark-submit spark_jobs/main.py reindex --run-id r3 --tenant acme --embedding-model models/other
 spark-submit spark_jobs/main.py reconcile_index --run-id r4
 spark-submit spark_jobs/main.py forget_documents --run-id r5 --tenant acme --source docs --document plan.md
+spark-submit spark_jobs/main.py maintain --run-id r6
 """
 
 import argparse
@@ -30,13 +31,14 @@ from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
 INGEST_STEPS = ("parse_documents", "chunk_documents", "link_documents", "embed_chunks", "sync_index")
-STEPS = (*INGEST_STEPS, "load_llm_calls", "forget_documents", "reindex", "reconcile_index")
+STEPS = (*INGEST_STEPS, "load_llm_calls", "forget_documents", "reindex", "reconcile_index", "maintain")
 _NEEDED: dict[str, tuple[str, ...]] = {
     "parse_documents": ("tenant", "source", "path"),
     "forget_documents": ("tenant",),
     "reindex": ("embedding_model",),
     "reconcile_index": (),
     "load_llm_calls": (),
+    "maintain": (),
 }
 """Options that a step cannot do without; the others need tenant and source."""
 _OUR_ERROR = re.compile(r"^lakehouse\.errors\.(\w+): (.+)$", re.MULTILINE)

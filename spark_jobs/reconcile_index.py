@@ -24,9 +24,8 @@ from lakehouse.spark import read
 from lakehouse.tables import CHUNKS, EMBEDDINGS, RECONCILE_RUNS
 from lakehouse.versions import Version
 from spark_jobs.embed_chunks import embed_missing
-from spark_jobs.reindex import tenants_with_chunks
 from spark_jobs.runs import Counts
-from spark_jobs.sync_index import INDEXED, agreed_version, heading, rows_to_write, write_rows
+from spark_jobs.sync_index import INDEXED, agreed_version, heading, rows_to_write, tenants_with_chunks, write_rows
 
 DRIFTS = ("missing", "extra", "stale_text", "stale_permissions")
 _COMPARED = (*INDEXED, "heading")
@@ -60,27 +59,28 @@ def reconcile_tenant(
     live = agreed_version(settings, index, tenant_id)
     counts = dict.fromkeys(DRIFTS, 0)
     if live:
-        counts = _repair(spark, settings, index, live, chunks, run_id)
+        embed_missing(spark, settings, run_id, live.embedding_model, chunks)
+        counts = repair(spark, settings, index, live, chunks)
     row: dict[str, Any] = {"run_id": run_id, "tenant_id": tenant_id, "collection": live and live.collection}
     row |= {"chunks": chunks.count(), "started_at": started_at, "seconds": time.monotonic() - begun}
     upsert(settings, RECONCILE_RUNS, [row | counts])
     return counts
 
 
-def _repair(
-    spark: SparkSession, settings: Settings, index: Index, live: Version, chunks: DataFrame, run_id: str
+def repair(
+    spark: SparkSession, settings: Settings, index: Index, version: Version, chunks: DataFrame
 ) -> dict[str, int]:
-    embed_missing(spark, settings, run_id, live.embedding_model, chunks)
-    found = drift(chunks, held_rows(spark, settings, live.collection)).persist()
+    """Bring a collection to the tenant's chunks, which are embedded; return the count of each drift."""
+    found = drift(chunks, held_rows(spark, settings, version.collection)).persist()
     try:
         counted = {row["drift"]: row["count"] for row in found.groupBy("drift").count().collect()}
         if counted:
             kind = F.when(F.col("drift") == "extra", "delete").otherwise("update_postimage")
             repairs = rows_to_write(
-                found.withColumn("_change_type", kind), read(spark, settings, EMBEDDINGS), live.embedding_model
+                found.withColumn("_change_type", kind), read(spark, settings, EMBEDDINGS), version.embedding_model
             )
-            write_rows(settings, live.collection, repairs)
-            index.settle(live.collection)
+            write_rows(settings, version.collection, repairs)
+            index.settle(version.collection)
         return {name: counted.get(name, 0) for name in DRIFTS}
     finally:
         found.unpersist()

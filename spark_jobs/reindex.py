@@ -23,8 +23,9 @@ from lakehouse.spark import read
 from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS
 from lakehouse.versions import Version, versions
 from spark_jobs.embed_chunks import embed_missing
+from spark_jobs.reconcile_index import repair
 from spark_jobs.runs import Counts
-from spark_jobs.sync_index import agreed_version, next_version, note_exchange, sync_collection
+from spark_jobs.sync_index import agreed_version, next_version, note_exchange, sync_collection, tenants_with_chunks
 
 SAMPLE = 50
 """Chunks whose own vectors are the questions of the check."""
@@ -68,12 +69,13 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
             log.info("tenant %s: %s is by this model already", tenant_id, old.collection)
             return
         embedded = embed_missing(spark, settings, run_id, model, chunks)
-        new = _kept_version(settings, index, tenant_id, model) or next_version(
-            spark, settings, index, tenant_id, model, run_id
-        )
+        kept = _kept_version(settings, index, tenant_id, model)
+        new = kept or next_version(spark, settings, index, tenant_id, model, run_id)
         assert new  # the tenant has chunks, and they are embedded
         written = sync_collection(spark, settings, new)
         index.settle(new.collection)
+        if kept:  # its changes may be too old to be read, and a deletion that nobody tells of is seen by comparing only
+            repair(spark, settings, index, new, chunks)
         recall = _check(spark, settings, index, new, chunks)
         index.publish(tenant_id, new.collection)
         rows = index.count(tenant_id, new.collection)
@@ -81,12 +83,6 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
         log.info("tenant %s: %s live, %d embedded, %d written", tenant_id, new.collection, embedded, written)
     finally:
         index.close()
-
-
-def tenants_with_chunks(spark: SparkSession, settings: Settings) -> list[str]:
-    """Every tenant that has something to search."""
-    rows = read(spark, settings, CHUNKS).select("tenant_id").distinct().orderBy("tenant_id").collect()
-    return [row["tenant_id"] for row in rows]
 
 
 def _check_reads(model: str, tokens: int) -> None:

@@ -51,6 +51,12 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
         index.close()
 
 
+def tenants_with_chunks(spark: SparkSession, settings: Settings) -> list[str]:
+    """Every tenant that has something to search."""
+    rows = read(spark, settings, CHUNKS).select("tenant_id").distinct().orderBy("tenant_id").collect()
+    return [row["tenant_id"] for row in rows]
+
+
 def agreed_version(settings: Settings, index: Index, tenant_id: str) -> Version | None:
     """The tenant's live version, once Delta and the alias agree on it; None when Milvus has no live collection.
 

@@ -6,12 +6,16 @@ import os
 import sys
 from collections.abc import Mapping
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.dag_processing.dagbag import DagBag
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import DAG
+from airflow.sdk.definitions.asset import BaseAsset
 from airflow.sdk.exceptions import (
     AirflowException,
     AirflowFailException,
@@ -19,13 +23,31 @@ from airflow.sdk.exceptions import (
     ParamValidationError,
 )
 
-from dags.alerts import last_error
-from dags.jobs import SparkJob
+from dags.alerts import last_error, tell_of_failure
+from dags.evaluate import wanted
+from dags.feeds_file import read_feeds_file
+from dags.processes import run_lakehop
 from lakehouse.settings import PROJECT_ROOT, Settings
 
 DAGS = PROJECT_ROOT / "dags"
 RUN: Any = {"run_id": "run-1"}
 GOOD = {"path": ["/data"], "tenant": "acme", "source": "wiki"}
+FEEDS = """
+[feeds.wiki]
+path = ["/exports/dt={{ ds }}/", "/more/{{ ds_nodash }}"]
+tenant = "acme"
+groups = "staff"
+schedule = "@daily"
+start_date = 2026-11-01
+
+[evaluations.acme]
+tenant = "acme"
+groups = "staff"
+questions = "/questions/acme.jsonl"
+"""
+DAG_IDS = [
+    *("compile", "evaluate", "forget", "ingest", "ingest_wiki", "load_costs", "maintenance", "reconcile", "reindex")
+]
 NASTY = {
     "path": ["/tmp/a b/$HOME;{{ run_id }}'\"`ls`.jsonl", "--groups=all", "a,b"],
     "tenant": "acme",
@@ -42,8 +64,10 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dags(home: Path) -> Mapping[str, DAG]:
+    (home / "feeds.toml").write_text(FEEDS)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAKEHOP_HOME", str(home))
+        patch.setenv("LAKEHOP_FEEDS_FILE", str(home / "feeds.toml"))
         bag = DagBag(str(DAGS))
     assert bag.import_errors == {}
     return dict(bag.dags)
@@ -67,11 +91,11 @@ def submitting(dags: Mapping[str, DAG], job: str, folder: Path, monkeypatch: pyt
     return task
 
 
-def test_the_dags_are_the_two_of_the_design(dags: Mapping[str, DAG]) -> None:
-    assert set(dags) == {"ingest", "load_costs", "reindex", "reconcile"}
+def test_the_dags_are_those_of_the_design(dags: Mapping[str, DAG]) -> None:
+    assert set(dags) >= set(DAG_IDS)
 
 
-@pytest.mark.parametrize("dag_id", ["ingest", "load_costs"])
+@pytest.mark.parametrize("dag_id", DAG_IDS)
 def test_a_dag_explains_its_effect_its_rerun_and_where_refused_rows_went(dags: Mapping[str, DAG], dag_id: str) -> None:
     doc = dags[dag_id].doc_md or ""
 
@@ -195,10 +219,102 @@ def test_costs_start_no_jvm_while_nothing_is_spooled(dags: Mapping[str, DAG], ho
 
 
 def test_every_job_gets_the_spark_configuration_of_the_settings(dags: Mapping[str, DAG]) -> None:
-    jobs = [task for dag in dags.values() for task in dag.tasks]
+    jobs = [task for dag in dags.values() for task in dag.tasks if isinstance(task, SparkSubmitOperator)]
 
-    assert all(task.conf == Settings().spark_conf for task in jobs if isinstance(task, SparkJob))
+    assert len(jobs) >= 6
+    assert all(task.conf == Settings().spark_conf for task in jobs)
     assert all(Path(task.application).parts[-2:] == ("spark_jobs", "main.py") for task in jobs)
+
+
+def test_every_task_ends_in_time_tells_of_its_failure_and_keeps_to_a_pool(dags: Mapping[str, DAG]) -> None:
+    pools = {f"{dag.dag_id}.{task.task_id}": task.pool for dag in dags.values() for task in dag.tasks}
+
+    for dag in dags.values():
+        for task in dag.tasks:
+            assert task.execution_timeout is not None, task
+            assert task.on_failure_callback == [tell_of_failure], task
+            assert task.retries == 0 or task.retry_exponential_backoff, task
+    # what writes documents and the index, one at a time; what asks the model, one at a time; the bill waits for neither
+    assert {
+        pools[f"{dag}.{task}"] for dag in ("ingest", "ingest_wiki") for task in ("load_documents", "build_index")
+    } == {"lakehouse_writer"}
+    assert pools["maintenance.maintain"] == "lakehouse_writer"
+    assert pools["evaluate.ask_questions"] == pools["compile.compile_program"] == "model_caller"
+    assert pools["load_costs.load_llm_calls"] == "default_pool"
+
+
+def test_only_a_new_index_version_or_program_has_questions_asked(dags: Mapping[str, DAG]) -> None:
+    waits_for = {dag_id: dag.schedule for dag_id, dag in dags.items() if isinstance(dag.schedule, BaseAsset)}
+    writes = {
+        asset.name: f"{dag.dag_id}.{task.task_id}"
+        for dag in dags.values()
+        for task in dag.tasks
+        for asset in task.outlets
+    }
+
+    assert set(waits_for) == {"evaluate"}
+    assert {asset.name for asset in dags["evaluate"].schedule.objects} == {"index_version", "program"}
+    assert writes["program"] == "compile.compile_program"
+    assert writes["evaluation"] == "evaluate.ask_questions"
+    assert writes["call_records"] == "load_costs.load_llm_calls"
+
+
+def test_a_feed_fills_the_runs_date_into_its_path_and_is_dated_without_catching_up(dags: Mapping[str, DAG]) -> None:
+    feed = dags["ingest_wiki"]
+    task = feed.get_task("load_documents").prepare_for_execution()
+    dated = {
+        "run_id": "r",
+        "logical_date": datetime(2026, 11, 3, tzinfo=UTC),
+        "ds": "2026-11-03",
+        "ds_nodash": "20261103",
+    }
+
+    task.render_template_fields(dated)
+
+    assert task.application_args == [
+        "parse_documents", "chunk_documents", "--run-id=r", "--tenant=acme", "--source=wiki", "--groups=staff",
+        "--path=/exports/dt=2026-11-03/", "--path=/more/20261103",
+    ]  # fmt: skip
+    assert (feed.catchup, feed.max_active_runs, feed.start_date) == (False, 1, datetime(2026, 11, 1, tzinfo=UTC))
+    with pytest.raises(AirflowFailException, match="no logical date"):
+        feed.get_task("load_documents").prepare_for_execution().render_template_fields({"run_id": "r"})
+
+
+@pytest.mark.parametrize("bad", ["[feeds.wiki]\ntenant = 'acme'", "[feed.x]", "[feeds.'a b']\n", "feeds = "])
+def test_a_bad_feeds_file_says_what_to_correct(bad: str, tmp_path: Path) -> None:
+    (tmp_path / "feeds.toml").write_text(bad)
+
+    with pytest.raises(ValueError, match=r"(?s)LAKEHOP_FEEDS_FILE=.*Correct the file"):
+        read_feeds_file(Settings(feeds_file=str(tmp_path / "feeds.toml")))
+
+
+@pytest.mark.parametrize(
+    ("params", "tenants", "asked"),
+    [
+        ({"questions": "/q.jsonl", "tenant": "t"}, [], ["/q.jsonl"]),  # by hand, from the form
+        ({}, [], ["/questions/acme.jsonl"]),  # by hand, all that is declared
+        ({}, ["acme"], ["/questions/acme.jsonl"]),  # after an event about the tenant
+        ({}, ["other"], []),  # about a tenant for which nothing is declared
+    ],
+)
+def test_what_is_asked_is_what_the_form_or_the_feeds_file_names(
+    dags: Mapping[str, DAG],
+    home: Path,
+    params: Any,
+    tenants: list[str],
+    asked: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LAKEHOP_FEEDS_FILE", str(home / "feeds.toml"))
+    events = {"index_version": [SimpleNamespace(extra={"tenant": tenant}) for tenant in tenants]}
+    context = {"params": dict(dags["evaluate"].params.dump()) | params, "triggering_asset_events": events}
+
+    assert [one["questions"] for one in wanted(context)] == asked
+
+
+def test_a_command_that_calls_its_usage_wrong_is_not_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(AirflowFailException, match=r"wrong input.*no-such-file"):
+        run_lakehop(["eval", f"--questions={tmp_path / 'no-such-file'}", "--tenant=acme"])
 
 
 def _our_packages() -> set[str]:

@@ -1,0 +1,35 @@
+"""Keep the Delta tables small and quick to open.
+
+**Effect.** `maintain` rewrites small files as few (OPTIMIZE), writes a checkpoint of each table's log and removes log
+entries that have expired, and deletes files that no version of the last `LAKEHOP_VACUUM_HOURS` needs (VACUUM). Rows
+stay as they are. Older versions of a table can't be read afterwards.
+
+The change feed that ingest follows is files too. A tenant that has been idle is first moved past the changes of
+others; one whose last run failed half-way keeps the old files of that table, and the task's log names it.
+Checkpoints of steps whose table is gone are dropped.
+
+**Schedule.** Weekly, Sunday 03:00 UTC: small files slow reads down over weeks, not days. A missed week is not owed.
+It runs in the pool of writers, so no ingest runs beside it. Cost loading may: a conflict makes one of them try again.
+
+**Re-run.** Clear the failed task, or trigger the DAG: it can be done any number of times. **Refused rows:** none, it
+takes nothing in; `bronze.quarantine` is maintained like the others.
+"""
+
+from datetime import UTC, datetime
+
+from airflow.sdk import DAG
+
+from dags.jobs import DEFAULT_ARGS, spark_job
+from lakehouse.settings import load_settings
+
+with DAG(
+    "maintenance",
+    schedule="0 3 * * 0",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    doc_md=__doc__,
+    tags=["lakehop"],
+    default_args=DEFAULT_ARGS,
+):
+    spark_job(load_settings(), "maintain", ("maintain",))
