@@ -14,7 +14,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, Param
 
-from dags.jobs import DEFAULT_ARGS, TENANT, spark_job
+from dags.jobs import DEFAULT_ARGS, spark_job
+from dags.params import TENANT
 from lakehouse.settings import load_settings
 
 PARAMS = {

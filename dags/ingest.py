@@ -19,7 +19,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, Param
 
-from dags.jobs import DEFAULT_ARGS, TENANT, ingest_jobs
+from dags.jobs import DEFAULT_ARGS, ingest_jobs
+from dags.params import TENANT
 from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()

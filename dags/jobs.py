@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk import BaseOperatorLink, Context, Param, conf
+from airflow.sdk import BaseOperatorLink, Context, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from dags.alerts import job_arguments, last_error, tell_of_failure
@@ -24,19 +24,6 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "on_failure_callback": tell_of_failure,
 }
-TENANT = Param(
-    type="string",
-    pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
-    title="Tenant",
-    description="Whose documents they are: letters, digits, `_` and `-`.",
-)
-TENANT_OR_ALL = Param(
-    "",
-    type="string",
-    pattern="^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$",
-    title="Tenant",
-    description="Whose index; empty: every tenant's.",
-)
 _WRONG_INPUT = re.compile(r"[Cc]ode is: 2\b")  # of spark-submit, or of the driver's pod on Kubernetes
 
 

@@ -18,7 +18,8 @@ from typing import Any
 from airflow.sdk import DAG, Context
 
 from dags.assets import SEARCH_INDEX
-from dags.jobs import DEFAULT_ARGS, TENANT_OR_ALL, spark_job
+from dags.jobs import DEFAULT_ARGS, spark_job
+from dags.params import TENANT_OR_ALL
 from lakehouse.settings import load_settings
 
 

@@ -19,7 +19,8 @@ from typing import Any
 from airflow.sdk import DAG, Context, Param
 
 from dags.assets import INDEX_VERSION
-from dags.jobs import DEFAULT_ARGS, TENANT_OR_ALL, spark_job
+from dags.jobs import DEFAULT_ARGS, spark_job
+from dags.params import TENANT_OR_ALL
 from lakehouse.settings import load_settings
 
 
