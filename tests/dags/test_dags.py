@@ -48,11 +48,11 @@ def arguments(dag: DAG, task_id: str, params: Mapping[str, Any]) -> list[str]:
     return list(task.application_args)
 
 
-def test_the_dags_are_the_two_of_the_design(dags: Mapping[str, DAG]) -> None:
-    assert set(dags) == {"ingest", "load_costs"}
+def test_the_dags_are_those_of_the_design(dags: Mapping[str, DAG]) -> None:
+    assert set(dags) == {"forget", "ingest", "load_costs"}
 
 
-@pytest.mark.parametrize("dag_id", ["ingest", "load_costs"])
+@pytest.mark.parametrize("dag_id", ["forget", "ingest", "load_costs"])
 def test_a_dag_explains_its_effect_its_rerun_and_where_refused_rows_went(dags: Mapping[str, DAG], dag_id: str) -> None:
     doc = dags[dag_id].doc_md or ""
 
@@ -91,6 +91,24 @@ def test_no_character_of_a_parameter_is_read_as_code_or_splits_an_argument(dags:
     paths = [f"--path={path}" for path in NASTY["path"]]
     assert arguments(dags["ingest"], "load_documents", NASTY)[2:] == [
         "--run-id=run-1", "--tenant=acme", "--source=--steal", f"--groups={NASTY['groups']}", *paths, "--snapshot",
+    ]  # fmt: skip
+
+
+def test_a_replay_names_its_runs(dags: Mapping[str, DAG]) -> None:
+    assert arguments(dags["ingest"], "load_documents", GOOD | {"replay": ["a", "--b"]})[-2:] == [
+        "--replay=a", "--replay=--b",
+    ]  # fmt: skip
+
+
+def test_forgetting_names_what_it_is_given_and_no_more(dags: Mapping[str, DAG]) -> None:
+    forget = dags["forget"]
+
+    assert arguments(forget, "forget_documents", {"tenant": "acme"}) == [
+        "forget_documents", "--run-id=run-1", "--tenant=acme",
+    ]  # fmt: skip
+    some = {"tenant": "acme", "source": "{{ run_id }}", "document": ["a b", "--source=x"]}
+    assert arguments(forget, "forget_documents", some)[2:] == [
+        "--tenant=acme", "--source={{ run_id }}", "--document=a b", "--document=--source=x",
     ]  # fmt: skip
 
 
@@ -140,7 +158,7 @@ def test_good_parameters_pass_and_are_described(dags: Mapping[str, DAG]) -> None
 
     params.update(GOOD)
 
-    assert params.validate() == GOOD | {"groups": "", "snapshot": False}
+    assert params.validate() == GOOD | {"groups": "", "snapshot": False, "replay": []}
     assert all(params.get_param(name).description for name in params)
 
 
@@ -167,7 +185,7 @@ def test_costs_start_no_jvm_while_nothing_is_spooled(dags: Mapping[str, DAG], ho
 def test_every_job_gets_the_spark_configuration_of_the_settings(dags: Mapping[str, DAG]) -> None:
     jobs = [task for dag in dags.values() for task in dag.tasks]
 
-    assert [task.conf for task in jobs] == [Settings().spark_conf] * 3
+    assert [task.conf for task in jobs] == [Settings().spark_conf] * 4
     assert all(Path(task.application).parts[-2:] == ("spark_jobs", "main.py") for task in jobs)
 
 

@@ -20,11 +20,19 @@ def test_arguments_are_read_as_the_dags_give_them() -> None:
         "path": ["-a", "b c"],
         "groups": ["eng", "hr"],
         "snapshot": True,
+        "replay": [],
+        "document": [],
     }
 
 
 def test_loading_costs_needs_no_tenant() -> None:
     assert parse_arguments(["load_llm_calls", "--run-id=r"]).tenant is None
+
+
+def test_forgetting_needs_a_tenant_and_no_source() -> None:
+    args = parse_arguments(["forget_documents", "--run-id=r", "--tenant=acme", "--document=-a", "--document=b"])
+
+    assert (args.source, args.document) == (None, ["-a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -38,6 +46,8 @@ def test_loading_costs_needs_no_tenant() -> None:
         (["sync_index", "--run-id=r", "--tenant=a b", "--source=wiki"], "'a b'"),
         (["sync_index", *REST, "--groups=a\nb"], "'a\\nb'"),
         (["sync_index", *REST, "--color"], "--color"),
+        (["forget_documents", "--run-id=r"], "--tenant"),
+        (["parse_documents", *REST, "--path=a", "--replay=r", "--snapshot"], "--replay"),
     ],
 )
 def test_wrong_arguments_exit_with_2_and_name_what_is_wrong(
