@@ -17,6 +17,8 @@ from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 from lakehouse.tables import DOCUMENTS, FORGET_RUNS, QUARANTINE, TABLES, Forget
 
+_LISTING = '`lakehop sql "select tenant_id, source, doc_id from bronze.documents"` lists what is there.'
+
 
 def check_known(settings: Settings, tenant: str, source: str | None, documents: Sequence[str]) -> None:
     """`InvalidInput` naming the tenant, source or documents of which there is nothing to forget."""
@@ -27,20 +29,15 @@ def check_known(settings: Settings, tenant: str, source: str | None, documents: 
         return
     if source is None and not documents:
         if not any(_has_rows(settings, table, tenant) for table in TABLES if "tenant_id" in table.column_names):
-            raise InvalidInput(
-                f'tenant {tenant!r}: nothing of it is stored. `lakehop sql "select distinct tenant_id from '
-                'bronze.documents"` lists the tenants.'
-            )
+            raise InvalidInput(f"tenant {tenant!r}: nothing of it is stored, so nothing was removed. {_LISTING}")
         return
     known = _known_documents(settings, tenant, source)
     where = f"source {source!r} of tenant {tenant!r}" if source else f"tenant {tenant!r}"
-    what = "source, doc_id" if documents else "distinct source"
-    listing = f"`lakehop sql \"select {what} from bronze.documents where tenant_id = '{tenant}'\"` lists what is there."
     if unknown := sorted(set(documents) - known):
         named = ", ".join(map(repr, unknown[:5]))
-        raise InvalidInput(f"document {named}: {where} has none of that id; nothing was removed. {listing}")
+        raise InvalidInput(f"document {named}: {where} has none of that id; nothing was removed. {_LISTING}")
     if not known:
-        raise InvalidInput(f"{where}: has no documents; nothing was removed. {listing}")
+        raise InvalidInput(f"{where}: has no documents; nothing was removed. {_LISTING}")
 
 
 def forget(

@@ -55,7 +55,7 @@ def _open_rows(settings: Settings, run_id: str | None, tenant: str | None, sourc
         where.append(("source", "=", source))
     if not read_rows(settings, INGEST_RUNS, where, columns=("run_id",)):
         given = ", ".join(f"{name} {value!r}" for name, _, value in where)
-        raise InvalidInput(f'{given}: no such run. `lakehop sql "select * from gold.ingest_runs"` lists them.')
+        raise InvalidInput(f"{given}: no such run. The view gold.ingest_runs lists all.")
     of_quarantine = [("ingest_run_id" if name == "run_id" else name, *rest) for name, *rest in where]
     found = read_rows(settings, QUARANTINE, [(name, operator, value) for name, operator, value in of_quarantine])
     return [row for row in found if row["resolved_by"] is None]

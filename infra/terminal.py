@@ -77,7 +77,7 @@ def confirm(yes: bool, question: str) -> None:
     """Ask before what cannot be undone, unless `--yes` was given; `InvalidInput` where nobody can answer."""
     if yes:
         return
-    if not sys.stdin.isatty():
+    if not _can_be_asked():
         raise InvalidInput(f"{question} Nobody can be asked here: add --yes.")
     click.confirm(question, abort=True, err=True)
 
@@ -97,6 +97,10 @@ def refuse_team(program: str | None) -> None:
 def split(groups: str) -> list[str]:
     """The names in a comma-separated list; every other character is part of a name."""
     return [name.strip() for name in groups.split(",") if name.strip()]
+
+
+def _can_be_asked() -> bool:
+    return sys.stdin.isatty()
 
 
 def _not_empty(question: str) -> str:

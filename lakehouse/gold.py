@@ -315,4 +315,27 @@ GROUP BY run_id
 """,
 )
 
-VIEWS: tuple[View, ...] = (TASKS, COST_DAILY, COST_PER_SUCCESS, FOCUS_COSTS, INGEST_RUNS)
+QUARANTINE_OPEN = View(
+    "gold.quarantine_open",
+    grain="one kind of reason for which a tenant's source holds things that are still refused",
+    columns=(
+        Column("tenant_id", Type.STRING, "Whose things they are; `-` for call records that cannot be read."),
+        Column("source", Type.STRING, "Folder, file or feed that holds them."),
+        Column("reason", Type.STRING, "What is wrong, up to the colon, e.g. `invalid UTF-8`."),
+        Column("things", Type.LONG, "Documents, lines and rows still refused for it."),
+        Column("oldest_at", Type.TIME, "When the first of them was last refused."),
+    ),
+    sql="""
+SELECT
+  tenant_id,
+  source,
+  split_part(regexp_replace(reason, '^(line|row) [0-9]+: ', ''), ':', 1) AS reason,
+  count(*) AS things,
+  min(quarantined_at) AS oldest_at
+FROM bronze.quarantine
+WHERE resolved_by IS NULL
+GROUP BY tenant_id, source, split_part(regexp_replace(reason, '^(line|row) [0-9]+: ', ''), ':', 1)
+""",
+)
+
+VIEWS: tuple[View, ...] = (TASKS, COST_DAILY, COST_PER_SUCCESS, FOCUS_COSTS, INGEST_RUNS, QUARANTINE_OPEN)

@@ -54,6 +54,7 @@ NASTY = {
     "source": "--steal",
     "groups": "staff\"] or tenant_id != \",'x') or 1==1,{{ params.tenant }},日本 ,a\\b,*",
     "snapshot": True,
+    "replay": [],
 }
 
 
@@ -137,6 +138,24 @@ def test_no_character_of_a_parameter_is_read_as_code_or_splits_an_argument(dags:
     ]  # fmt: skip
 
 
+def test_a_replay_names_its_runs(dags: Mapping[str, DAG]) -> None:
+    assert arguments(dags["ingest"], "load_documents", GOOD | {"replay": ["a", "--b"]})[-2:] == [
+        "--replay=a", "--replay=--b",
+    ]  # fmt: skip
+
+
+def test_forgetting_names_what_it_is_given_and_no_more(dags: Mapping[str, DAG]) -> None:
+    forget = dags["forget"]
+
+    assert arguments(forget, "forget_documents", {"tenant": "acme"}) == [
+        "forget_documents", "--run-id=run-1", "--tenant=acme",
+    ]  # fmt: skip
+    some = {"tenant": "acme", "source": "{{ run_id }}", "document": ["a b", "--source=x"]}
+    assert arguments(forget, "forget_documents", some)[2:] == [
+        "--tenant=acme", "--source={{ run_id }}", "--document=a b", "--document=--source=x",
+    ]  # fmt: skip
+
+
 @pytest.mark.integration
 def test_spark_submit_passes_the_arguments_on_as_they_are(
     dags: Mapping[str, DAG], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -194,7 +213,7 @@ def test_good_parameters_pass_and_are_described(dags: Mapping[str, DAG]) -> None
 
     params.update(GOOD)
 
-    assert params.validate() == GOOD | {"groups": "", "snapshot": False}
+    assert params.validate() == GOOD | {"groups": "", "snapshot": False, "replay": []}
     assert all(params.get_param(name).description for name in params)
 
 

@@ -44,7 +44,7 @@ def test_the_command_line_has_every_command_of_the_contract() -> None:
     assert {path for path, _ in commands(main)} == LATER | {
         ("up",), ("down",), ("status",), ("ingest",), ("search",), ("ask",), ("eval",), ("sql",), ("compile",),
         ("costs", "flush"), ("keys", "create"), ("keys", "revoke"), ("keys", "list"), ("thrift", "start"),
-        ("thrift", "stop"),
+        ("thrift", "stop"), ("forget",), ("replay",),
     }  # fmt: skip
 
 
@@ -89,6 +89,12 @@ def test_help_answers_at_once() -> None:
         ("sql", "delete from silver.llm_calls"),
         ("sql", "selec 1"),
         ("nothing",),
+        ("forget", "--tenant", "nobody", "--yes"),
+        ("forget", "--tenant", "acme", "--document", "", "--yes"),
+        ("replay",),
+        ("replay", "--run", "r", "--tenant", "acme"),
+        ("replay", "--run", "nobodys"),
+        ("replay", "--tenant", "nobody"),
     ],
     ids=" ".join,
 )

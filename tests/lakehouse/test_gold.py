@@ -15,7 +15,7 @@ from lakehouse import delta
 from lakehouse.gold import VIEWS
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.sql import run_query
-from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS, INGEST_RUNS, LLM_CALLS
+from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS, INGEST_RUNS, LLM_CALLS, QUARANTINE
 
 LATE = datetime(2026, 11, 30, 23, 59, 59, tzinfo=UTC)
 NEXT_DAY = datetime(2026, 12, 1, 0, 0, 1, tzinfo=UTC)
@@ -91,6 +91,15 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
         {"step": "chunk_documents", "chunks_written": 7, "chunks_deleted": 0, "started_at": NEXT_DAY},
     ]
     delta.append(settings, INGEST_RUNS, [step | one for one in steps])
+    refused = {"ingest_run_id": "r1", "tenant_id": "acme", "source": "s", "uri": "u"}
+    open_and_settled = [
+        {"reason": "line 12: invalid UTF-8: at byte 3. Save it as UTF-8.", "quarantined_at": NEXT_DAY},
+        {"reason": "invalid UTF-8: at byte 0. Save it as UTF-8.", "quarantined_at": LATE},
+        {"reason": "empty text", "quarantined_at": LATE},
+        {"reason": "empty text", "quarantined_at": LATE, "resolved_by": "r2"},
+    ]
+    numbered = [refused | one | {"quarantine_id": str(n)} for n, one in enumerate(open_and_settled)]
+    delta.append(settings, QUARANTINE, numbered)
     return settings
 
 
@@ -227,6 +236,14 @@ def test_an_ingest_run_is_one_row_and_a_step_that_has_not_run_leaves_null(settin
         "embedded": None,
         "started_at": "2026-11-30T23:59:59+00:00",
         "seconds": 3.0,
+    }
+
+
+def test_what_is_still_refused_is_counted_by_the_kind_of_its_reason(settings: Settings) -> None:
+    found = {row["reason"]: (row["things"], row["oldest_at"]) for row in rows(settings, "gold.quarantine_open")}
+    assert found == {
+        "invalid UTF-8": (2, "2026-11-30T23:59:59+00:00"),
+        "empty text": (1, "2026-11-30T23:59:59+00:00"),
     }
 
 

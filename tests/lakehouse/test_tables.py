@@ -8,7 +8,7 @@ import pytest
 from lakehouse.delta import ARROW_TYPES
 from lakehouse.gold import VIEWS
 from lakehouse.spark import SPARK_TYPES
-from lakehouse.tables import TABLES, Type
+from lakehouse.tables import FORGET_RUNS, TABLES, Forget, Type
 
 RELATIONS = (*TABLES, *VIEWS)
 each_table = pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
@@ -46,6 +46,23 @@ def test_every_column_is_described_in_sentences(relation: Any) -> None:
 def test_a_column_that_can_be_null_says_what_that_means(relation: Any) -> None:
     silent = [c.name for c in relation.columns if c.nullable and "NULL" not in c.doc and "The same" not in c.doc]
     assert silent == []
+
+
+@each_table
+def test_a_table_says_what_forgetting_does_to_it(table: Any) -> None:
+    assert table.forget is not None, "give it a `Forget`: may its rows quote a document, and when do they go?"
+    names = set(table.column_names)
+    needed = {
+        Forget.DOCUMENT: {"tenant_id", "source", "doc_id"},
+        Forget.UNUSED_TEXT: {"content_hash"},
+        Forget.TENANT: {"tenant_id"},
+        Forget.EVAL_RUN: {"run_id", "task_id"},
+    }
+    assert needed.get(table.forget, set()) <= names
+    # a document's text or id is never in a table that only loses rows with the tenant
+    assert table.forget is Forget.DOCUMENT or not any(name.endswith("doc_id") for name in names)
+    assert table.forget is not Forget.KEPT or "tenant_id" not in names or table is FORGET_RUNS
+    assert table.partition_by in ((), ("tenant_id",)), "a purge takes a tenant's folder, or all of the table"
 
 
 @each_table

@@ -21,12 +21,20 @@ def test_arguments_are_read_as_the_dags_give_them() -> None:
         "groups": ["eng", "hr"],
         "snapshot": True,
         "embedding_model": None,
+        "replay": [],
+        "document": [],
     }
 
 
 @pytest.mark.parametrize("given", [["load_llm_calls"], ["reconcile_index"], ["reindex", "--embedding-model=m"]])
 def test_what_is_for_all_tenants_needs_none(given: list[str]) -> None:
     assert parse_arguments([*given, "--run-id=r"]).tenant is None
+
+
+def test_forgetting_needs_a_tenant_and_no_source() -> None:
+    args = parse_arguments(["forget_documents", "--run-id=r", "--tenant=acme", "--document=-a", "--document=b"])
+
+    assert (args.source, args.document) == (None, ["-a", "b"])
 
 
 @pytest.mark.parametrize(
@@ -41,6 +49,8 @@ def test_what_is_for_all_tenants_needs_none(given: list[str]) -> None:
         (["sync_index", "--run-id=r", "--tenant=a b", "--source=wiki"], "'a b'"),
         (["sync_index", *REST, "--groups=a\nb"], "'a\\nb'"),
         (["sync_index", *REST, "--color"], "--color"),
+        (["forget_documents", "--run-id=r"], "--tenant"),
+        (["parse_documents", *REST, "--path=a", "--replay=r", "--snapshot"], "--replay"),
     ],
 )
 def test_wrong_arguments_exit_with_2_and_name_what_is_wrong(
