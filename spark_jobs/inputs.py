@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
@@ -79,7 +80,7 @@ def read_input(spark: SparkSession, path: str, max_bytes: int) -> DataFrame:
 
 def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
     limit = _JSON_EXPANSION * max_bytes
-    read = spark.read.option("lineSep", "\n").option("__globPaths__", "false").text(uri)
+    read = spark.read.option("lineSep", "\n").option("__globPaths__", "false").text(_spark_path(uri))
     content, length = F.col("value").cast("binary"), F.octet_length("value")
     lines = (
         read.select(_line_number(read).alias("line"), "value")
@@ -99,6 +100,11 @@ def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
     return lines.mapInArrow(_parsing(parse, uri, "line"), PARSED)
 
 
+def _spark_path(uri: str) -> str:
+    """The address as Spark takes it: it decodes nothing, so the `=` of `dt=2026-11-01` must not be encoded."""
+    return unquote(uri) if uri.startswith("file:") else uri
+
+
 def _line_number(lines: DataFrame) -> Column:
     """Number of a line in its file, from 1. A long file is read in several parts, whose lines have to be counted."""
     number = F.monotonically_increasing_id()
@@ -113,7 +119,7 @@ def _line_number(lines: DataFrame) -> Column:
 
 
 def _rows(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
-    read = spark.read.option("__globPaths__", "false").parquet(uri)
+    read = spark.read.option("__globPaths__", "false").parquet(_spark_path(uri))
     columns = [name for name in _ROW_COLUMNS if name in read.columns]
 
     def parse(row: Row) -> Parsed:
