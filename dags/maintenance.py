@@ -9,7 +9,8 @@ others; one whose last run failed half-way keeps the old files of that table, an
 Checkpoints of steps whose table is gone are dropped.
 
 **Schedule.** Weekly, Sunday 03:00 UTC: small files slow reads down over weeks, not days. A missed week is made
-good once. It runs in the pool of writers, so no ingest runs beside it. Cost loading may: a conflict makes one of them try again.
+good once. It runs in the pool of writers, so no ingest runs beside it. Cost loading may: where the two meet in one
+file, one of them tries again.
 
 **Re-run.** Clear the failed task, or trigger the DAG: it can be done any number of times. **Refused rows:** none, it
 takes nothing in; `bronze.quarantine` is maintained like the others.
