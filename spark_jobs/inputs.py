@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Set
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
@@ -93,7 +94,7 @@ def _as_spark_names_it(path: str) -> str:
 
 def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
     limit = _JSON_EXPANSION * max_bytes
-    read = spark.read.option("lineSep", "\n").option("__globPaths__", "false").text(uri)
+    read = spark.read.option("lineSep", "\n").option("__globPaths__", "false").text(_spark_path(uri))
     content, length = F.col("value").cast("binary"), F.octet_length("value")
     lines = (
         read.select(_line_number(read).alias("line"), "value")
@@ -113,6 +114,11 @@ def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
     return lines.mapInArrow(_parsing(parse, uri, "line"), PARSED)
 
 
+def _spark_path(uri: str) -> str:
+    """The address as Spark takes it: it decodes nothing, so the `=` of `dt=2026-11-01` must not be encoded."""
+    return unquote(uri) if uri.startswith("file:") else uri
+
+
 def _line_number(lines: DataFrame) -> Column:
     """Number of a line in its file, from 1. A long file is read in several parts, whose lines have to be counted."""
     number = F.monotonically_increasing_id()
@@ -127,7 +133,7 @@ def _line_number(lines: DataFrame) -> Column:
 
 
 def _rows(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
-    read = spark.read.option("__globPaths__", "false").parquet(uri)
+    read = spark.read.option("__globPaths__", "false").parquet(_spark_path(uri))
     columns = [name for name in _ROW_COLUMNS if name in read.columns]
 
     def parse(row: Row) -> Parsed:

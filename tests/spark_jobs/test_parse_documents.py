@@ -54,6 +54,13 @@ def test_rows_of_a_jsonl_file_become_documents(lake: Lake) -> None:
     assert documents(lake)["team"]["updated_at"] == datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
 
 
+def test_a_name_with_a_date_and_a_space_in_it_is_found(lake: Lake) -> None:
+    path = lake.write(PLAN, name="dt=2026-11-01 ä%20.jsonl")
+
+    assert lake.parse(path) == counts(seen=1, added=1)
+    assert documents(lake)["plan"]["uri"] == f"{path.as_uri()}#plan"
+
+
 def test_only_what_differs_is_written_again(lake: Lake) -> None:
     lake.parse(lake.write(PLAN, TEAM), run_id="first")
     version = lake.version(DOCUMENTS)
