@@ -1,7 +1,7 @@
 """After any history of edits, the links are those that the texts give from scratch."""
 
 import random
-from collections import Counter, defaultdict
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -12,9 +12,8 @@ from lakehouse.tables import CHUNKS, LINKS, MENTIONS, TITLES, Table
 from spark_jobs import link_documents
 from spark_jobs.changes import write_differences
 from spark_jobs.chunk_documents import chunk_rows
-from spark_jobs.hyperlinks import declared_addresses, document_addresses, without_targets
-from spark_jobs.mentions import Matcher, longest, names_of
 from tests.spark_jobs.conftest import Lake
+from tests.spark_jobs.links_by_definition import expected_links
 
 pytestmark = pytest.mark.integration
 
@@ -25,47 +24,6 @@ SENTENCES = (
     "An Overview follows.", "The ferry goes to Staten Island.", "Read [this](b.md).", "Or [that](/c/).",
     "Nothing here.",
 )  # fmt: skip
-
-
-def expected_links(chunks: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
-    """The links by definition: every name sought in every text, in plain Python."""
-    first = {(c["source"], c["doc_id"]): c for c in chunks if c["position"] == 0}
-    having: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    owners: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for document, chunk in first.items():
-        for name in names_of(chunk["title"]):
-            having[name.text].add(document)
-        declared = declared_addresses(chunk["text"], chunk["source"])
-        for address in (*document_addresses(*document, chunk["uri"]), *declared):
-            owners[address].add(document)
-    matcher = Matcher(having)
-    named = {
-        chunk["chunk_id"]: Counter(m.name for m in longest(matcher.find(without_targets(chunk["text"]))))
-        for chunk in chunks
-    }
-    mentioned_in: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for chunk in chunks:
-        document = (chunk["source"], chunk["doc_id"])
-        for name in named[chunk["chunk_id"]]:
-            if document not in having[name]:
-                mentioned_in[name].add(document)
-    limit = max(link_documents.MAX_MENTIONED_IN, int(link_documents.MAX_MENTIONED_SHARE * len(first)))
-    counts: Counter[tuple[Any, ...]] = Counter()
-    for chunk in chunks:
-        document = (chunk["source"], chunk["doc_id"])
-        for name, count in named[chunk["chunk_id"]].items():
-            if document not in having[name] and len(mentioned_in[name]) <= limit:
-                for to in having[name]:
-                    counts[chunk["chunk_id"], to, "mention"] += count
-        for row in link_documents.mention_rows(chunk | {"finds": []}, "r"):
-            to = next((owners[a] for a in row["addresses"] if len(owners[a]) == 1), set())
-            if row["kind"] == "hyperlink" and to and document not in to:
-                counts[chunk["chunk_id"], next(iter(to)), "hyperlink"] += row["occurrences"]
-    acl = {chunk["chunk_id"]: chunk["acl_key"] for chunk in chunks}
-    return {
-        (chunk_id, acl[chunk_id], *to, first[to]["chunk_id"], first[to]["acl_key"], kind, count)
-        for (chunk_id, to, kind), count in counts.items()
-    }
 
 
 def put(lake: Lake, corpus: dict[str, dict[str, Any]]) -> None:
@@ -114,7 +72,7 @@ def test_after_any_edits_and_a_crash_the_links_are_those_of_a_fresh_start(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chance = random.Random(20261121)  # noqa: S311  the same edits each time
-    monkeypatch.setattr(link_documents, "MAX_MENTIONED_IN", 2)
+    monkeypatch.setattr(link_documents, "MAX_MENTIONED_IN", 4)
     ids = ("a.md", "b.md", "docs/c.md", "d.md", "e.md", "f.md", "g.md")
     corpus = {doc_id: document(chance, doc_id) for doc_id in ids}
     common = 0
