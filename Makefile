@@ -1,5 +1,5 @@
 # `make demo` shows the whole main path; `make test` checks everything; `make down` stops what the demo started.
-.PHONY: demo test down lint venv docs requirements bench
+.PHONY: demo test test-slow down lint venv docs requirements bench
 BIN := .venv/bin
 
 demo: venv ## build, start, ingest, ask, and show the cost in SQL
@@ -9,7 +9,10 @@ down: ## stop everything that was started
 	@if [ -x $(BIN)/lakehop ]; then $(BIN)/lakehop down; fi
 
 test: lint ## lint, types, import contracts, unit and integration tests
-	$(BIN)/pytest
+	$(BIN)/pytest -m "not slow"
+
+test-slow: venv ## what takes minutes each: killed jobs compared with undisturbed ones
+	$(BIN)/pytest -m slow
 
 lint: venv
 	$(BIN)/ruff format --check .
