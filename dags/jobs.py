@@ -6,9 +6,11 @@ Any other failure is tried again with a growing delay. Whoever is to be told of 
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+import psutil
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
 from airflow.sdk import BaseOperatorLink, Context, conf
 from airflow.sdk.exceptions import AirflowException, AirflowFailException
@@ -54,6 +56,16 @@ class SparkJob(SparkSubmitOperator):
             context["outlet_events"][asset].extra = job_arguments(self) | {"run_id": context["run_id"]}
         if numbers := self._numbers(context["run_id"]):
             context["ti"].xcom_push(key="numbers", value=numbers)
+
+    def on_kill(self) -> None:
+        """Stop all of the job: killing the JVM leaves the Python driver at work, and the pool's slot is given on."""
+        submitted = self._hook and self._hook._submit_sp
+        with suppress(psutil.NoSuchProcess):
+            members = psutil.Process(submitted.pid).children(recursive=True) if submitted else []
+            super().on_kill()
+            for member in members:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
 
     def _numbers(self, run_id: str) -> dict[str, dict[str, float]]:
         from deltalake import DeltaTable  # here, for parsing a DAG need not load it

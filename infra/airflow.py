@@ -135,7 +135,9 @@ class LocalAirflow:
     @property
     def _database(self) -> str:
         """SQLAlchemy URL of the metadata database."""
-        return self._settings.airflow_database.get_secret_value() or f"sqlite:///{self._home / 'airflow.sqlite'}"
+        # SQLite serves one writer at a time, and on a busy machine one has been kept waiting for more than its 5 s.
+        local = f"sqlite:///{self._home / 'airflow.sqlite'}?timeout=30"
+        return self._settings.airflow_database.get_secret_value() or local
 
     @property
     def _password_file(self) -> Path:

