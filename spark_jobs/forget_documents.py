@@ -28,8 +28,9 @@ STEP = "forget_documents"
 MILVUS = "milvus"
 # What reads a change feed of a tenant; each must have seen the deletions before their change data is purged.
 _FOLLOWING_STEPS = ("chunk_documents", "embed_chunks", "sync_index")
-# Evaluations last: whose the answers are, their runs say.
-_ORDER = (Forget.EVAL_RUN, Forget.DOCUMENT, Forget.UNUSED_TEXT, Forget.BILL, Forget.TENANT)
+_WITH_DOCUMENTS = (Forget.DOCUMENT, Forget.UNUSED_TEXT)
+# Answers before their evaluations, which say whose they are.
+_WITH_TENANT = (Forget.EVAL_RUN, *_WITH_DOCUMENTS, Forget.BILL, Forget.TENANT)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     scope = Scope(args.tenant, args.source or None, tuple(sorted(set(args.document))))
     proof = _Proof(settings, args.run_id, scope)
     _remove_from_index(settings, scope, proof)
-    tables = forgotten_tables()
+    tables = forgotten_tables(scope)
     for table in tables:
         _remove_rows(spark, settings, scope, table, proof)
     if scope.is_tenant:
@@ -65,9 +66,10 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     return proof.finish()
 
 
-def forgotten_tables() -> list[Table]:
+def forgotten_tables(scope: Scope) -> list[Table]:
     """The tables that lose rows, in the order in which they do."""
-    return [table for kind in _ORDER for table in TABLES if table.forget is kind]
+    kinds = _WITH_TENANT if scope.is_tenant else _WITH_DOCUMENTS
+    return [table for kind in kinds for table in TABLES if table.forget is kind]
 
 
 def held(spark: SparkSession, settings: Settings, scope: Scope, table: Table, *, on_disk: bool) -> DataFrame:
@@ -77,8 +79,6 @@ def held(spark: SparkSession, settings: Settings, scope: Scope, table: Table, *,
         return rows.join(read(spark, settings, CHUNKS).select("content_hash"), on="content_hash", how="left_anti")
     if table.forget is Forget.DOCUMENT:
         return rows.filter(of_documents(table, scope))
-    if not scope.is_tenant:
-        return rows.filter(F.lit(False))
     if table.forget is Forget.BILL:
         return rows.filter(_quoting_call(table, scope))
     if table.forget is Forget.EVAL_RUN:

@@ -327,6 +327,25 @@ def test_a_tenants_collection_is_its_own_and_goes_with_it(acme):
 
 
 @pytest.mark.integration
+def test_a_documents_chunks_are_deleted_from_every_collection_of_the_tenant(index):
+    rows = [chunk("a", "rocket", 0, tenant="rid"), chunk("b", "rocket", 1, tenant="rid")]
+    rows.append({**chunk("c", "rocket", 2, tenant="rid"), "source": "mail", "doc_id": "doc-a"})
+    publish(index, "rid", rows)
+    index.upsert(index.create_collection("rid", 4), rows)  # the next one, which is not live yet
+    assert index.count_documents("rid", None, ["doc-a"]) == 4
+    assert index.count_documents("rid", "wiki", NASTY) == 0
+
+    index.delete_documents("rid", "wiki", ["doc-a", "doc-none"])
+    assert index.count_documents("rid", None, ["doc-a"]) == 2
+    assert index.count_documents("rid", None, []) == 4
+
+    index.delete_documents("rid", None, ["doc-a"])
+    assert index.count_documents("rid", None, ["doc-a"]) == 0
+    assert index.count_documents("rid", "wiki", []) == index.count_documents("rid", None, []) == 2
+    assert index.count_documents("nobody", None, []) == 0
+
+
+@pytest.mark.integration
 def test_down_is_told_soon_and_the_same_client_searches_after_the_restart(server, acme):
     server.stop()
     began = time.monotonic()

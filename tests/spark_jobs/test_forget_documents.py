@@ -36,6 +36,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("milvus")]
 
 PLAN = {"id": "plan", "title": "Plan", "text": "The launch of Vega is in May.", "groups": ["staff"]}
 TEAM = {"id": "team", "title": "Team", "text": "Mia leads the launch of Vega.", "groups": ["hr"]}
+CUT = ("parse_documents", "chunk_documents")
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
@@ -142,8 +143,9 @@ def add_calls_and_evaluation(lake: Lake) -> None:
 def test_a_tenant_is_removed_though_the_first_try_is_killed_and_its_bill_stays(
     lake: Lake, other: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    lake.ingest(lake.write(PLAN, TEAM | {"text": f"Mia, {lake.tenant}zyx, leads."}))
+    other.run(*CUT, path=other.write(PLAN, TEAM | {"text": f"Mia, {other.tenant}zyx, leads."}))
     for tenant in (lake, other):
-        tenant.ingest(tenant.write(PLAN, TEAM | {"text": f"Mia, {tenant.tenant}zyx, leads."}))
         add_calls_and_evaluation(tenant)
     assert len(list(written_about(lake.settings, f"{lake.tenant}zyx"))) >= 5
 
@@ -166,10 +168,10 @@ def test_a_tenant_is_removed_though_the_first_try_is_killed_and_its_bill_stays(
     assert not list(Path(lake.settings.warehouse_root, "_checkpoints").glob(f"*/{lake.tenant}"))
 
     assert len(list(written_about(other.settings, f"{other.tenant}zyx"))) >= 5
-    other.ingest(other.write(PLAN), snapshot=True)
-    assert other.found("launch of Vega", "staff", "hr") == {"plan"}
-    lake.ingest(lake.write(PLAN))
-    assert lake.found("launch of Vega", "staff") == {"plan"}
+    other.run(*CUT, path=other.write(PLAN), snapshot=True)
+    assert [row["doc_id"] for row in other.rows(CHUNKS)] == ["plan"]
+    lake.run(*CUT, path=lake.write(PLAN))  # and may come back
+    assert [row["doc_id"] for row in lake.rows(CHUNKS)] == ["plan"]
 
 
 def _killed(*_: object) -> int:
