@@ -92,6 +92,31 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     document_max_bytes: int = Field(
         10_000_000, gt=0, description="A larger document is quarantined, in bytes of UTF-8."
     )
+    file_max_bytes: int = Field(
+        100_000_000,
+        gt=0,
+        le=1_000_000_000,
+        description="A larger PDF, Office file, mail or archive is quarantined, in bytes; pictures make them ten times "
+        "as large as their text.",
+    )
+    document_seconds: float = Field(
+        120,
+        gt=0,
+        description="Time to convert one document, seconds; 40 pages of PDF take 20 s, and OCR 3 s a page. "
+        "What takes longer is stopped and quarantined.",
+    )
+    document_memory_mb: int = Field(
+        1024,
+        ge=64,
+        description="Memory to convert one document, MB, in each Spark worker; a spreadsheet takes ten times its size.",
+    )
+    website_max_pages: int = Field(1000, gt=0, description="Pages of one sitemap that one run reads.")
+    website_max_seconds: float = Field(
+        1800, gt=0, description="Time for one sitemap in one run, seconds; half of what `lakehop ingest` waits."
+    )
+    website_delay_seconds: float = Field(
+        1, ge=0, description="Least pause between two requests to a site, seconds; its robots.txt can ask for more."
+    )
 
     milvus_uri: str = Field("http://127.0.0.1:19530", description="Milvus, or `milvus-lite server`.")
     milvus_token: SecretStr = Field(SecretStr(""), description="`user:password` or an API key; empty: none.")

@@ -1,0 +1,165 @@
+"""The files of a local folder, or what git would take of a working tree, with what is wrong with each.
+
+Spark's own listing drops every name that begins with `_` in silence, and follows links out of the folder.
+"""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from lakehouse.errors import InvalidInput
+
+LISTED = pa.schema(
+    [
+        ("doc_id", pa.string()),
+        ("path", pa.string()),
+        ("uri", pa.string()),
+        ("problem", pa.string()),  # NULL for a file to be read
+        ("covers", pa.string()),  # ids that begin so may be hidden by the problem
+    ]
+)
+_BATCH_FILES = 10_000
+_GITS_OWN = (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep", ".mailmap")
+
+Row = dict[str, Any]
+
+
+def listing(root: Path) -> pa.Table:
+    """The files below a path; 300 bytes or so each, which is what the driver has to hold."""
+    rows: list[Row] = []
+    batches: list[pa.RecordBatch] = []
+    for row in local_files(root):
+        rows.append(row)
+        if len(rows) == _BATCH_FILES:
+            batches.append(pa.RecordBatch.from_pylist(rows, LISTED))
+            rows = []
+    return pa.Table.from_batches([*batches, pa.RecordBatch.from_pylist(rows, LISTED)], LISTED)
+
+
+def local_files(root: Path) -> Iterator[Row]:
+    """The files below a folder, or the file itself. Hidden ones are passed over, but for those that git tracks.
+
+    `problem` says why one can't be taken: its name is no text, it is a link that leaves the folder or leads
+    nowhere, or it is no regular file. A link to a folder inside is passed over: its files are found at their place.
+    """
+    if root.is_file():
+        yield _row(root.name, root, root.resolve())
+        return
+    real_root = root.resolve()
+    found = _tracked(root, real_root) if _is_working_tree(real_root) else _walked(root)
+    for path, problem, hides in found:
+        doc_id = path.relative_to(root).as_posix()
+        problem = problem or _problem(path, real_root)
+        if problem is None and path.is_dir():
+            continue
+        shown = real_root / path.relative_to(root)
+        yield _row(doc_id, path, shown, problem, f"{doc_id}/" if hides else None)
+
+
+def _row(doc_id: str, path: Path, shown: Path, problem: str | None = None, covers: str | None = None) -> Row:
+    is_text = _is_text(str(path))
+    if not is_text:
+        problem, covers = "its name is not UTF-8. Rename the file.", None
+    return {
+        "doc_id": doc_id if is_text else None,
+        "path": str(path) if is_text else None,
+        "uri": shown.as_uri(),
+        "problem": problem,
+        "covers": covers,
+    }
+
+
+_Found = tuple[Path, str | None, bool]
+"""A path, a problem that is known by now, and whether files may lie below it unseen."""
+
+
+def _walked(root: Path) -> Iterator[_Found]:
+    """Every file below a plain folder in the order of the names, and every folder that can't be looked into."""
+    unread: list[OSError] = []
+    for folder, folders, names in os.walk(root, onerror=unread.append):
+        yield from _unread(unread)
+        folders.sort()
+        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
+        folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
+        for name in sorted(names + links):
+            if not name.startswith("."):
+                yield Path(folder, name), None, False
+    yield from _unread(unread)
+
+
+def _unread(errors: list[OSError]) -> Iterator[_Found]:
+    while errors:
+        error = errors.pop()
+        yield Path(error.filename), f"a folder that cannot be read: {error.strerror}. Make it readable.", True
+
+
+def _is_working_tree(real_root: Path) -> bool:
+    places = [folder / ".git" for folder in (real_root, *real_root.parents)]
+    return any(place.is_file() or (place / "HEAD").exists() for place in places)  # a file: a worktree or a submodule
+
+
+def _tracked(root: Path, real_root: Path) -> Iterator[_Found]:
+    """What git tracks, hidden files too; and what it would take next, without hidden ones (`.env` holds secrets)."""
+    # both settings name programs that git would run, and the repository's own configuration may hold them
+    git = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(real_root)]
+    if shutil.which("git") is None:
+        raise InvalidInput(f"path {str(root)!r}: a git working tree, and there is no git. Install it on the driver.")
+    tracked = _listed(root, [*git, "ls-files", "-z", "--cached", "--stage", "--", "."])
+    seen: set[bytes] = set()
+    for entry in tracked:
+        details, _, name = entry.partition(b"\t")
+        path = root / os.fsdecode(name)
+        if name in seen or path.name in _GITS_OWN or not os.path.lexists(path):
+            continue  # one entry a side of a conflict; a file that was deleted
+        seen.add(name)
+        is_submodule = details.startswith(b"160000")
+        yield path, "a git submodule. Ingest it by its own path." if is_submodule else None, is_submodule
+    for name in _listed(root, [*git, "ls-files", "-z", "--others", "--exclude-standard", "--", "."]):
+        path = Path(os.fsdecode(name))
+        if name.endswith(b"/"):
+            yield root / path, "a git repository within this one. Ingest it by its own path.", True
+        elif not any(part.startswith(".") for part in path.parts):
+            yield root / path, None, False
+
+
+def _listed(root: Path, command: list[str]) -> Iterator[bytes]:
+    """What git prints between its NULs, as it prints it."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as git:
+        assert git.stdout is not None
+        assert git.stderr is not None
+        rest = b""
+        while chunk := git.stdout.read(1 << 16):
+            *names, rest = (rest + chunk).split(b"\0")
+            yield from names
+        told = git.stderr.read().decode(errors="replace").strip()
+    if git.returncode:
+        raise InvalidInput(
+            f"path {str(root)!r}: git cannot list it ({told.splitlines()[0] if told else git.returncode}). "
+            "Repair that, or ingest a copy without .git."
+        )
+
+
+def _problem(path: Path, real_root: Path) -> str | None:
+    if path.is_symlink():
+        target = path.resolve()
+        if not target.is_relative_to(real_root):
+            return f"a link to {str(target)!r}, outside the folder. Put the file itself there, or ingest its folder."
+        if not target.exists():
+            return f"a link to {str(target)!r}, where nothing is. Repair or remove it."
+    if not path.is_dir() and not path.is_file():
+        return "neither a file nor a folder. Remove it."
+    return None
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
