@@ -110,6 +110,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         ge=64,
         description="Memory to convert one document, MB, in each Spark worker; a spreadsheet takes ten times its size.",
     )
+    document_languages: str = Field(
+        "", description="Languages of documents, comma-separated ISO 639-1 codes such as `en,de`; empty: any."
+    )
     website_max_pages: int = Field(1000, gt=0, description="Pages of one sitemap that one run reads.")
     website_max_seconds: float = Field(
         1800, gt=0, description="Time for one sitemap in one run, seconds; half of what `lakehop ingest` waits."
@@ -162,6 +165,14 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be a URL such as http://127.0.0.1:3000")
         return url.rstrip("/")
+
+    @field_validator("document_languages")
+    @classmethod
+    def _are_language_codes(cls, codes: str) -> str:
+        names = [code.strip().lower() for code in codes.split(",") if code.strip()]
+        if not all(len(name) == 2 and name.isalpha() and name.isascii() for name in names):
+            raise ValueError("must be two-letter codes such as en,de")
+        return ",".join(names)
 
     @property
     def warehouse_root(self) -> str:

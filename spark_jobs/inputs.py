@@ -22,6 +22,7 @@ from lakehouse.settings import Settings
 from spark_jobs.files import read_bytes, read_path, size_refusal
 from spark_jobs.folders import listing
 from spark_jobs.parsing import Document, Limits, Rejection, parse_line, parse_row, too_large_line
+from spark_jobs.quality import checked
 from spark_jobs.website import Bounds, read_website
 
 PARSED = T.StructType(
@@ -98,7 +99,11 @@ def read_input(spark: SparkSession, path: str, settings: Settings) -> DataFrame:
 
 def limits_of(settings: Settings) -> Limits:
     return Limits(
-        settings.document_max_bytes, settings.file_max_bytes, settings.document_seconds, settings.document_memory_mb
+        settings.document_max_bytes,
+        settings.file_max_bytes,
+        settings.document_seconds,
+        settings.document_memory_mb,
+        tuple(filter(None, settings.document_languages.split(","))),
     )
 
 
@@ -122,7 +127,7 @@ def _lines(spark: SparkSession, uri: str, limits: Limits) -> DataFrame:
         else:
             yield row["line"], parse_line(row["content"], uri, limits.document_bytes)
 
-    return lines.mapInArrow(_parsing(parse, uri, "line"), PARSED)
+    return lines.mapInArrow(_parsing(parse, limits, uri, "line"), PARSED)
 
 
 def _line_number(lines: DataFrame) -> Column:
@@ -147,7 +152,7 @@ def _rows(spark: SparkSession, uri: str, limits: Limits) -> DataFrame:
     def parse(row: Row) -> Iterator[Parsed]:
         yield row["row_index"] + 1, parse_row(row, uri, limits.document_bytes)
 
-    return read.select(*columns, F.col("_metadata.row_index")).mapInArrow(_parsing(parse, uri, "row"), PARSED)
+    return read.select(*columns, F.col("_metadata.row_index")).mapInArrow(_parsing(parse, limits, uri, "row"), PARSED)
 
 
 def _check_types(uri: str, rows: DataFrame) -> None:
@@ -175,7 +180,7 @@ def _local_files(spark: SparkSession, root: Path, limits: Limits) -> DataFrame:
     read = spark.createDataFrame(files)
     if (bundles := files.num_rows // _BUNDLE_FILES) > spark.sparkContext.defaultParallelism:
         read = read.repartition(bundles)  # a task that meets a slow file holds up few others
-    return read.mapInArrow(_parsing(parse), PARSED)
+    return read.mapInArrow(_parsing(parse, limits), PARSED)
 
 
 def _numbered(parsed: Iterable[Document | Rejection]) -> Iterator[Parsed]:
@@ -204,7 +209,7 @@ def _remote_files(spark: SparkSession, root: str, limits: Limits) -> DataFrame:
         else:
             yield from _numbered(read_bytes(doc_id, file["path"], file["content"], limits))
 
-    return taken.unionByName(too_long).mapInArrow(_parsing(parse), PARSED)
+    return taken.unionByName(too_long).mapInArrow(_parsing(parse, limits), PARSED)
 
 
 def _website(spark: SparkSession, sitemap: str, limits: Limits, settings: Settings) -> DataFrame:
@@ -213,7 +218,7 @@ def _website(spark: SparkSession, sitemap: str, limits: Limits, settings: Settin
 
     bounds = Bounds(settings.website_max_pages, settings.website_max_seconds, settings.website_delay_seconds)
     one_task = spark.createDataFrame(pa.table({"path": [sitemap]})).coalesce(1)
-    return one_task.mapInArrow(_parsing(fetch), PARSED)
+    return one_task.mapInArrow(_parsing(fetch, limits), PARSED)
 
 
 def _without_scheme(uri: str) -> str:
@@ -221,16 +226,20 @@ def _without_scheme(uri: str) -> str:
 
 
 def _parsing(
-    parse: Callable[[Row], Iterator[Parsed]], uri: str = "", unit: str = ""
+    parse: Callable[[Row], Iterator[Parsed]], limits: Limits, uri: str = "", unit: str = ""
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow` that parses every row; `uri` and `unit`: of the one file that all are lines of."""
+    """A function for `mapInArrow` that parses every row and checks what comes of it.
+
+    `uri` and `unit`: of the one file that all are lines of.
+    """
 
     def parse_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             rows: list[Row] = []
             size = 0
             for row in batch.to_pylist():
-                for number, parsed in parse(row):
+                for number, found in parse(row):
+                    parsed = checked(found, limits.languages) if isinstance(found, Document) else found
                     where = f"{unit} {number}: " if unit else ""
                     rows.append(_parsed_row(number, parsed, where, uri or row.get("uri") or row["path"]))
                     size += len(rows[-1].get("text") or "")

@@ -29,12 +29,13 @@ CONTAINERS = (".zip", ".eml", ".msg")
 
 @dataclass(frozen=True)
 class Limits:
-    """What one document may cost; what is beyond is refused with the limit as its reason."""
+    """What one document may be and cost; what is beyond is refused with the limit as its reason."""
 
     document_bytes: int  # of text, and of a text file
     file_bytes: int  # of a file that has to be converted, before it is
     seconds: float  # of one conversion
     memory_mb: int
+    languages: tuple[str, ...] = ()  # ISO 639-1; empty: any
 
 
 @dataclass(frozen=True)

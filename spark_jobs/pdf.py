@@ -51,7 +51,8 @@ def _with_tables(content: bytes) -> str:
     from markitdown import StreamInfo
     from markitdown.converters import PdfConverter
 
-    return str(PdfConverter().convert(io.BytesIO(content), StreamInfo(extension=".pdf")).markdown)
+    found = PdfConverter().convert(io.BytesIO(content), StreamInfo(extension=".pdf")).markdown
+    return str(found).replace("\f", "\n").strip()
 
 
 def _page_text(pdf: Any, number: int) -> str:
