@@ -9,6 +9,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -47,34 +48,28 @@ def local_files(root: Path) -> Iterator[Row]:
     `problem` says why one can't be taken: its name is no text, it is a link that leaves the folder or leads
     nowhere, or it is no regular file. A link to a folder inside is passed over: its files are found at their place.
     """
-    if root.is_file():
-        yield _row(root.name, root, root.resolve())
-        return
     real_root = root.resolve()
+    if root.is_file():
+        yield _row(root.name, str(root), real_root.as_uri(), None, None)
+        return
     found = _tracked(root, real_root) if _is_working_tree(real_root) else _walked(root)
+    # strings, not Paths, from here on: a folder may hold a hundred thousand files, and a Path takes ten times as long
+    below, address = len(os.path.join(root, "")), real_root.as_uri().rstrip("/") + "/"
     for path, problem, hides in found:
-        doc_id = path.relative_to(root).as_posix()
+        name = path[below:]
         problem = problem or _problem(path, real_root)
-        if problem is None and path.is_dir():
+        if problem is None and os.path.isdir(path):
             continue
-        shown = real_root / path.relative_to(root)
-        yield _row(doc_id, path, shown, problem, f"{doc_id}/" if hides else None)
+        yield _row(name, path, address + quote(os.fsencode(name)), problem, f"{name}/" if hides else None)
 
 
-def _row(doc_id: str, path: Path, shown: Path, problem: str | None = None, covers: str | None = None) -> Row:
-    is_text = _is_text(str(path))
-    if not is_text:
-        problem, covers = "its name is not UTF-8. Rename the file.", None
-    return {
-        "doc_id": doc_id if is_text else None,
-        "path": str(path) if is_text else None,
-        "uri": shown.as_uri(),
-        "problem": problem,
-        "covers": covers,
-    }
+def _row(doc_id: str, path: str, uri: str, problem: str | None, covers: str | None) -> Row:
+    if not _is_text(path):
+        return {"doc_id": None, "path": None, "uri": uri, "problem": "its name is not UTF-8. Rename the file."}
+    return {"doc_id": doc_id, "path": path, "uri": uri, "problem": problem, "covers": covers}
 
 
-_Found = tuple[Path, str | None, bool]
+_Found = tuple[str, str | None, bool]
 """A path, a problem that is known by now, and whether files may lie below it unseen."""
 
 
@@ -88,14 +83,14 @@ def _walked(root: Path) -> Iterator[_Found]:
         folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
         for name in sorted(names + links):
             if not name.startswith("."):
-                yield Path(folder, name), None, False
+                yield os.path.join(folder, name), None, False
     yield from _unread(unread)
 
 
 def _unread(errors: list[OSError]) -> Iterator[_Found]:
     while errors:
         error = errors.pop()
-        yield Path(error.filename), f"a folder that cannot be read: {error.strerror}. Make it readable.", True
+        yield str(error.filename), f"a folder that cannot be read: {error.strerror}. Make it readable.", True
 
 
 def _is_working_tree(real_root: Path) -> bool:
@@ -113,18 +108,18 @@ def _tracked(root: Path, real_root: Path) -> Iterator[_Found]:
     seen: set[bytes] = set()
     for entry in tracked:
         details, _, name = entry.partition(b"\t")
-        path = root / os.fsdecode(name)
-        if name in seen or path.name in _GITS_OWN or not os.path.lexists(path):
+        path = os.path.join(root, os.fsdecode(name))
+        if name in seen or os.path.basename(path) in _GITS_OWN or not os.path.lexists(path):
             continue  # one entry a side of a conflict; a file that was deleted
         seen.add(name)
         is_submodule = details.startswith(b"160000")
         yield path, "a git submodule. Ingest it by its own path." if is_submodule else None, is_submodule
     for name in _listed(root, [*git, "ls-files", "-z", "--others", "--exclude-standard", "--", "."]):
-        path = Path(os.fsdecode(name))
+        path = os.path.join(root, os.fsdecode(name).rstrip("/"))
         if name.endswith(b"/"):
-            yield root / path, "a git repository within this one. Ingest it by its own path.", True
-        elif not any(part.startswith(".") for part in path.parts):
-            yield root / path, None, False
+            yield path, "a git repository within this one. Ingest it by its own path.", True
+        elif not any(part.startswith(b".") for part in name.split(b"/")):
+            yield path, None, False
 
 
 def _listed(root: Path, command: list[str]) -> Iterator[bytes]:
@@ -145,14 +140,14 @@ def _listed(root: Path, command: list[str]) -> Iterator[bytes]:
         )
 
 
-def _problem(path: Path, real_root: Path) -> str | None:
-    if path.is_symlink():
-        target = path.resolve()
+def _problem(path: str, real_root: Path) -> str | None:
+    if os.path.islink(path):
+        target = Path(path).resolve()
         if not target.is_relative_to(real_root):
             return f"a link to {str(target)!r}, outside the folder. Put the file itself there, or ingest its folder."
         if not target.exists():
             return f"a link to {str(target)!r}, where nothing is. Repair or remove it."
-    if not path.is_dir() and not path.is_file():
+    if not os.path.isfile(path) and not os.path.isdir(path):
         return "neither a file nor a folder. Remove it."
     return None
 

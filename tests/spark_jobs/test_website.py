@@ -10,9 +10,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from lakehouse.errors import InvalidInput
+from lakehouse.tables import DOCUMENTS
 from spark_jobs.parsing import Document, Limits, Rejection
 from spark_jobs.website import USER_AGENT, Bounds, read_website
 from tests.spark_jobs import samples
+from tests.spark_jobs.conftest import Lake
 
 LIMITS = Limits(document_bytes=10_000, file_bytes=100_000, seconds=30, memory_mb=512)
 NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
@@ -177,3 +179,19 @@ def test_a_site_that_cannot_be_read_at_all_fails_the_run(site: Site) -> None:
     site.page("/robots.txt", "", status=503)
     with pytest.raises(InvalidInput, match=r"robots.txt answers 503, so nothing may be read"):
         site.read()
+
+
+@pytest.mark.integration
+def test_a_snapshot_of_a_site_keeps_the_pages_that_failed(site: Site, lake: Lake) -> None:
+    quick = lake.settings.model_copy(update={"website_delay_seconds": 0})
+    site.sitemap("/sitemap.xml", site.loc("/a"), site.loc("/b"), site.loc("/c"))
+    for name in "abc":
+        site.page(f"/{name}", f"<p>Page {name}.</p>")
+    assert lake.parse(f"{site.root}/sitemap.xml", settings=quick, snapshot=True)["added"] == 3
+
+    site.sitemap("/sitemap.xml", site.loc("/a"), site.loc("/b"))
+    site.page("/b", "down", status=503)
+    counts = lake.parse(f"{site.root}/sitemap.xml", settings=quick, snapshot=True)
+
+    assert (counts["unchanged"], counts["quarantined"], counts["deleted"]) == (1, 1, 1)
+    assert {row["doc_id"] for row in lake.rows(DOCUMENTS) if not row["deleted"]} == {f"{site.root}/a", f"{site.root}/b"}
