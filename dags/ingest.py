@@ -30,8 +30,8 @@ PARAMS = {
         items={"type": "string", "minLength": 1},
         minItems=1,
         title="Path",
-        description="Files, folders, `s3://…`, JSONL or Parquet files of documents, as the Spark driver sees them; "
-        "one a line.",
+        description="Files, folders, `s3://…`, sitemaps (`https://…/sitemap.xml`), JSONL or Parquet files of "
+        "documents, as the Spark driver sees them; one a line.",
     ),
     "tenant": TENANT,
     "groups": Param(

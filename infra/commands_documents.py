@@ -34,9 +34,9 @@ def ingest(
 ) -> None:
     """Take documents in by the ingest DAG, and wait for it.
 
-    PATH is a file, a folder, s3://…, or a JSONL or Parquet file of documents:
-    {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run and one source. The --groups
-    may read the documents that name no groups themselves; without --groups, all of the tenant may.
+    PATH is a file, a folder, s3://…, a website's sitemap (https://…/sitemap.xml), or a JSONL or Parquet file
+    of documents: {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run and one source.
+    The --groups may read the documents that name no groups themselves; without --groups, all of the tenant may.
 
     \b
     lakehop ingest docs/ --tenant acme --groups staff --snapshot

@@ -58,12 +58,20 @@ def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
 def document_address(path: str) -> str:
     """The absolute path or the URI of what to ingest; `InvalidInput` when a local path is empty or not there."""
     if not path.strip():
-        raise InvalidInput("path '': name a file, a folder or an s3:// address.")
+        raise InvalidInput("path '': name a file, a folder, an s3:// address or a sitemap.")
     if urlsplit(path).scheme in ("s3", "s3a"):
+        return path
+    if urlsplit(path).scheme in ("http", "https"):
+        if not urlsplit(path).hostname or not urlsplit(path).path.endswith((".xml", ".xml.gz")):
+            raise InvalidInput(
+                f"path {path!r}: a website is named by its sitemap, e.g. https://example.com/sitemap.xml."
+            )
         return path
     found = Path(path).expanduser().resolve()
     if not found.exists():
-        raise InvalidInput(f"path {path!r}: no such file or folder. Name an existing one, or an s3:// address.")
+        raise InvalidInput(
+            f"path {path!r}: no such file or folder. Name an existing one, an s3:// address or a sitemap."
+        )
     return str(found)
 
 

@@ -31,7 +31,17 @@ def _table(table: Table) -> str:
     facts = f"Key: {_names(table.key)}."
     if table.partition_by:
         facts += f" Partitioned by {_names(table.partition_by)}."
-    return _section(table.name, table.grain, facts, table.columns)
+    return _section(table.name, table.grain, facts, table.columns) + _rules(table)
+
+
+def _rules(table: Table) -> str:
+    if not table.rules:
+        return ""
+    rules = "\n".join(f"| {rule.name} | {rule.doc} |" for rule in table.rules)
+    return (
+        "\nRules; what breaks one is in `bronze.quarantine` with the rule's name in its reason:\n\n"
+        f"| rule | what holds for every row |\n|---|---|\n{rules}\n"
+    )
 
 
 def _view(view: View) -> str:

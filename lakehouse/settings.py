@@ -95,6 +95,34 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     document_max_bytes: int = Field(
         10_000_000, gt=0, description="A larger document is quarantined, in bytes of UTF-8."
     )
+    file_max_bytes: int = Field(
+        100_000_000,
+        gt=0,
+        le=1_000_000_000,
+        description="A larger PDF, Office file, mail or archive is quarantined, in bytes; pictures make them ten times "
+        "as large as their text.",
+    )
+    document_seconds: float = Field(
+        120,
+        gt=0,
+        description="Time to convert one document, seconds; 40 pages of PDF take 20 s, and OCR 3 s a page. "
+        "What takes longer is stopped and quarantined.",
+    )
+    document_memory_mb: int = Field(
+        1024,
+        ge=64,
+        description="Memory to convert one document, MB, in each Spark worker; a spreadsheet takes ten times its size.",
+    )
+    document_languages: str = Field(
+        "", description="Languages of documents, comma-separated ISO 639-1 codes such as `en,de`; empty: any."
+    )
+    website_max_pages: int = Field(1000, gt=0, description="Pages of one sitemap that one run reads.")
+    website_max_seconds: float = Field(
+        1800, gt=0, description="Time for one sitemap in one run, seconds; half of what `lakehop ingest` waits."
+    )
+    website_delay_seconds: float = Field(
+        1, ge=0, description="Least pause between two requests to a site, seconds; its robots.txt can ask for more."
+    )
 
     milvus_uri: str = Field("http://127.0.0.1:19530", description="Milvus, or `milvus-lite server`.")
     milvus_token: SecretStr = Field(SecretStr(""), description="`user:password` or an API key; empty: none.")
@@ -165,6 +193,14 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be a URL such as http://127.0.0.1:3000")
         return url.rstrip("/")
+
+    @field_validator("document_languages")
+    @classmethod
+    def _are_language_codes(cls, codes: str) -> str:
+        names = [code.strip().lower() for code in codes.split(",") if code.strip()]
+        if not all(len(name) == 2 and name.isalpha() and name.isascii() for name in names):
+            raise ValueError("must be two-letter codes such as en,de")
+        return ",".join(names)
 
     @property
     def warehouse_root(self) -> str:

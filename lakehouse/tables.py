@@ -45,6 +45,14 @@ class Forget(Enum):
 
 
 @dataclass(frozen=True)
+class Rule:
+    """What every row must hold. A row that breaks it goes to quarantine, with a reason that begins with `name`."""
+
+    name: str
+    doc: str
+
+
+@dataclass(frozen=True)
 class Table:
     """One Delta table: `name` is `schema.table`, `grain` says in a sentence what one row is."""
 
@@ -54,6 +62,7 @@ class Table:
     columns: tuple[Column, ...]
     partition_by: tuple[str, ...] = ()
     forget: Forget | None = None
+    rules: tuple[Rule, ...] = ()
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -94,6 +103,19 @@ DOCUMENTS = Table(
         ),
         Column("deleted", Type.BOOL, "True once a snapshot no longer held it."),
         _RUN,
+    ),
+    rules=(
+        Rule("empty text", "`text` holds more than white space."),
+        Rule("oversize", "`text` has at most `LAKEHOP_DOCUMENT_MAX_BYTES` bytes of UTF-8."),
+        Rule(
+            "damaged encoding",
+            "At most one character in 200 of `text` is U+FFFD, or belongs to UTF-8 that was read as Latin-1 (`Ã©`).",
+        ),
+        Rule(
+            "other language",
+            "`text` is in one of `LAKEHOP_DOCUMENT_LANGUAGES`, where any are set; source code and texts of less than "
+            "200 letters are not judged.",
+        ),
     ),
 )
 

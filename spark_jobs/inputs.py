@@ -1,11 +1,11 @@
 """What lies at a path, as one DataFrame of parsed documents and rejections, a row each.
 
-Files of a local folder are listed here and read in the tasks: Spark's own listing drops every name that begins with
-`_` in silence, and follows links out of the folder. On object stores, where there are no links, Spark lists.
+Files of a local folder are listed on the driver (`spark_jobs.folders`) and read in the tasks. On object stores, where
+there are no links, Spark lists. A website is read by one task, so that its server meets one polite reader.
 """
 
 import os
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,23 @@ from urllib.parse import unquote
 
 import pyarrow as pa
 from py4j.protocol import Py4JJavaError
-from pyspark.errors import AnalysisException
+from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 from pyspark.sql import types as T  # noqa: N812
 
 from lakehouse.errors import InvalidInput
-from spark_jobs.parsing import Document, Rejection, excerpt, parse_file, parse_line, parse_row, too_large
+from lakehouse.settings import Settings
+from spark_jobs.files import read_bytes, read_path, size_refusal
+from spark_jobs.folders import listing
+from spark_jobs.parsing import Document, Limits, Rejection, parse_line, parse_row, too_large_line
+from spark_jobs.quality import checked
+from spark_jobs.website import Bounds, read_website
 
 PARSED = T.StructType(
     [
-        T.StructField("number", T.LongType(), False),  # of the line or row in its file, from 1; 0: a whole file
+        # of the line or row in its file, from 1; 0: a whole file; below 0: minus the place of a document in its file
+        T.StructField("number", T.LongType(), False),
         T.StructField("doc_id", T.StringType()),
         T.StructField("title", T.StringType()),
         T.StructField("text", T.StringType()),
@@ -33,6 +39,8 @@ PARSED = T.StructType(
         T.StructField("updated_at", T.TimestampType()),
         T.StructField("reason", T.StringType()),  # NULL for a document
         T.StructField("excerpt", T.StringType()),
+        # of a rejection: documents whose ids begin so may be hidden by it, and count as seen
+        T.StructField("covers", T.StringType()),
     ]
 )
 _ARROW = pa.schema(
@@ -47,10 +55,19 @@ _ARROW = pa.schema(
         ("updated_at", pa.timestamp("us", tz="UTC")),
         ("reason", pa.string()),
         ("excerpt", pa.string()),
+        ("covers", pa.string()),
     ]
 )
-_LISTED = pa.schema([("doc_id", pa.string()), ("path", pa.string()), ("uri", pa.string()), ("problem", pa.string())])
-_ROW_COLUMNS = ("id", "title", "text", "groups", "uri", "updated_at")
+_ROW_COLUMNS = {
+    "id": ("string",),
+    "title": ("string", "void"),
+    "text": ("string",),
+    "groups": ("array<string>", "void"),
+    "uri": ("string", "void"),
+    "updated_at": ("timestamp", "timestamp_ntz", "string", "void"),
+}
+"""Columns of a table of documents, and the types that they may have."""
+_BUNDLE_FILES = 500
 _BATCH_BYTES = 32 * 1024 * 1024
 # JSON may write a character of two bytes as \uXXXX, six bytes: only a longer line is too large for certain.
 _JSON_EXPANSION = 3
@@ -60,11 +77,14 @@ Parsed = tuple[int, Document | Rejection]
 """Number of the line or row, and what became of it."""
 
 
-def read_input(spark: SparkSession, path: str, max_bytes: int, only: Set[str | None] | None = None) -> DataFrame:
+def read_input(spark: SparkSession, path: str, settings: Settings, only: Collection[str] | None = None) -> DataFrame:
     """Everything at a path, as `PARSED`. `InvalidInput` when nothing lies there or it cannot be read.
 
-    `only`: of a folder, no other files than those of these ids (on an object store: with a name of theirs).
+    `only`: of a folder, no other files than those of these ids, those that hold them, and those that lie below them.
     """
+    limits = limits_of(settings)
+    if path.startswith(("https://", "http://")):
+        return _website(spark, path, limits, settings)
     path = _as_spark_names_it(path)
     is_remote = "://" in path
     if not is_remote and not os.path.exists(path):
@@ -72,12 +92,12 @@ def read_input(spark: SparkSession, path: str, max_bytes: int, only: Set[str | N
     uri = input_uri(path)
     try:
         if path.endswith((".jsonl", ".ndjson")):
-            return _lines(spark, uri, max_bytes)
+            return _lines(spark, uri, limits)
         if path.endswith(".parquet"):
-            return _rows(spark, uri, max_bytes)
+            return _rows(spark, uri, limits)
         read_files = _remote_files if is_remote else _local_files
-        return read_files(spark, path, max_bytes, only)
-    except (AnalysisException, Py4JJavaError) as error:  # while Spark looks for the schema and the file's parts
+        return read_files(spark, path, limits, only)
+    except (PySparkException, Py4JJavaError) as error:  # while Spark looks for the schema and the file's parts
         cause = str(error).partition("Exception: ")[2] or str(error)
         raise InvalidInput(f"path {path!r}: {cause.splitlines()[0]} Repair the input, or name another.") from None
 
@@ -92,8 +112,23 @@ def _as_spark_names_it(path: str) -> str:
     return "s3a://" + path.removeprefix("s3://") if path.startswith("s3://") else path.removeprefix("file://")
 
 
-def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
-    limit = _JSON_EXPANSION * max_bytes
+def _spark_path(uri: str) -> str:
+    """The address as Spark takes it: it decodes nothing, so the `=` of `dt=2026-11-01` must not be encoded."""
+    return unquote(uri) if uri.startswith("file:") else uri
+
+
+def limits_of(settings: Settings) -> Limits:
+    return Limits(
+        settings.document_max_bytes,
+        settings.file_max_bytes,
+        settings.document_seconds,
+        settings.document_memory_mb,
+        tuple(filter(None, settings.document_languages.split(","))),
+    )
+
+
+def _lines(spark: SparkSession, uri: str, limits: Limits) -> DataFrame:
+    limit = _JSON_EXPANSION * limits.document_bytes
     read = spark.read.option("lineSep", "\n").option("__globPaths__", "false").text(_spark_path(uri))
     content, length = F.col("value").cast("binary"), F.octet_length("value")
     lines = (
@@ -106,17 +141,13 @@ def _lines(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
         )
     )
 
-    def parse(row: Row) -> Parsed:
+    def parse(row: Row) -> Iterator[Parsed]:
         if row["length"] > limit:
-            return row["line"], Rejection(too_large(row["length"], max_bytes), None, excerpt(row["content"]))
-        return row["line"], parse_line(row["content"], uri, max_bytes)
+            yield row["line"], too_large_line(row["content"], row["length"], limits.document_bytes)
+        else:
+            yield row["line"], parse_line(row["content"], uri, limits.document_bytes)
 
-    return lines.mapInArrow(_parsing(parse, uri, "line"), PARSED)
-
-
-def _spark_path(uri: str) -> str:
-    """The address as Spark takes it: it decodes nothing, so the `=` of `dt=2026-11-01` must not be encoded."""
-    return unquote(uri) if uri.startswith("file:") else uri
+    return lines.mapInArrow(_parsing(parse, limits, uri, "line"), PARSED)
 
 
 def _line_number(lines: DataFrame) -> Column:
@@ -132,88 +163,53 @@ def _line_number(lines: DataFrame) -> Column:
     return in_part + F.create_map(*(F.lit(x) for pair in starts.items() for x in pair))[part.cast("int")]
 
 
-def _rows(spark: SparkSession, uri: str, max_bytes: int) -> DataFrame:
-    read = spark.read.option("__globPaths__", "false").parquet(_spark_path(uri))
+def _rows(spark: SparkSession, uri: str, limits: Limits) -> DataFrame:
+    # merging looks into every file: one whose types differ is found here, and not amid the run
+    read = spark.read.option("__globPaths__", "false").option("mergeSchema", "true").parquet(_spark_path(uri))
     columns = [name for name in _ROW_COLUMNS if name in read.columns]
+    _check_types(uri, read)
 
-    def parse(row: Row) -> Parsed:
-        return row["row_index"] + 1, parse_row(row, uri, max_bytes)
+    def parse(row: Row) -> Iterator[Parsed]:
+        yield row["row_index"] + 1, parse_row(row, uri, limits.document_bytes)
 
-    return read.select(*columns, F.col("_metadata.row_index")).mapInArrow(_parsing(parse, uri, "row"), PARSED)
+    return read.select(*columns, F.col("_metadata.row_index")).mapInArrow(_parsing(parse, limits, uri, "row"), PARSED)
 
 
-def _local_files(spark: SparkSession, root: str, max_bytes: int, only: Set[str | None] | None) -> DataFrame:
-    listed = [file for file in local_files(Path(root)) if only is None or file["doc_id"] in only]
-    files = pa.Table.from_pylist(listed, _LISTED)
+def _check_types(uri: str, rows: DataFrame) -> None:
+    """`InvalidInput` for columns of other types: refused row by row, their documents would seem to be gone."""
+    found = {field.name: field.dataType.simpleString() for field in rows.schema}
+    for name in ("id", "text"):
+        if name not in found:
+            raise InvalidInput(f"path {uri!r}: no column {name!r} among {sorted(found)}. Write one, of strings.")
+    for name, allowed in _ROW_COLUMNS.items():
+        if name in found and found[name] not in allowed:
+            raise InvalidInput(
+                f"path {uri!r}: column {name!r} is {found[name]}, must be {' or '.join(allowed)}. Cast it, and nothing "
+                "else: no row of the file was taken, and none is taken for deleted."
+            )
 
-    def parse(file: Row) -> Parsed:
+
+def _local_files(spark: SparkSession, root: str, limits: Limits, only: Collection[str] | None) -> DataFrame:
+    def parse(file: Row) -> Iterator[Parsed]:
         if file["problem"]:
-            return 0, Rejection(file["problem"], file["doc_id"])
-        try:
-            with open(file["path"], "rb") as opened:
-                content = opened.read(max_bytes + 1)
-                size = os.fstat(opened.fileno()).st_size
-        except OSError as error:
-            return 0, Rejection(f"cannot be read: {error.strerror}. Make it readable.", file["doc_id"])
-        if len(content) > max_bytes:
-            return 0, Rejection(too_large(size, max_bytes), file["doc_id"], excerpt(content))
-        return 0, parse_file(file["doc_id"], file["uri"], content)
+            yield 0, Rejection(file["problem"], file["doc_id"], covers=file["covers"])
+        else:
+            yield from _numbered(read_path(file["doc_id"], file["uri"], file["path"], limits))
 
-    return spark.createDataFrame(files).mapInArrow(_parsing(parse), PARSED)
+    files = listing(Path(root), only)
+    read = spark.createDataFrame(files)
+    if (bundles := files.num_rows // _BUNDLE_FILES) > spark.sparkContext.defaultParallelism:
+        read = read.repartition(bundles)  # a task that meets a slow file holds up few others
+    return read.mapInArrow(_parsing(parse, limits), PARSED)
 
 
-def local_files(root: Path) -> Iterator[Row]:
-    """The files below a folder in the order of their names, or the file itself. Hidden ones are passed over.
-
-    `problem` says why one can't be taken: its name is no text, it is a link that leaves the folder or leads
-    nowhere, or it is no regular file. A link to a folder inside is passed over: its files are found at their place.
-    """
-    if root.is_file():
-        yield {"doc_id": root.name, "path": str(root), "uri": root.resolve().as_uri(), "problem": None}
-        return
-    real_root = root.resolve()
-    for folder, folders, names in os.walk(root):
-        folders.sort()
-        links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
-        folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
-        for name in sorted(names + links):
-            if name.startswith("."):
-                continue
-            path = Path(folder, name)
-            problem = _problem(path, real_root)
-            if problem is None and path.is_dir():
-                continue
-            is_text = _is_text(str(path))
-            shown = (real_root / path.relative_to(root)).as_uri()
-            yield {
-                "doc_id": path.relative_to(root).as_posix() if is_text else None,
-                "path": str(path) if is_text else None,
-                "uri": shown,
-                "problem": problem if is_text else "its name is not UTF-8. Rename the file.",
-            }
+def _numbered(parsed: Iterable[Document | Rejection]) -> Iterator[Parsed]:
+    """What is in one file, with its place: 0 for the file itself."""
+    for place, one in enumerate(parsed):
+        yield -place, one
 
 
-def _problem(path: Path, real_root: Path) -> str | None:
-    if path.is_symlink():
-        target = path.resolve()
-        if not target.is_relative_to(real_root):
-            return f"a link to {str(target)!r}, outside the folder. Put the file itself there, or ingest its folder."
-        if not target.exists():
-            return f"a link to {str(target)!r}, where nothing is. Repair or remove it."
-    if not path.is_dir() and not path.is_file():
-        return "neither a file nor a folder. Remove it."
-    return None
-
-
-def _is_text(name: str) -> bool:
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _remote_files(spark: SparkSession, root: str, max_bytes: int, only: Set[str | None] | None = None) -> DataFrame:
+def _remote_files(spark: SparkSession, root: str, limits: Limits, only: Collection[str] | None) -> DataFrame:
     read = (
         spark.read.format("binaryFile")
         .option("recursiveFileLookup", "true")
@@ -221,22 +217,31 @@ def _remote_files(spark: SparkSession, root: str, max_bytes: int, only: Set[str 
         .load(root)
     )
     if only is not None:
-        names = [doc_id.rsplit("/", 1)[-1] for doc_id in only if doc_id]
-        read = read.filter(F.element_at(F.split("path", "/"), -1).isin(names))
-    taken = read.filter(F.col("length") <= max_bytes).select("path", "length", "content")
-    too_long = read.filter(F.col("length") > max_bytes).select(
-        "path", "length", F.lit(None).cast("binary").alias("content")
-    )
+        names = {part for doc_id in only for part in doc_id.split("/")}
+        read = read.filter(F.arrays_overlap(F.split("path", "/"), F.lit(sorted(names)).cast("array<string>")))
+    most = max(limits.file_bytes, limits.document_bytes)
+    taken = read.filter(F.col("length") <= most).select("path", "length", "content")
+    too_long = read.filter(F.col("length") > most).select("path", "length", F.lit(None).cast("binary").alias("content"))
     base = _without_scheme(root).rstrip("/")
 
-    def parse(file: Row) -> Parsed:
+    def parse(file: Row) -> Iterator[Parsed]:
         path = _without_scheme(file["path"])
         doc_id = path.removeprefix(base).lstrip("/") or path.rsplit("/", 1)[-1]
         if file["content"] is None:
-            return 0, Rejection(too_large(file["length"], max_bytes), doc_id)
-        return 0, parse_file(doc_id, file["path"], file["content"])
+            yield 0, size_refusal(doc_id, file["length"], limits)
+        else:
+            yield from _numbered(read_bytes(doc_id, file["path"], file["content"], limits))
 
-    return taken.unionByName(too_long).mapInArrow(_parsing(parse), PARSED)
+    return taken.unionByName(too_long).mapInArrow(_parsing(parse, limits), PARSED)
+
+
+def _website(spark: SparkSession, sitemap: str, limits: Limits, settings: Settings) -> DataFrame:
+    def fetch(row: Row) -> Iterator[Parsed]:
+        yield from _numbered(read_website(row["path"], limits, bounds))
+
+    bounds = Bounds(settings.website_max_pages, settings.website_max_seconds, settings.website_delay_seconds)
+    one_task = spark.createDataFrame(pa.table({"path": [sitemap]})).coalesce(1)
+    return one_task.mapInArrow(_parsing(fetch, limits), PARSED)
 
 
 def _without_scheme(uri: str) -> str:
@@ -244,22 +249,26 @@ def _without_scheme(uri: str) -> str:
 
 
 def _parsing(
-    parse: Callable[[Row], Parsed], uri: str = "", unit: str = ""
+    parse: Callable[[Row], Iterator[Parsed]], limits: Limits, uri: str = "", unit: str = ""
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow` that parses every row; `uri` and `unit`: of the one file that all are lines of."""
+    """A function for `mapInArrow` that parses every row and checks what comes of it.
+
+    `uri` and `unit`: of the one file that all are lines of.
+    """
 
     def parse_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             rows: list[Row] = []
             size = 0
             for row in batch.to_pylist():
-                number, parsed = parse(row)
-                where = f"{unit} {number}: " if unit else ""
-                rows.append(_parsed_row(number, parsed, where, uri or row.get("uri") or row["path"]))
-                size += len(rows[-1].get("text") or "")
-                if size > _BATCH_BYTES:
-                    yield pa.RecordBatch.from_pylist(rows, _ARROW)
-                    rows, size = [], 0
+                for number, found in parse(row):
+                    parsed = checked(found, limits.languages) if isinstance(found, Document) else found
+                    where = f"{unit} {number}: " if unit else ""
+                    rows.append(_parsed_row(number, parsed, where, uri or row.get("uri") or row["path"]))
+                    size += len(rows[-1].get("text") or "")
+                    if size > _BATCH_BYTES:
+                        yield pa.RecordBatch.from_pylist(rows, _ARROW)
+                        rows, size = [], 0
             yield pa.RecordBatch.from_pylist(rows, _ARROW)
 
     return parse_all
@@ -268,5 +277,4 @@ def _parsing(
 def _parsed_row(number: int, parsed: Document | Rejection, where: str, uri: str) -> Row:
     if isinstance(parsed, Document):
         return {"number": number, **vars(parsed), "content_hash": parsed.content_hash}
-    reason = where + parsed.reason
-    return {"number": number, "doc_id": parsed.doc_id, "uri": uri, "reason": reason, "excerpt": parsed.excerpt}
+    return {"number": number, **vars(parsed), "uri": parsed.uri or uri, "reason": where + parsed.reason}

@@ -17,13 +17,16 @@ _LANGUAGE_OF = {f".{suffix}": language for language, suffixes in _LANGUAGES.item
 _RST_RULE = re.compile(r"""([!-/:-@[-`{-~])\1*\s*""")
 _FRONT_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILINE)
 
-SUPPORTED_SUFFIXES = (".md", ".markdown", ".txt", ".rst", ".html", ".htm", *sorted(_LANGUAGE_OF))
+TEXT_SUFFIXES = (".md", ".markdown", ".txt", ".rst", ".html", ".htm", *sorted(_LANGUAGE_OF))
+CONVERTED_SUFFIXES = (
+    ".pdf", ".docx", ".docm", ".pptx", ".pptm", ".xlsx", ".xlsm", ".xls", ".csv", ".tsv", ".eml", ".msg", ".zip",
+)  # fmt: skip
 
 
 def file_to_markdown(name: str, suffix: str, content: str) -> tuple[str, str]:
     """Title and text of a file. The title is the file's own, else its first heading, else `name`.
 
-    `suffix` is in lower case, one of `SUPPORTED_SUFFIXES` or empty, which is read as plain text.
+    `suffix` is in lower case, one of `TEXT_SUFFIXES` or empty, which is read as plain text.
     Raises RecursionError for HTML that is nested some hundred deep, ValueError for HTML that cannot be parsed.
     """
     if suffix in _LANGUAGE_OF:

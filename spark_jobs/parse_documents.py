@@ -31,8 +31,8 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """
     started_at = datetime.now(UTC)
     refused = refused_earlier(spark, settings, args) if args.replay else None
-    ids = {row["doc_id"] for row in refused.select("doc_id").collect()} if refused is not None else None
-    inputs = [read_input(spark, path, settings.document_max_bytes, ids) for path in args.path]
+    ids = None if refused is None else {row["doc_id"] for row in refused.filter("doc_id IS NOT NULL").collect()}
+    inputs = [read_input(spark, path, settings, ids) for path in args.path]
     known = known_documents(read(spark, settings, DOCUMENTS), args.tenant, args.source)
     parsed = unique_documents(in_order(inputs))
     if refused is not None:
@@ -72,7 +72,7 @@ def in_order(inputs: Sequence[DataFrame]) -> DataFrame:
 
 def unique_documents(parsed: DataFrame) -> DataFrame:
     """The first document of an id stays; a later one of the same id becomes a rejection."""
-    same_id = Window.partitionBy("doc_id", F.col("reason").isNull()).orderBy("input", "number", "uri")
+    same_id = Window.partitionBy("doc_id", F.col("reason").isNull()).orderBy("input", F.abs("number"), "uri")
     is_repeat = F.col("reason").isNull() & (F.row_number().over(same_id) > 1)
     quoted_id = F.concat(F.lit("'"), "doc_id", F.lit("'"))
     reason = F.concat(
@@ -102,9 +102,17 @@ def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str
 
 
 def missing_documents(known: DataFrame, compared: DataFrame) -> DataFrame:
-    """Ids of live documents that the input holds no more, not even as something that had to be refused."""
+    """Ids of live documents that the input holds no more, not even as, or within, something that had to be refused."""
     seen = compared.filter(F.col("doc_id").isNotNull()).select("doc_id")
-    return known.filter(~F.col("deleted")).join(seen, on="doc_id", how="left_anti").select("doc_id")
+    missing = known.filter(~F.col("deleted")).join(seen, on="doc_id", how="left_anti").select("doc_id")
+    covers = compared.filter(F.col("covers").isNotNull()).select(F.col("covers").alias("_beginning")).distinct()
+    names = F.split("doc_id", "/")
+    depths = F.sequence(F.lit(1), F.greatest(F.size(names) - 1, F.lit(1)))
+    beginnings = F.transform(depths, lambda depth: F.concat(F.array_join(F.slice(names, 1, depth), "/"), F.lit("/")))
+    hidden = missing.select("doc_id", F.explode(beginnings).alias("_beginning")).join(
+        covers, on="_beginning", how="semi"
+    )
+    return missing.join(hidden, on="doc_id", how="left_anti").select("doc_id")
 
 
 def changed_rows(compared: DataFrame, tenant_id: str, source: str, run_id: str) -> DataFrame:

@@ -25,14 +25,21 @@ def refused_earlier(spark: SparkSession, settings: Settings, args: Namespace) ->
 
 
 def replayed_documents(spark: SparkSession, parsed: DataFrame, refused: DataFrame, paths: Sequence[str]) -> DataFrame:
-    """Of all that was parsed, what stands where something was refused, or has the id of it."""
+    """Of all that was parsed, what stands where something was refused, or has the id of it or one below it.
+
+    Below: what a refused archive or folder held.
+    """
     inputs = spark.createDataFrame(
         [(number, input_uri(path)) for number, path in enumerate(paths)], "input INT, uri STRING"
     )
     here = F.lit(True)
     lines = refused.filter("number > 0").join(inputs, on="uri").select("input", "number", here.alias("_line"))
-    files = refused.filter("number = 0").select("uri", "number", here.alias("_file"))
-    ids = refused.filter("doc_id IS NOT NULL").select("doc_id", here.alias("_id"))
+    files = refused.filter("number <= 0").select("uri", "number", here.alias("_file"))
+    refused_ids = refused.filter("doc_id IS NOT NULL").select(F.col("doc_id").alias("_above")).distinct()
+    parts = F.split("doc_id", "/")
+    above = F.transform(F.sequence(F.lit(1), F.size(parts)), lambda n: F.array_join(F.slice(parts, 1, n), "/"))
+    paths_above = parsed.filter("doc_id IS NOT NULL").select("doc_id", F.explode(above).alias("_above"))
+    ids = paths_above.join(refused_ids, on="_above", how="inner").select("doc_id", here.alias("_id"))
     marked = parsed.join(lines.distinct(), on=["input", "number"], how="left")
     marked = marked.join(files.distinct(), on=["uri", "number"], how="left").join(ids.distinct(), "doc_id", how="left")
     return marked.filter("_line OR _file OR _id").select(*parsed.columns)

@@ -54,3 +54,12 @@ def test_links_between_pages_lead_somewhere() -> None:
     for page in WRITTEN:
         for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
             assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
+def test_every_test_that_the_page_of_faults_names_exists() -> None:
+    page = (PROJECT_ROOT / "docs" / "sources.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", page)
+
+    assert len(named) > 15
+    for file, test in named:
+        assert f"def {test}(" in (PROJECT_ROOT / "tests" / "spark_jobs" / file).read_text(encoding="utf-8")

@@ -314,8 +314,8 @@ def test_a_feed_fills_the_runs_date_into_its_path_and_is_dated_without_catching_
     task.render_template_fields(dated)
 
     assert task.application_args == [
-        "parse_documents", "chunk_documents", "link_documents", "--run-id=r", "--tenant=acme", "--source=wiki", "--groups=staff",
-        "--path=/exports/dt=2026-11-03/", "--path=/more/20261103",
+        "parse_documents", "chunk_documents", "link_documents", "--run-id=r", "--tenant=acme", "--source=wiki",
+        "--groups=staff", "--path=/exports/dt=2026-11-03/", "--path=/more/20261103",
     ]  # fmt: skip
     assert (feed.catchup, feed.max_active_runs, feed.start_date) == (False, 1, datetime(2026, 11, 1, tzinfo=UTC))
     with pytest.raises(AirflowFailException, match="no logical date"):

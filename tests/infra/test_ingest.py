@@ -137,6 +137,13 @@ def test_addresses_are_absolute_and_remote_ones_are_left_alone(monkeypatch: pyte
 
     assert document_address("docs") == str(tmp_path / "docs")
     assert document_address("s3://bucket/docs") == "s3://bucket/docs"
+    assert document_address("https://example.com/sitemap.xml") == "https://example.com/sitemap.xml"
+
+
+@pytest.mark.parametrize("path", ["https://example.com/", "https:///sitemap.xml", "http://example.com/page.html"])
+def test_a_website_is_named_by_its_sitemap(path: str) -> None:
+    with pytest.raises(InvalidInput, match="a website is named by its sitemap"):
+        document_address(path)
 
 
 def test_run_ids_differ_and_fit_airflows_pattern() -> None:

@@ -11,7 +11,9 @@ import pytest
 
 from lakehouse.errors import InvalidInput
 from lakehouse.tables import DOCUMENTS, QUARANTINE
-from spark_jobs.inputs import local_files
+from spark_jobs.folders import local_files
+from spark_jobs.parsing import Limits
+from tests.spark_jobs import samples
 from tests.spark_jobs.conftest import Lake
 
 pytestmark = pytest.mark.integration
@@ -111,8 +113,8 @@ def test_bad_rows_are_quarantined_and_their_neighbours_are_not_lost(lake: Lake) 
         "line 8: groups 'hr'",
         "line 9: updated_at 'soon'",
         "line 10: invalid UTF-8",
-        "line 11: 1,000,001 bytes",
-        "line 12: 50,000,026 bytes",
+        "line 11: oversize",
+        "line 12: oversize",
         "line 13: duplicate id 'first'",
     }
     row = next(row for row in lake.rows(QUARANTINE) if row["doc_id"] == "latin")
@@ -180,9 +182,56 @@ def test_a_folder_is_read_whole_but_for_hidden_files(lake: Lake) -> None:
         "data.txt": "binary file",
         "latin.txt": "invalid UTF-8",
         "empty.md": "empty text",
-        "big.md": "1,000,001 bytes",
+        "big.md": "oversize",
     }
     assert lake.parse(root / "guide.md", snapshot=True) == counts(seen=1, changed=0, unchanged=1, deleted=4)
+
+
+def test_what_a_refused_archive_held_is_not_taken_for_deleted(lake: Lake) -> None:
+    root = lake.folder / "docs"
+    root.mkdir()
+    whole = samples.zipped({"a.md": "A.", "sub/b.md": "B.", "old.md": "Old."})
+    (root / "pack.zip").write_bytes(whole)
+    (root / "pack.zip2.md").write_text("Gone soon.")
+    assert lake.parse(root, snapshot=True) == counts(seen=4, added=4)
+
+    (root / "pack.zip").write_bytes(whole[:-30])
+    (root / "pack.zip2.md").unlink()
+    assert lake.parse(root, snapshot=True) == counts(seen=1, quarantined=1, deleted=1)
+
+    (root / "pack.zip").write_bytes(samples.encrypted_zip({"a.md": "A.", "sub/b.md": "B."}, "sub/b.md"))
+    assert lake.parse(root, snapshot=True) == counts(seen=2, unchanged=1, quarantined=1, deleted=1)
+    assert {key for key, row in documents(lake).items() if not row["deleted"]} == {"pack.zip/a.md", "pack.zip/sub/b.md"}
+
+
+def test_a_parquet_file_of_other_types_is_refused_as_a_whole(lake: Lake) -> None:
+    path = lake.folder / "docs.parquet"
+    pq.write_table(pa.table({"id": ["1", "2"], "text": ["A.", "B."]}), path)
+    assert lake.parse(path, snapshot=True) == counts(seen=2, added=2)
+
+    pq.write_table(pa.table({"id": [1, 2], "text": ["A.", "B."]}), path)
+    with pytest.raises(InvalidInput, match="column 'id' is bigint, must be string"):
+        lake.parse(path, snapshot=True)
+
+    path.unlink()
+    path.mkdir()
+    pq.write_table(pa.table({"id": ["1"], "text": ["A."]}), path / "1.parquet")
+    pq.write_table(pa.table({"id": ["2"], "text": [7]}), path / "2.parquet")
+    with pytest.raises(InvalidInput, match=r"docs\.parquet.*CANNOT_MERGE_SCHEMAS"):
+        lake.parse(path, snapshot=True)
+    assert [row["deleted"] for row in lake.rows(DOCUMENTS)] == [False, False]
+
+
+def test_lines_whose_types_changed_are_quarantined_and_not_taken_for_deleted(lake: Lake) -> None:
+    lake.parse(lake.write({"id": "1", "text": "A."}, {"id": "2", "text": "B."}, {"id": "3", "text": "C."}))
+
+    path = lake.write({"id": 1, "text": "A."}, {"id": "2", "text": ["B."]}, {"id": "3", "text": "C."})
+
+    assert lake.parse(path, snapshot=True) == counts(seen=3, unchanged=1, quarantined=2)
+    assert [reason.split(".")[0] for reason in reasons(lake)] == [
+        "line 1: id 1: must be a string, this is a number",
+        "line 2: text must be a string, this is a list",
+    ]
 
 
 def test_links_and_odd_files_are_refused_before_they_are_opened(tmp_path: Path) -> None:
@@ -260,11 +309,14 @@ def test_an_object_store_is_read_through_hadoop(lake: Lake) -> None:
     (lake.folder / "sub" / "a b.md").write_text("# A\n\nText.")
     (lake.folder / "big.md").write_text("x" * 101)
 
-    found = {row["doc_id"]: row["reason"] for row in _remote_files(lake.spark, lake.folder.as_uri(), 100).collect()}
+    (lake.folder / "pack.zip").write_bytes(samples.zipped({"in.md": "In."}))
+    limits = Limits(100, 1000, 30, 512)
+    found = {row["doc_id"]: row["reason"] for row in _remote_files(lake.spark, lake.folder.as_uri(), limits).collect()}
 
-    assert found.keys() == {"sub/a b.md", "big.md"}
+    assert found.keys() == {"sub/a b.md", "big.md", "pack.zip/in.md"}
+    assert found["pack.zip/in.md"] is None
     assert found["sub/a b.md"] is None
-    assert found["big.md"].startswith("101 bytes")
+    assert found["big.md"].startswith("oversize: 101 bytes")
 
 
 @pytest.mark.parametrize("name", ["nothing", "bad.parquet"])
