@@ -66,7 +66,7 @@ def _is_name(text: str) -> bool:
 
 
 class Matcher:
-    """Finds a set of names in texts. Building takes 15 s and 0.7 GB a million names; keep it and use it often."""
+    """Finds a set of names in texts. 300,000 took 4.6 s and 185 MB to build: keep it and use it often."""
 
     def __init__(self, names: Iterable[str]) -> None:
         spellings: dict[str, list[tuple[str, list[str]]]] = defaultdict(list)
