@@ -46,6 +46,7 @@ class Converter:
         try:
             while not is_finished:
                 begun: Frame | None = None
+                done_before = done
                 try:
                     for frame in self._frames(doc_id, uri, file, done):
                         if "begin" in frame:
@@ -60,10 +61,13 @@ class Converter:
                     is_finished = True
                 except _Stopped as stopped:
                     self.close()
-                    done, stops = done + 1, stops + 1
+                    stops += 1
+                    if begun is None and done > done_before:
+                        continue  # stopped on its way to the next document: that one gets a process of its own
                     yield refusal(
                         str(stopped), begun["begin"] if begun else doc_id, uri=begun["uri"] if begun else None
                     )
+                    done += 1
                     is_finished = begun is None or not doc_id.lower().endswith(CONTAINERS)
                     if not is_finished and stops == _MAX_STOPS:
                         yield _rest(doc_id, done, f"stopped its reader {stops} times")

@@ -234,22 +234,38 @@ def converting_processes(parent: int) -> list[psutil.Process]:
     return [child for child in children if "spark_jobs.converting" in child.cmdline()]
 
 
-def test_a_crash_of_the_reader_is_a_rejection(tmp_path: Path) -> None:
-    converter = Converter(LIMITS)
+@pytest.mark.parametrize(("crashes_at", "lost"), [("b.csv", ["a.zip/b.csv"]), (None, [])])
+def test_a_crash_of_the_reader_costs_the_document_that_it_was_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crashes_at: str | None, lost: list[str]
+) -> None:
+    """`crashes_at` None: on the way from the first document to the next."""
+    converter = Converter(Limits(50_000_000, 50_000_000, 60, 1024))
+    frames, killed = converter._frames, []
+
+    def killing(*arguments: Any) -> Iterator[dict[str, Any]]:
+        for frame in frames(*arguments):
+            is_there = frame.get("begin", "").endswith(crashes_at) if crashes_at else "text" in frame
+            if is_there and not killed:
+                assert converter._process is not None
+                killed.append(converter._process.pid)
+                os.kill(killed[0], signal.SIGSEGV)
+            yield frame
+
+    monkeypatch.setattr(converter, "_frames", killing)
+    rows = b"".join(b"%d,%d\n" % (number, number * 7919 % 100_003) for number in range(300_000))
     path = tmp_path / "a.zip"
-    path.write_bytes(samples.zipped({"a.md": "A.", "b.md": "B.", "c.md": "C."}))
+    path.write_bytes(samples.zipped({"a.md": "A.", "b.csv": rows, "c.md": "C."}))
     try:
-        parsed = []
         with path.open("rb") as file:
-            for one in converter.convert("a.zip", path.as_uri(), file):
-                parsed.append(one)
-                if len(parsed) == 1:
-                    os.kill(converting_processes(os.getpid())[-1].pid, signal.SIGSEGV)
-        assert texts(parsed)["a.zip/a.md"] == "A."
-        assert texts(parsed)["a.zip/c.md"] == "C."
+            parsed = list(converter.convert("a.zip", path.as_uri(), file))
     finally:
         converter.close()
-    assert converter._process is None
+
+    assert [one.doc_id for one in parsed] == ["a.zip/a.md", "a.zip/b.csv", "a.zip/c.md"]
+    refused = [one for one in parsed if isinstance(one, Rejection)]
+    assert [one.doc_id for one in refused] == lost
+    assert all(one.reason.startswith("stopped its reader by signal 11") for one in refused)
+    assert killed
 
 
 def test_the_process_dies_with_the_worker_that_started_it(tmp_path: Path) -> None:
