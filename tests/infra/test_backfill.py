@@ -69,7 +69,7 @@ def test_each_date_is_a_run_of_its_own_path_and_the_newest_wins(stack: Stack, se
     runs = [run for run in _runs(client) if run["run_type"] == "backfill"]
     assert sorted(run["logical_date"][:10] for run in runs) == list(DATES)
     for run in sorted(runs, key=lambda run: run["logical_date"]):
-        done = client.wait("ingest_wiki", run["dag_run_id"], timeout_s=300)
+        done = client.wait("ingest_wiki", run["dag_run_id"], timeout_s=600)
         assert done.state == "success", client.failure(done)
     steps = read_rows(settings, INGEST_RUNS, [("step", "=", "parse_documents")])
     assert {row["run_id"]: row["documents_seen"] for row in steps} == {run["dag_run_id"]: 2 for run in runs}

@@ -87,7 +87,8 @@ def test_files_shrink_rows_stay_and_a_lagging_stream_loses_nothing(
 def test_a_checkpoint_of_a_table_that_is_gone_is_dropped(
     spark: SparkSession, warehouse: Settings, tmp_path: Path
 ) -> None:
-    lake(spark, warehouse, tmp_path, "orphan").run(*STEPS, path=lake(spark, warehouse, tmp_path, "input").write())
+    orphan = lake(spark, warehouse, tmp_path, "orphan")
+    orphan.run(*STEPS, path=orphan.write(document("Orphan starts in May.")))
     (stream,) = (one for one in find_streams(spark, warehouse) if one.tenant_id == "orphan")
     offsets = sorted(Path(stream.path.removeprefix("file:")).glob("offsets/[0-9]*"))
     for path in offsets:
