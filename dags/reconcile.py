@@ -12,10 +12,10 @@ than a day. It reads all of both sides without the vectors: 20,000 chunks in sec
 **Refused rows:** none, nothing is parsed here; `bronze.quarantine` stays as it is.
 """
 
-from datetime import UTC, datetime
+from datetime import timedelta
 from typing import Any
 
-from airflow.sdk import DAG, Context
+from airflow.sdk import DAG, Context, CronTriggerTimetable
 
 from dags.assets import SEARCH_INDEX
 from dags.jobs import DEFAULT_ARGS, spark_job
@@ -30,8 +30,8 @@ def arguments(context: Context, jinja_env: Any) -> list[str]:
 
 with DAG(
     "reconcile",
-    schedule="30 2 * * *",
-    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    # with a start date, a new stack would begin with last night's run
+    schedule=CronTriggerTimetable("30 2 * * *", timezone="UTC", run_immediately=timedelta(0)),
     catchup=False,
     max_active_runs=1,
     doc_md=__doc__,

@@ -15,7 +15,7 @@ from lakehouse.delta import read_rows
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.tables import CHUNKS, INGEST_RUNS
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 DATES = ("2026-11-01", "2026-11-02", "2026-11-03")
 FEED = """
@@ -28,7 +28,7 @@ start_date = 2026-11-01
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Settings:
+def settings(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int], postgres: str) -> Settings:
     home = tmp_path_factory.mktemp("backfill")
     for date in DATES:  # one page that changes every day, and one of that day alone
         rows = [{"id": "plan", "title": "Plan", "text": f"As of {date}."}, {"id": date, "title": "Day", "text": date}]
@@ -39,6 +39,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], i
         local_parts="milvus,airflow",
         milvus_uri=f"http://127.0.0.1:{free_port()}",
         airflow_url=f"http://127.0.0.1:{free_port()}",
+        airflow_database=postgres,  # SQLite refuses a second writer, and this command is one beside the scheduler
         feeds_file=str(home / "feeds.toml"),
         spark_driver_memory="1g",
     )
