@@ -43,6 +43,13 @@ def for_each_change(
     _follow(spark, settings, table, tenant_id, f"{folder}/{name}", handle_batch)
 
 
+def skip_to_now(spark: SparkSession, settings: Settings, table: Table, tenant_id: str, step: str, variant: str) -> None:
+    """Let the step see only what changes from now on; also where its checkpoint needs changes that are gone."""
+    checkpoint = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}/{checkpoint_name(variant)}"
+    _remove(spark, checkpoint)
+    _follow(spark, settings, table, tenant_id, checkpoint, lambda batch, batch_id: None)
+
+
 def skip_changes_of_others(
     spark: SparkSession, settings: Settings, table: Table, tenant_id: str, checkpoint: str
 ) -> bool:
@@ -151,11 +158,20 @@ def checkpoint_name(variant: str) -> str:
 
 def _keep_only(spark: SparkSession, folder: str, names: Collection[str]) -> None:
     """Remove the checkpoints of other variants: who comes back to one must not resume where it once stopped."""
-    jvm: Any = spark.sparkContext._jvm
-    hadoop = jvm.org.apache.hadoop.fs
-    path = hadoop.Path(folder)
-    files = path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
+    files, path = _files(spark, folder)
     if files.exists(path):
         for found in files.listStatus(path):
             if found.getPath().getName() not in names:
                 files.delete(found.getPath(), True)
+
+
+def _remove(spark: SparkSession, folder: str) -> None:
+    files, path = _files(spark, folder)
+    files.delete(path, True)
+
+
+def _files(spark: SparkSession, folder: str) -> tuple[Any, Any]:
+    """Hadoop's file system of a folder, and the folder as it names it."""
+    jvm: Any = spark.sparkContext._jvm
+    path = jvm.org.apache.hadoop.fs.Path(folder)
+    return path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), path

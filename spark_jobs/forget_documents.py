@@ -27,7 +27,7 @@ from spark_jobs.runs import Counts
 STEP = "forget_documents"
 MILVUS = "milvus"
 # What reads a change feed of a tenant; each must have seen the deletions before their change data is purged.
-_FOLLOWING_STEPS = ("chunk_documents", "embed_chunks", "sync_index")
+_FOLLOWING_STEPS = ("chunk_documents", "link_documents", "embed_chunks", "sync_index")
 _WITH_DOCUMENTS = (Forget.DOCUMENT, Forget.UNUSED_TEXT)
 # Answers before their evaluations, which say whose they are.
 _WITH_TENANT = (Forget.EVAL_RUN, *_WITH_DOCUMENTS, Forget.BILL, Forget.TENANT)

@@ -23,9 +23,11 @@ from lakehouse.settings import Settings
 from lakehouse.spark import read
 from lakehouse.tables import CHUNKS, EMBEDDINGS, RECONCILE_RUNS
 from lakehouse.versions import Version
+from spark_jobs.changes import skip_to_now
 from spark_jobs.embed_chunks import embed_missing
 from spark_jobs.runs import Counts
 from spark_jobs.sync_index import INDEXED, agreed_version, heading, rows_to_write, tenants_with_chunks, write_rows
+from spark_jobs.sync_index import STEP as SYNC
 
 DRIFTS = ("missing", "extra", "stale_text", "stale_permissions")
 _COMPARED = (*INDEXED, "heading")
@@ -70,7 +72,10 @@ def reconcile_tenant(
 def repair(
     spark: SparkSession, settings: Settings, index: Index, version: Version, chunks: DataFrame
 ) -> dict[str, int]:
-    """Bring a collection to the tenant's chunks, which are embedded; return the count of each drift."""
+    """Bring a collection to the tenant's chunks, which are embedded; return the count of each drift.
+
+    Its next sync begins with what changes from now on.
+    """
     found = drift(chunks, held_rows(spark, settings, version.collection)).persist()
     try:
         counted = {row["drift"]: row["count"] for row in found.groupBy("drift").count().collect()}
@@ -81,6 +86,7 @@ def repair(
             )
             write_rows(settings, version.collection, repairs)
             index.settle(version.collection)
+        skip_to_now(spark, settings, CHUNKS, version.tenant_id, SYNC, version.collection)
         return {name: counted.get(name, 0) for name in DRIFTS}
     finally:
         found.unpersist()

@@ -72,10 +72,11 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
         kept = _kept_version(settings, index, tenant_id, model)
         new = kept or next_version(spark, settings, index, tenant_id, model, run_id)
         assert new  # the tenant has chunks, and they are embedded
-        written = sync_collection(spark, settings, new)
+        if kept:  # the changes since may be too old to be read, and comparing tells the same
+            written = sum(repair(spark, settings, index, kept, chunks).values())
+        else:
+            written = sync_collection(spark, settings, new)
         index.settle(new.collection)
-        if kept:  # its changes may be too old to be read, and a deletion that nobody tells of is seen by comparing only
-            repair(spark, settings, index, new, chunks)
         recall = _check(spark, settings, index, new, chunks)
         index.publish(tenant_id, new.collection)
         rows = index.count(tenant_id, new.collection)
