@@ -1,5 +1,5 @@
 # `make demo` shows the whole main path; `make test` checks everything; `make down` stops what the demo started.
-.PHONY: demo test test-slow down lint venv docs requirements
+.PHONY: demo test test-long down lint venv docs requirements
 BIN := .venv/bin
 
 demo: venv ## build, start, ingest, ask, and show the cost in SQL
@@ -9,10 +9,10 @@ down: ## stop everything that was started
 	@if [ -x $(BIN)/lakehop ]; then $(BIN)/lakehop down; fi
 
 test: lint ## lint, types, import contracts, unit and integration tests
-	$(BIN)/pytest -m "not slow"
+	$(BIN)/pytest -m "not long"
 
-test-slow: venv ## what takes minutes each: killed jobs compared with undisturbed ones
-	$(BIN)/pytest -m slow
+test-long: venv ## what takes minutes each: killed jobs compared with undisturbed ones
+	$(BIN)/pytest -m long
 
 lint: venv
 	$(BIN)/ruff format --check .

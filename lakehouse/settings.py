@@ -83,8 +83,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
 
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
-        description="Model of new tenants, whose tokenizer also measures chunks: an id that came with the environment, or "
-        "a folder. `lakehop reindex` moves a tenant that has an index to another.",
+        description="Model of new tenants, whose tokenizer also measures chunks: an id that came with the environment, "
+        "or a folder. `lakehop reindex` moves a tenant that has an index to another.",
     )
     chunk_max_tokens: int = Field(
         200,

@@ -15,7 +15,7 @@ from lakehouse.delta import read_rows
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.tables import CHUNKS, INGEST_RUNS
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(1800)]
 
 DATES = ("2026-11-01", "2026-11-02", "2026-11-03")
 FEED = """

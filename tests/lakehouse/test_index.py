@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import milvus_server
 import numpy as np
 import pytest
 
@@ -20,6 +19,7 @@ from lakehouse.index import MAX_K, Index, IndexRow, Superseded
 from lakehouse.lexical import BM25_K1
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
+from tests.lakehouse import milvus_server
 
 AXES = np.eye(4, dtype=np.float32)
 ENG, HR = acl_key(["eng"]), acl_key(["hr"])

@@ -1,7 +1,7 @@
 """An ingest that is killed, wherever it is, and run again leaves what an undisturbed one leaves, to the last row.
 
 The jobs run as Airflow submits them, each in a JVM of its own, and are killed with SIGKILL at random moments: the whole
-job, or one of its Python workers. `make test-slow` runs this.
+job, or one of its Python workers. `make test-long` runs this.
 """
 
 import json
@@ -27,7 +27,7 @@ from lakehouse.index import Index
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, LINKS, MENTIONS, QUARANTINE, TITLES
 
-pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(3000)]
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(3000)]
 
 LOAD = ("parse_documents", "chunk_documents", "link_documents")
 BUILD = ("embed_chunks", "sync_index")
