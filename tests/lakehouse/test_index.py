@@ -152,7 +152,8 @@ def acme(index):
         chunk("yak1", "yak cow pig hen", 1, ENG, "globex"),
         chunk("yak3", "yak yak yak hen", 1, ENG, "globex"),
     ]
-    with ThreadPoolExecutor() as pool:  # a real server takes seconds to publish, whatever the size
+    # A real server takes seconds to publish, whatever the size; milvus-lite loses one of two aliases set at once.
+    with ThreadPoolExecutor(1 if index.capabilities.version.startswith("milvus_lite") else 2) as pool:
         list(pool.map(lambda tenant, chunks: publish(index, tenant, chunks), ["acme", "globex"], [rows, others]))
     return index
 

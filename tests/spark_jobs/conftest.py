@@ -38,7 +38,10 @@ def settings(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], i
 
 @pytest.fixture(scope="session")
 def spark(settings: Settings) -> Iterator[SparkSession]:
-    session = spark_session(settings, "tests")
+    with pytest.MonkeyPatch.context() as patch:
+        warm = "--conf spark.python.daemon.module=tests.spark_jobs.warm_daemon pyspark-shell"
+        patch.setenv("PYSPARK_SUBMIT_ARGS", warm)
+        session = spark_session(settings, "tests")
     yield session
     session.stop()
 

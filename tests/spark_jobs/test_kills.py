@@ -69,6 +69,9 @@ class House:
         command += ["--source=wiki", f"--path={self.settings.home / 'feed.jsonl'}", "--snapshot"]
         given = {name: str(getattr(self.settings, name)) for name in ("home", "spark_driver_memory", "milvus_uri")}
         environment = os.environ | {f"LAKEHOP_{name.upper()}": value for name, value in given.items()}
+        environment["PATH"] = (
+            f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"  # spark-submit asks Python
+        )
         log = (self.settings.home / "jobs.log").open("ab")
         return subprocess.Popen(
             command, env=environment | {"PYTHONPATH": str(PROJECT_ROOT)}, stdout=log, stderr=log, start_new_session=True

@@ -14,7 +14,11 @@ from spark_jobs import maintain
 from spark_jobs.maintain import find_streams, run
 from tests.spark_jobs.conftest import Lake
 
-pytestmark = pytest.mark.timeout(1800)  # a dozen Spark jobs: a minute alone, many on a machine shared with others
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.long,
+    pytest.mark.timeout(1800),
+]  # a dozen Spark jobs: a minute alone, many on a machine shared with others
 ARGS = Namespace(run_id="weekly")
 STEPS = ("parse_documents", "chunk_documents")
 
