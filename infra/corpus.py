@@ -77,7 +77,7 @@ def document(package: Package) -> dict[str, Any]:
         "id": package.name,
         "title": package.name,
         "text": text,
-        "uri": f"https://pypi.org/project/{package.name}/",
+        "uri": f"pkg:pypi/{package.name}",  # a package URL, as of ECMA-427
     }
 
 
