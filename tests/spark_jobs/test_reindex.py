@@ -103,6 +103,7 @@ def by_model(lake: Lake, model: str) -> list[dict[str, Any]]:
     return read_rows(lake.settings, EMBEDDINGS, [("embedding_model", "=", model)], ["content_hash"])
 
 
+@pytest.mark.long
 def test_a_model_that_fails_the_check_leaves_the_old_index(
     lake: Lake, small_model: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -155,6 +156,7 @@ def without_vector(row: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name != "vector"}
 
 
+@pytest.mark.long
 def test_a_run_that_died_after_the_exchange_is_made_up_for(lake: Lake, small_model: str) -> None:
     lake.ingest(lake.write(ORION))
     before = versions(lake.settings, lake.tenant)
