@@ -311,7 +311,9 @@ def test_an_object_store_is_read_through_hadoop(lake: Lake) -> None:
 
     (lake.folder / "pack.zip").write_bytes(samples.zipped({"in.md": "In."}))
     limits = Limits(100, 1000, 30, 512)
-    found = {row["doc_id"]: row["reason"] for row in _remote_files(lake.spark, lake.folder.as_uri(), limits).collect()}
+    found = {
+        row["doc_id"]: row["reason"] for row in _remote_files(lake.spark, lake.folder.as_uri(), limits, None).collect()
+    }
 
     assert found.keys() == {"sub/a b.md", "big.md", "pack.zip/in.md"}
     assert found["pack.zip/in.md"] is None
