@@ -67,7 +67,8 @@ def table_uri(settings: Settings, table: Table) -> str:
 def ensure_tables(settings: Settings) -> None:
     """Create every declared table that does not exist yet, and add columns declared since to the others."""
     for table in TABLES:
-        open_table(settings, table)
+        with _reachable(table):
+            open_table(settings, table)
 
 
 def open_table(settings: Settings, table: Table) -> DeltaTable:

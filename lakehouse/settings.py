@@ -293,7 +293,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
             # of two writers of one version the second is refused, by the store itself
             "conditional_put": "etag",
         }
-        return {f"aws_{name}": value for name, value in given.items() if value}
+        bounds = {"timeout": "30s", "connect_timeout": "10s", "max_retries": "3", "retry_timeout": "60s"}
+        return {f"aws_{name}": value for name, value in given.items() if value} | bounds
 
     def _cluster_conf(self) -> dict[str, str]:
         conf = {

@@ -1,6 +1,6 @@
 """Bring Milvus to what `silver.chunks` holds: upsert what changed, delete what is gone, then publish.
 
-One task writes to the embedded server, which loses rows of concurrent writers, and several to a Milvus. A tenant without
+The embedded server loses rows of concurrent writers, so one task writes to it, several to a Milvus. A tenant without
 a live collection gets a new one, filled from Delta and put behind the alias once it answers. Another embedding model is
 `spark_jobs.reindex`'s business: here a tenant keeps the one that its live collection has.
 """

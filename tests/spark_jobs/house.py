@@ -30,12 +30,16 @@ CLOCKS = ("quarantined_at", "ingest_run_id", "resolved_by", "quarantine_id")
 
 
 class House:
-    """Settings of a lakehouse of its own, and what may be done with it. `environment`: of its jobs, beside ours."""
+    """Settings of a lakehouse of its own, and what may be done with it.
 
-    def __init__(self, settings: Settings, environment: Mapping[str, str]) -> None:
+    `environment`: of its jobs, beside ours. `source`: address of its documents, which is no part of what they are.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None, source: str = "") -> None:
         self.settings = settings
+        self.source = source
         self.log = settings.home / "jobs.log"
-        self._environment = environment
+        self._environment = environment or {}
 
     def start(
         self, steps: tuple[str, ...], path: Path | str, run_id: str, script: Path | None = None
@@ -84,7 +88,10 @@ class House:
         return found
 
     def _placeless(self, row: dict[str, Any]) -> str:
-        return json.dumps(row, sort_keys=True, default=str).replace(str(self.settings.home), "HOME")
+        text = json.dumps(row, sort_keys=True, default=str)
+        for place in filter(None, (f"file://{self.source}", self.source, str(self.settings.home))):
+            text = text.replace(place, "PLACE")
+        return text
 
 
 def assert_same(found: dict[str, Any], wanted: dict[str, Any], after: str) -> None:
@@ -96,7 +103,9 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any], after: str) -> No
 
 
 @contextmanager
-def house(folder: Path, port: int, environment: Mapping[str, str] | None = None, **given: Any) -> Iterator[House]:
+def house(
+    folder: Path, port: int, environment: Mapping[str, str] | None = None, source: str = "", **given: Any
+) -> Iterator[House]:
     """A house whose Milvus serves at `port`; `given`: more of its settings."""
     folder.mkdir()
     command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1", "--port", str(port)]
@@ -110,7 +119,7 @@ def house(folder: Path, port: int, environment: Mapping[str, str] | None = None,
         settings = Settings(
             **{"home": folder, "spark_driver_memory": "1g", "milvus_uri": f"http://127.0.0.1:{port}"} | given
         )
-        yield House(settings, environment or {})
+        yield House(settings, environment, source)
     finally:
         server.kill()
         server.wait()
