@@ -71,13 +71,18 @@ class House:
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # spark-submit asks Python
         return os.environ | spelled | {"PATH": path, "PYTHONPATH": str(PROJECT_ROOT)} | self._environment
 
-    def contents(self) -> dict[str, Any]:
-        """Every row of every table and of the live collection, without clocks, and without where the house stands."""
-        found: dict[str, Any] = {}
+    def tables(self) -> dict[str, list[str]]:
+        """Every row of the tables that need no model, as `contents` has them."""
+        found = {}
         for table in TABLES:
             rows = read_rows(self.settings, table)
             kept = [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
             found[table.name] = sorted(map(self._placeless, kept))
+        return found
+
+    def contents(self) -> dict[str, Any]:
+        """Every row of every table and of the live collection, without clocks, and without where the house stands."""
+        found: dict[str, Any] = self.tables()
         found[EMBEDDINGS.name] = sorted(row["content_hash"] for row in read_rows(self.settings, EMBEDDINGS))
         index = Index(self.settings)
         columns = ("chunk_id", "tenant_id", "acl_key", "source", *PASSAGE_COLUMNS, "vector")
