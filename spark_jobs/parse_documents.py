@@ -16,7 +16,7 @@ from lakehouse.settings import Settings
 from lakehouse.spark import delta_table, read, struct_type
 from lakehouse.tables import DOCUMENTS, QUARANTINE
 from spark_jobs.inputs import read_input
-from spark_jobs.replay import refused_earlier, replayed_documents, settle_quarantine
+from spark_jobs.replay import ids_to_read, refused_earlier, replayed_documents, settle_quarantine
 from spark_jobs.runs import Counts, record, recorded
 
 STEP = "parse_documents"
@@ -31,7 +31,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """
     started_at = datetime.now(UTC)
     refused = refused_earlier(spark, settings, args) if args.replay else None
-    ids = None if refused is None else {row["doc_id"] for row in refused.filter("doc_id IS NOT NULL").collect()}
+    ids = None if refused is None else ids_to_read(refused)
     inputs = [read_input(spark, path, settings, ids) for path in args.path]
     known = known_documents(read(spark, settings, DOCUMENTS), args.tenant, args.source)
     parsed = unique_documents(in_order(inputs))
@@ -170,7 +170,7 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
     )
     quoted_run = args.run_id.replace("\\", "\\\\").replace("'", "\\'")
     (
-        rows.coalesce(1)
+        rows.repartition(1)  # not coalesce: the few would be looked for in all that was parsed by one task
         .write.format("delta")
         .mode("overwrite")
         .option("replaceWhere", f"tenant_id = '{args.tenant}' AND ingest_run_id = '{quoted_run}'")
