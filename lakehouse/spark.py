@@ -85,8 +85,8 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
 def _storage_conf(settings: Settings) -> dict[str, str]:
     """How S3A reaches the buckets. Set in the driver's own process, for a command line can be read by all of a machine.
 
-    A store that stops answering fails a task within minutes; by S3A's defaults it would hang for the better part of an
-    hour.
+    A store that stops answering fails a task within minutes; by S3A's defaults (200 s, five attempts, seven retries) it
+    would hang for far longer.
     """
     given = {
         "endpoint": settings.s3_endpoint,
