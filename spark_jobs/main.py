@@ -15,6 +15,7 @@ import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib import import_module
 
@@ -22,11 +23,12 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from lakehouse import errors
-from lakehouse.delta import ensure_tables
+from lakehouse.delta import ensure_tables, first_line
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.permissions import canonical_groups, check_tenant
 from lakehouse.settings import Settings, load_settings
 from lakehouse.spark import spark_session
+from spark_jobs.one_writer import WAIT_S, only_writer
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
@@ -42,6 +44,11 @@ _NEEDED: dict[str, tuple[str, ...]] = {
 }
 """Options that a step cannot do without; the others need tenant and source."""
 _OUR_ERROR = re.compile(r"^lakehouse\.errors\.(\w+): (.+)$", re.MULTILINE)
+_CONCURRENT = re.compile(r"DELTA_CONCURRENT_\w+|CONCURRENT_STREAM_LOG_UPDATE|\bConcurrent\w+Exception\b")
+_MET_ANOTHER = (
+    "another job wrote at the same time, so this one wrote nothing more. Run it again once that one has ended, with "
+    "the same --run-id, or start jobs through Airflow, where they wait for each other."
+)
 
 log = logging.getLogger("spark_jobs")
 
@@ -53,10 +60,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
         settings = load_settings()
-        ensure_tables(settings)
-        spark = spark_session(settings, "lakehop " + " ".join(args.steps))
-        for step in args.steps:
-            run_step(spark, settings, args, step)
+        with _alone(settings, args):
+            ensure_tables(settings)
+            spark = spark_session(settings, "lakehop " + " ".join(args.steps))
+            for step in args.steps:
+                run_step(spark, settings, args, step)
     except (LakehopError, PySparkException) as error:
         ours = _our_error(error)
         if ours is None:
@@ -67,12 +75,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _alone(settings: Settings, args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Keep other writers out; call records go to tables of their own, and need not wait for a long ingest."""
+    if args.steps == ["load_llm_calls"]:
+        return nullcontext()
+    return only_writer(settings.home, f"{' '.join(args.steps)} of run {args.run_id}", WAIT_S)
+
+
 def _our_error(error: Exception) -> tuple[type, str] | None:
     """Class and text of the error that we raised on purpose, here or in a Python worker; None for any other."""
     if isinstance(error, LakehopError):
         return type(error), str(error)
-    told = _OUR_ERROR.findall(str(error))
-    return (getattr(errors, told[-1][0], LakehopError), told[-1][1]) if told else None
+    if told := _OUR_ERROR.findall(str(error)):
+        return getattr(errors, told[-1][0], LakehopError), told[-1][1]
+    return (LakehopError, f"{_MET_ANOTHER} {first_line(error)}") if _CONCURRENT.search(str(error)) else None
 
 
 def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, step: str) -> None:
