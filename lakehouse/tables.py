@@ -182,6 +182,12 @@ QUARANTINE = Table(
             "Run that later took it in, or read its place and found nothing to refuse; NULL: still open.",
             True,
         ),
+        Column(
+            "like_doc_id",
+            Type.STRING,
+            "Document of the source that it repeats, named in the reason too; NULL: refused for something else.",
+            True,
+        ),
     ),
 )
 

@@ -68,6 +68,7 @@ def refuse_near_duplicates(compared: DataFrame, known: DataFrame, gone: DataFram
         {
             "reason": F.when(is_copy, reason).otherwise(F.col("reason")),
             "excerpt": F.when(is_copy, F.substring("text", 1, EXCERPT_CHARACTERS)).otherwise(F.col("excerpt")),
+            "like_doc_id": F.when(is_copy, F.col("_of")),  # so that `forget` finds who names a document
             "state": F.when(is_copy, "quarantined").otherwise(F.col("state")),
         }
     )

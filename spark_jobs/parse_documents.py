@@ -128,6 +128,7 @@ def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str
         state.alias("state"),
         precedence.alias("precedence"),
         F.coalesce(known_signature, new_signature).alias("signature"),
+        F.lit(None).cast("string").alias("like_doc_id"),
     )
 
 
@@ -197,6 +198,7 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
         F.lit(args.path).cast("array<string>").alias("paths"),
         F.lit(args.groups).cast("array<string>").alias("default_groups"),
         F.lit(None).cast("string").alias("resolved_by"),
+        "like_doc_id",
     )
     quoted_run = args.run_id.replace("\\", "\\\\").replace("'", "\\'")
     (

@@ -49,6 +49,7 @@ def test_of_new_copies_the_least_id_stays_and_the_next_run_lets_another_in_when_
     assert set(live(strict)) == {"a", "b"}
     near = f"near-duplicate: {(signature(PAGE) == signature(COPY)).mean():.2f} of it is also in 'a'"
     assert refused(strict) == {"c": f"line 1: {near}", "d": f"line 4: {near}"}
+    assert {row["like_doc_id"] for row in strict.rows(QUARANTINE)} == {"a"}  # by which `forget` finds the rows
     rows = {row["quarantine_id"]: row["reason"] for row in strict.rows(QUARANTINE)}
     assert strict.parse(path, snapshot=True, run_id="one") == counts  # a retry, e.g. after a kill
     assert {row["quarantine_id"]: row["reason"] for row in strict.rows(QUARANTINE)} == rows
