@@ -39,6 +39,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
     Type.STRINGS: pa.list_(pa.string()),
     Type.INT: pa.int32(),
+    Type.INTS: pa.list_(pa.int32()),
     Type.LONG: pa.int64(),
     Type.DOUBLE: pa.float64(),
     Type.BOOL: pa.bool_(),

@@ -149,6 +149,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     document_languages: str = Field(
         "", description="Languages of documents, comma-separated ISO 639-1 codes such as `en,de`; empty: any."
     )
+    near_duplicate_similarity: float = Field(
+        0,
+        description="A document that repeats another of its source and groups so far is quarantined: share of runs of "
+        "five words that both have, 0.5 to 1, e.g. 0.9; 0: copies are taken in.",
+    )
     website_max_pages: int = Field(1000, gt=0, description="Pages of one sitemap that one run reads.")
     website_max_seconds: float = Field(
         1800, gt=0, description="Time for one sitemap in one run, seconds; half of what `lakehop ingest` waits."
@@ -226,6 +231,13 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError("must be a URL such as http://127.0.0.1:3000")
         return url.rstrip("/")
+
+    @field_validator("near_duplicate_similarity")
+    @classmethod
+    def _is_off_or_a_half_at_least(cls, similarity: float) -> float:
+        if similarity != 0 and not 0.5 <= similarity <= 1:
+            raise ValueError("must be 0 or from 0.5 to 1")
+        return similarity
 
     @field_validator("document_languages")
     @classmethod

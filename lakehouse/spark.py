@@ -28,6 +28,7 @@ SPARK_TYPES: dict[Type, T.DataType] = {
     Type.STRING: T.StringType(),
     Type.STRINGS: T.ArrayType(T.StringType()),
     Type.INT: T.IntegerType(),
+    Type.INTS: T.ArrayType(T.IntegerType()),
     Type.LONG: T.LongType(),
     Type.DOUBLE: T.DoubleType(),
     Type.BOOL: T.BooleanType(),

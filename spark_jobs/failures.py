@@ -9,11 +9,13 @@ from py4j.protocol import Py4JJavaError
 from pyspark.errors import PySparkException
 
 from lakehouse import errors
+from lakehouse.delta import first_line
 from lakehouse.errors import LakehopError, Unavailable
 
 FAILURES = (LakehopError, PySparkException, Py4JJavaError)
 """What a step may end with."""
 _OURS = re.compile(r"^lakehouse\.errors\.(\w+): (.+)$", re.MULTILINE)
+_CONCURRENT = re.compile(r"DELTA_CONCURRENT_\w+|CONCURRENT_STREAM_LOG_UPDATE|\bConcurrent\w+Exception\b")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
 _OBJECT_STORE = re.compile(
     r"^(?:Caused by: )?[\w.$]+(?:Exception|Error): .*s3a://.*$"
@@ -30,6 +32,11 @@ def told(error: Exception) -> tuple[type[LakehopError], str] | None:
     if ours := _OURS.findall(text):
         name, message = ours[-1]
         return getattr(errors, name, LakehopError), message
+    if _CONCURRENT.search(text):
+        return LakehopError, (
+            "another job wrote at the same time, so this one wrote nothing more. Run it again once that one has ended, "
+            f"with the same --run-id, or start jobs by Airflow, where they wait for each other. {first_line(error)}"
+        )
     if full := _DISK_FULL.search(text):
         return Unavailable, (
             f"a disk is full: {full[0]}. Free space where LAKEHOP_WAREHOUSE lies, and in Spark's spark.local.dir, and "

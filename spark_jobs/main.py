@@ -14,6 +14,7 @@ import logging
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib import import_module
 
@@ -25,6 +26,7 @@ from lakehouse.permissions import canonical_groups, check_tenant
 from lakehouse.settings import Settings, load_settings
 from lakehouse.spark import spark_session
 from spark_jobs.failures import FAILURES, told
+from spark_jobs.one_writer import WAIT_S, only_writer
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
@@ -50,10 +52,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
         settings = load_settings()
-        ensure_tables(settings)
-        spark = spark_session(settings, "lakehop " + " ".join(args.steps))
-        for step in args.steps:
-            run_step(spark, settings, args, step)
+        with _alone(settings, args):
+            ensure_tables(settings)
+            spark = spark_session(settings, "lakehop " + " ".join(args.steps))
+            for step in args.steps:
+                run_step(spark, settings, args, step)
     except FAILURES as error:
         failure = told(error)
         if failure is None:
@@ -62,6 +65,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         log.error("%s", text)
         return 2 if issubclass(kind, InvalidInput) else 1
     return 0
+
+
+def _alone(settings: Settings, args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Keep other writers out; call records go to tables of their own, and need not wait for a long ingest."""
+    if args.steps == ["load_llm_calls"]:
+        return nullcontext()
+    return only_writer(settings.home, f"{' '.join(args.steps)} of run {args.run_id}", WAIT_S)
 
 
 def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, step: str) -> None:
