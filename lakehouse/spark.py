@@ -100,8 +100,8 @@ def _storage_conf(settings: Settings) -> dict[str, str]:
         "connection.request.timeout": "60s",
         "attempts.maximum": "2",
         "retry.limit": "3",
-        # The next version of a Delta log is written only where nobody has written it: the store itself decides.
-        "create.conditional.enabled": "true",
+        # Hadoop's new default reads ahead by threads of its own, which these bounds don't hold for.
+        "input.stream.type": "classic",
     }
     return {f"spark.hadoop.fs.s3a.{name}": value for name, value in given.items() if value}
 

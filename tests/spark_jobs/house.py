@@ -5,6 +5,7 @@ For tests that compare whole runs: what two of them left is compared to the last
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -40,6 +41,7 @@ class House:
         self.source = source
         self.log = settings.home / "jobs.log"
         self._environment = environment or {}
+        self._jobs: list[subprocess.Popen[bytes]] = []
 
     def start(
         self, steps: tuple[str, ...], path: Path | str, run_id: str, script: Path | None = None
@@ -52,12 +54,21 @@ class House:
         command += [str(script or PROJECT_ROOT / "spark_jobs" / "main.py"), *steps, f"--run-id={run_id}"]
         command += ["--tenant=acme", "--source=wiki", f"--path={path}", "--snapshot"]
         with self.log.open("ab") as log:
-            return subprocess.Popen(
+            job = subprocess.Popen(
                 command, env=self._environment_of_jobs(), stdout=log, stderr=log, start_new_session=True
             )
+        self._jobs.append(job)
+        return job
 
     def run(self, steps: tuple[str, ...], path: Path | str, run_id: str, script: Path | None = None) -> None:
         self.await_success(self.start(steps, path, run_id, script))
+
+    def stop(self) -> None:
+        """Kill what a test that failed left at work."""
+        for job in self._jobs:
+            if job.poll() is None:
+                os.killpg(job.pid, signal.SIGKILL)
+                job.wait()
 
     def await_success(self, job: "subprocess.Popen[bytes]") -> None:
         assert job.wait() == 0, self.log.read_text()[-3000:]
@@ -124,7 +135,11 @@ def house(
         settings = Settings(
             **{"home": folder, "spark_driver_memory": "1g", "milvus_uri": f"http://127.0.0.1:{port}"} | given
         )
-        yield House(settings, environment, source)
+        lakehouse = House(settings, environment, source)
+        try:
+            yield lakehouse
+        finally:
+            lakehouse.stop()
     finally:
         server.kill()
         server.wait()

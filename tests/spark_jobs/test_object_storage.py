@@ -11,7 +11,6 @@ import pytest
 from pyarrow import fs
 
 from lakehouse.delta import open_table, read_rows
-from lakehouse.settings import PROJECT_ROOT
 from lakehouse.sql import run_query
 from lakehouse.tables import DOCUMENTS
 from tests.spark_jobs.house import BUILD, LOAD, assert_same, house
@@ -23,7 +22,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(240
 ALL = (*LOAD, *BUILD)
 DAY_1 = {
     **{f"plans/plan-{n}.md": f"# Plan {n}\n\nProject {n} builds part {n}, after Plan {n + 1}.\n" * 9 for n in range(9)},
-    "pages/how to.html": "<title>How to</title><h1>How</h1><p>See Plan 3.</p>",
+    "pages/how to.md": "# How to\n\nSee Plan 3.",
     "broken.md": b"\xff\xfe\x00broken",
 }
 DAY_2 = {name: text for name, text in DAY_1.items() if name != "plans/plan-4.md"} | {
@@ -39,29 +38,6 @@ def encoded(text: str | bytes) -> bytes:
 def minio(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Minio]:
     with served(tmp_path_factory.mktemp("minio"), free_port(), free_port()) as server:
         yield server
-
-
-def test_buckets_hold_what_folders_hold(minio: Minio, tmp_path: Path, free_port: Callable[[], int]) -> None:
-    folder, bucket = tmp_path / "documents", "s3a://documents/handbook"
-    minio.files.create_dir("documents")
-    minio.files.create_dir("lake")
-    in_buckets = minio.settings() | {"warehouse": "s3a://lake/warehouse"}
-    with (
-        house(tmp_path / "folders", free_port(), source=str(folder)) as plain,
-        house(tmp_path / "buckets", free_port(), source=bucket, **in_buckets) as stored,
-    ):
-        for day, documents in (("day1", DAY_1), ("day2", DAY_2)):
-            write_into(folder, documents)
-            write_into_bucket(minio, "documents/handbook", documents)
-            plain.run(ALL, folder, day)
-            stored.run(ALL, bucket, day)
-            assert_same(stored.contents(), plain.contents(), f"{day} in buckets")
-
-        live = "select doc_id from bronze.documents where not deleted order by doc_id"
-        found = [row["doc_id"] for row in run_query(stored.settings, live).rows]
-        assert found == sorted(name for name in DAY_2 if name != "broken.md")
-        stored.run(("parse_documents",), bucket, "race", PROJECT_ROOT / "tests" / "spark_jobs" / "racing_commits.py")
-        assert SECRET not in stored.log.read_text()
 
 
 def test_a_bucket_that_falls_silent_fails_the_run_in_time_and_the_next_one_heals(
@@ -92,6 +68,28 @@ def test_a_bucket_that_falls_silent_fails_the_run_in_time_and_the_next_one_heals
             assert all(row["text"].endswith("And an end.") and not row["deleted"] for row in rows)
     finally:
         proxy.close()
+
+
+def test_buckets_hold_what_folders_hold(minio: Minio, tmp_path: Path, free_port: Callable[[], int]) -> None:
+    folder, bucket = tmp_path / "documents", "s3a://documents/handbook"
+    minio.files.create_dir("documents")
+    minio.files.create_dir("lake")
+    in_buckets = minio.settings() | {"warehouse": "s3a://lake/warehouse"}
+    with (
+        house(tmp_path / "folders", free_port(), source=str(folder)) as plain,
+        house(tmp_path / "buckets", free_port(), source=bucket, **in_buckets) as stored,
+    ):
+        for day, documents in (("day1", DAY_1), ("day2", DAY_2)):
+            write_into(folder, documents)
+            write_into_bucket(minio, "documents/handbook", documents)
+            plain.run(ALL, folder, day)
+            stored.run(ALL, bucket, day)
+            assert_same(stored.contents(), plain.contents(), f"{day} in buckets")
+
+        live = "select doc_id from bronze.documents where not deleted order by doc_id"
+        found = [row["doc_id"] for row in run_query(stored.settings, live).rows]
+        assert found == sorted(name for name in DAY_2 if name != "broken.md")
+        assert SECRET not in stored.log.read_text()
 
 
 def write_into(folder: Path, documents: dict[str, str | bytes]) -> None:
