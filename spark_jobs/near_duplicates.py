@@ -125,12 +125,12 @@ def _alike(pairs: DataFrame, documents: DataFrame, similarity: float) -> DataFra
     """The pairs of one group set whose signatures are so similar: of, doc_id, similarity, and whether `of` stands."""
     is_equal = F.zip_with("one.signature", "other.signature", lambda one, other: (one == other).cast("int"))
     estimate = F.aggregate(is_equal, F.lit(0), lambda total, equal: total + equal) / F.lit(HASHES)
-    one, other = documents.alias("one"), documents.alias("other")
-    joined = pairs.join(one, on=F.col("of") == F.col("one.doc_id"), how="inner")
-    joined = joined.join(other, on=pairs["doc_id"] == F.col("other.doc_id"), how="inner")
+    pair, one, other = pairs.alias("pair"), documents.alias("one"), documents.alias("other")
+    joined = pair.join(one, on=F.col("pair.of") == F.col("one.doc_id"), how="inner")
+    joined = joined.join(other, on=F.col("pair.doc_id") == F.col("other.doc_id"), how="inner")
     same_readers = F.col("one.acl_groups") == F.col("other.acl_groups")
     stands = (F.col("one.precedence") == 0).alias("stands")
-    found = joined.filter(same_readers).select("of", pairs["doc_id"], estimate.alias("similarity"), stands)
+    found = joined.filter(same_readers).select("pair.of", "pair.doc_id", estimate.alias("similarity"), stands)
     return found.filter(F.col("similarity") >= similarity)
 
 
