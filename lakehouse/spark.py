@@ -98,7 +98,7 @@ def _storage_conf(settings: Settings) -> dict[str, str]:
         "connection.establish.timeout": "10s",
         "connection.timeout": "30s",
         "connection.request.timeout": "60s",
-        "attempts.maximum": "2",
+        "attempts.maximum": "0",  # of the SDK, below those of S3A
         "retry.limit": "3",
         # Hadoop's new default reads ahead by threads of its own, which these bounds don't hold for.
         "input.stream.type": "classic",
