@@ -102,6 +102,7 @@ def main(folders: tuple[Path, ...], chunks: int, max_tokens: int, rounds: int) -
             took: dict[str, list[float]] = {"stage": [], "encode": [], "unsorted": []}
             for number in range(rounds):
                 took["encode"].append(seconds(lambda: encoded(model, plain)))
+                staged(spark, settings, texts.limit(_WARM_UP), _WARM_UP)  # Spark ends a worker that idled for a minute
                 took["stage"].append(seconds(lambda: staged(spark, settings, texts, chunks)))
                 took["unsorted"].append(seconds(lambda: unsorted(model, plain)))
                 print(f"round {number + 1}: " + ", ".join(
