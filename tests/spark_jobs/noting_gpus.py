@@ -9,6 +9,7 @@ import os
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,7 @@ def noting(stage: str, work: MapInArrow) -> MapInArrow:
         task = TaskContext.get()
         assert task is not None
         given = {name: info.addresses for name, info in task.resources().items()}
-        code = sys.modules["spark_jobs"].__file__
+        code = import_module("spark_jobs").__file__
         (Path(NOTES) / uuid.uuid4().hex).write_text(json.dumps({"stage": stage, "given": given, "code": code}))
         return work(batches)
 
