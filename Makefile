@@ -1,5 +1,5 @@
 # `make demo` shows the whole main path; `make test` checks everything; `make down` stops what the demo started.
-.PHONY: demo test test-long down lint venv docs requirements
+.PHONY: demo test test-long down lint venv docs requirements bench
 BIN := .venv/bin
 
 demo: venv ## build, start, ingest, ask, and show the cost in SQL
@@ -9,7 +9,7 @@ down: ## stop everything that was started
 	@if [ -x $(BIN)/lakehop ]; then $(BIN)/lakehop down; fi
 
 test: lint ## lint, types, import contracts, unit and integration tests
-	$(BIN)/pytest -m "not long"
+	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile
 
 test-long: venv ## what takes minutes each: killed jobs compared with undisturbed ones
 	$(BIN)/pytest -m long
@@ -29,3 +29,10 @@ docs: venv ## render the reference pages again
 requirements: venv ## resolve pyproject.toml into requirements.txt again
 	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
 		--no-annotate --custom-compile-command "make requirements" --output-file requirements.txt
+
+# The peers come on top of the environment, not into it: the demo's corpus is what is installed there.
+bench: venv ## build .venv-bench, the environment with the peers of tests/benchmarks; docs/benchmarks.md has the commands
+	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-bench
+	$(BIN)/uv pip install --quiet --no-deps --link-mode copy --python .venv-bench/bin/python -r tests/benchmarks/requirements.txt
+	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \
+		"$$(.venv-bench/bin/python -c 'import site; print(site.getsitepackages()[0])')/lakehop.pth"

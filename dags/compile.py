@@ -17,6 +17,7 @@ from airflow.sdk import DAG, Param, get_current_context, task
 
 from dags.assets import PROGRAM
 from dags.jobs import DEFAULT_ARGS
+from dags.params import GROUPS, tenant
 from dags.processes import run_lakehop
 from lakehouse.settings import MODEL_POOL
 
@@ -41,13 +42,8 @@ PARAMS = {
         title="Test questions",
         description="Others to score with; empty: half of the questions, which the optimizer then does not see.",
     ),
-    "tenant": Param(
-        type="string",
-        pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
-        title="Tenant",
-        description="Whose documents answer them.",
-    ),
-    "groups": Param("", type="string", title="Groups", description="Comma-separated groups that the asker is in."),
+    "tenant": tenant("Whose documents answer them."),
+    "groups": GROUPS,
 }
 
 

@@ -22,6 +22,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from dags.assets import EVALUATION, INDEX_VERSION, PROGRAM
 from dags.feeds_file import read_feeds_file
 from dags.jobs import DEFAULT_ARGS
+from dags.params import GROUPS, tenant_or_all
 from dags.processes import run_lakehop
 from lakehouse.settings import MODEL_POOL, load_settings
 
@@ -32,14 +33,8 @@ PARAMS = {
         title="Questions",
         description="JSONL file of questions, as the Airflow worker sees it; empty: what `[evaluations]` declares.",
     ),
-    "tenant": Param(
-        "",
-        type="string",
-        pattern="^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$",
-        title="Tenant",
-        description="Whose documents answer them; empty: every tenant that `[evaluations]` declares.",
-    ),
-    "groups": Param("", type="string", title="Groups", description="Comma-separated groups that the asker is in."),
+    "tenant": tenant_or_all("Whose documents answer them; empty: every tenant that `[evaluations]` declares."),
+    "groups": GROUPS,
     "program": Param("multihop", enum=["single_shot", "multihop"], title="Program", description="Program to ask."),
 }
 

@@ -21,6 +21,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from dags.params import TENANT_PATTERN
 from lakehouse.settings import Settings
 
 
@@ -30,7 +31,7 @@ class Feed(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: list[str] = Field(min_length=1)
-    tenant: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")
+    tenant: str = Field(pattern=f"^{TENANT_PATTERN}$")
     groups: str = ""
     snapshot: bool = False
     schedule: str = Field(min_length=1)

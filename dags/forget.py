@@ -15,11 +15,11 @@ from typing import Any
 from airflow.sdk import DAG, Context, Param
 
 from dags.jobs import DEFAULT_ARGS, spark_job
-from dags.params import TENANT
+from dags.params import tenant
 from lakehouse.settings import load_settings
 
 PARAMS = {
-    "tenant": TENANT,
+    "tenant": tenant("Whose documents they are: letters, digits, `_` and `-`."),
     "source": Param(
         "", type="string", maxLength=4000, title="Source", description="Feed that they came from; empty: any."
     ),

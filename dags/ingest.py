@@ -20,7 +20,7 @@ from typing import Any
 from airflow.sdk import DAG, Context, Param
 
 from dags.jobs import DEFAULT_ARGS, ingest_jobs
-from dags.params import TENANT
+from dags.params import tenant
 from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()
@@ -33,7 +33,7 @@ PARAMS = {
         description="Files, folders, `s3://…`, sitemaps (`https://…/sitemap.xml`), JSONL or Parquet files of "
         "documents, as the Spark driver sees them; one a line.",
     ),
-    "tenant": TENANT,
+    "tenant": tenant("Whose documents they are: letters, digits, `_` and `-`."),
     "groups": Param(
         "",
         type="string",

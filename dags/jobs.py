@@ -26,6 +26,7 @@ DEFAULT_ARGS: dict[str, Any] = {
     "max_retry_delay": timedelta(minutes=5),
     "on_failure_callback": tell_of_failure,
 }
+_EMBEDDING_STEPS = {"embed_chunks", "reindex", "reconcile_index"}
 _WRONG_INPUT = re.compile(r"[Cc]ode is: 2\b")  # of spark-submit, or of the driver's pod on Kubernetes
 
 
@@ -71,10 +72,12 @@ class SparkJob(SparkSubmitOperator):
         from deltalake import DeltaTable  # here, for parsing a DAG need not load it
         from pyarrow import table
 
-        root = re.sub("^s3a://", "s3://", load_settings().warehouse_root)
+        settings = load_settings()
+        root = re.sub("^s3a://", "s3://", settings.warehouse_root)
         quoted = run_id.replace("'", "''")
         try:
-            rows = table(DeltaTable(f"{root}/ops/ingest_runs").scan(predicate=f"run_id = '{quoted}'")).to_pylist()
+            runs = DeltaTable(f"{root}/ops/ingest_runs", storage_options=settings.delta_storage)
+            rows = table(runs.scan(predicate=f"run_id = '{quoted}'")).to_pylist()
         except Exception as error:  # the work is done: it must not be done again for want of its numbers
             self.log.warning("ops.ingest_runs cannot be read, so this page has no numbers: %s", error)
             return {}
@@ -99,7 +102,7 @@ def spark_job(
         task_id=task_id,
         application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
         application_args=application_args,  # type: ignore[arg-type]  # a templated field takes a callable too
-        conf=settings.spark_conf,
+        conf=settings.spark_conf if _EMBEDDING_STEPS.isdisjoint(steps) else settings.embedding_conf,
         name=f"lakehop-{task_id}",
         pool=pool,
         **{"execution_timeout": timedelta(seconds=settings.spark_task_timeout_s)} | options,

@@ -19,7 +19,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 
 from dags.assets import CALL_RECORDS
 from dags.jobs import DEFAULT_ARGS, spark_job
-from lakehouse.settings import load_settings
+from lakehouse.settings import WRITER_POOL, load_settings
 
 SETTINGS = load_settings()
 
@@ -29,6 +29,10 @@ def skip_if_nothing_is_spooled(context: Any) -> None:
     if not any(SETTINGS.spool_dir.rglob("*.jsonl")):
         raise AirflowSkipException(f"nothing in {SETTINGS.spool_dir}")
 
+
+# The bill must not wait behind a long ingest. In buckets it has to: the one table that both write, of refused rows,
+# takes one Spark at a time there.
+POOL = WRITER_POOL if SETTINGS.warehouse_root.startswith("s3a://") else "default_pool"
 
 with DAG(
     "load_costs",
@@ -44,7 +48,7 @@ with DAG(
         SETTINGS,
         "load_llm_calls",
         ("load_llm_calls",),
-        pool="default_pool",  # nobody else writes these tables, and the bill must not wait behind a long ingest
+        pool=POOL,
         execution_timeout=timedelta(minutes=30),  # a run takes seconds; a week's backlog takes minutes
         pre_execute=skip_if_nothing_is_spooled,
         outlets=[CALL_RECORDS],

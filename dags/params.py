@@ -2,16 +2,15 @@
 
 from airflow.sdk import Param
 
-TENANT = Param(
-    type="string",
-    pattern="^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$",
-    title="Tenant",
-    description="Whose documents they are: letters, digits, `_` and `-`.",
-)
-TENANT_OR_ALL = Param(
-    "",
-    type="string",
-    pattern="^([A-Za-z0-9][A-Za-z0-9_-]{0,62})?$",
-    title="Tenant",
-    description="Whose index; empty: every tenant's.",
-)
+TENANT_PATTERN = "[A-Za-z0-9][A-Za-z0-9_-]{0,62}"
+GROUPS = Param("", type="string", title="Groups", description="Comma-separated groups that the asker is in.")
+
+
+def tenant(description: str) -> Param:
+    """A tenant that the form must name."""
+    return Param(type="string", pattern=f"^{TENANT_PATTERN}$", title="Tenant", description=description)
+
+
+def tenant_or_all(description: str) -> Param:
+    """A tenant, or nothing for all of them."""
+    return Param("", type="string", pattern=f"^({TENANT_PATTERN})?$", title="Tenant", description=description)

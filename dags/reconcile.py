@@ -19,7 +19,7 @@ from airflow.sdk import DAG, Context, CronTriggerTimetable
 
 from dags.assets import SEARCH_INDEX
 from dags.jobs import DEFAULT_ARGS, spark_job
-from dags.params import TENANT_OR_ALL
+from dags.params import tenant_or_all
 from lakehouse.settings import load_settings
 
 
@@ -35,7 +35,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     doc_md=__doc__,
-    params={"tenant": TENANT_OR_ALL},
+    params={"tenant": tenant_or_all("Whose index; empty: every tenant's.")},
     tags=["lakehop"],
     default_args=DEFAULT_ARGS,
 ):

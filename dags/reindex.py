@@ -20,7 +20,7 @@ from airflow.sdk import DAG, Context, Param
 
 from dags.assets import INDEX_VERSION
 from dags.jobs import DEFAULT_ARGS, spark_job
-from dags.params import TENANT_OR_ALL
+from dags.params import tenant_or_all
 from lakehouse.settings import load_settings
 
 
@@ -43,7 +43,7 @@ with DAG(
             description="Id of a model that came with the environment, or a folder that every Spark worker and the "
             "gateway see.",
         ),
-        "tenant": TENANT_OR_ALL,
+        "tenant": tenant_or_all("Whose index; empty: every tenant's."),
     },
     tags=["lakehop"],
     default_args=DEFAULT_ARGS,

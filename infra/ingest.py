@@ -17,7 +17,7 @@ from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.permissions import canonical_groups, check_tenant
 from lakehouse.settings import Settings
 
-DOCUMENT_COUNTS = ("seen", "added", "changed", "unchanged", "deleted", "quarantined")
+DOCUMENT_COUNTS = ("seen", "added", "changed", "unchanged", "deleted", "quarantined", "skipped")
 
 
 def ingest(

@@ -39,6 +39,7 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
     Type.STRINGS: pa.list_(pa.string()),
     Type.INT: pa.int32(),
+    Type.INTS: pa.list_(pa.int32()),
     Type.LONG: pa.int64(),
     Type.DOUBLE: pa.float64(),
     Type.BOOL: pa.bool_(),
@@ -67,7 +68,8 @@ def table_uri(settings: Settings, table: Table) -> str:
 def ensure_tables(settings: Settings) -> None:
     """Create every declared table that does not exist yet, and add columns declared since to the others."""
     for table in TABLES:
-        open_table(settings, table)
+        with _reachable(table):
+            open_table(settings, table)
 
 
 def open_table(settings: Settings, table: Table) -> DeltaTable:
@@ -88,16 +90,17 @@ def _created(settings: Settings, table: Table) -> DeltaTable:
             mode="ignore",  # another process may have created it since
             partition_by=list(table.partition_by),
             description=table.grain,
+            storage_options=settings.delta_storage,
             configuration=TABLE_PROPERTIES | (_NO_TEXT_IN_LOG if table.forget in _HOLDS_TEXT else {}),
         )
     except CommitFailedError:  # … or in this very moment
-        return DeltaTable(table_uri(settings, table))
+        return DeltaTable(table_uri(settings, table), storage_options=settings.delta_storage)
 
 
 def existing_table(settings: Settings, table: Table) -> DeltaTable | None:
     """The table at its newest version; None if nobody has created it."""
     try:
-        return DeltaTable(table_uri(settings, table))
+        return DeltaTable(table_uri(settings, table), storage_options=settings.delta_storage)
     except TableNotFoundError:
         return None
 

@@ -53,18 +53,21 @@ class Capabilities:
     """It scores text itself and fuses it with vectors (Milvus 2.5 and newer, and milvus-lite 3)."""
     scalar_index: str
     """Index type of a text column that searches filter by."""
+    several_writers: bool
+    """Its collections may be written to by several clients at once: the embedded server loses rows of theirs."""
 
     @classmethod
     def of(cls, version: str) -> "Capabilities":
         """Read a server's version, e.g. `milvus_lite-3.2.2`, `v2.3.5-lite` (a real Milvus) or `v2.6.1`."""
         if version.startswith("milvus_lite-"):
-            return cls(version, bm25=True, scalar_index="INVERTED")
+            return cls(version, bm25=True, scalar_index="INVERTED", several_writers=False)
         match = re.match(r"v?(\d+)\.(\d+)", version)
         if not match or (number := (int(match[1]), int(match[2]))) < (2, 3):
             raise Unavailable(
                 "milvus", f"Milvus version {version!r}: must be 2.3 or newer. Run a released version of Milvus."
             )
-        return cls(version, bm25=number >= (2, 5), scalar_index="INVERTED" if number >= (2, 4) else "Trie")
+        scalar_index = "INVERTED" if number >= (2, 4) else "Trie"
+        return cls(version, bm25=number >= (2, 5), scalar_index=scalar_index, several_writers=True)
 
 
 class Server:

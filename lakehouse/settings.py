@@ -79,7 +79,39 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         description="More Maven packages for Spark, comma-separated; "
         "org.apache.hadoop:hadoop-aws:3.5.0 reads and writes s3a://….",
     )
-    spark_gpus_per_task: Decimal = Field(Decimal(0), ge=0, description="GPU share of an embedding task; 0: on the CPU.")
+    spark_python: str = Field(
+        "",
+        description="Python of the executors of a cluster, with the pinned environment; empty: at the same path as the "
+        "driver's.",
+    )
+    spark_executor_memory: str = Field(
+        "4g",
+        description="JVM heap of an executor of a cluster; its Python workers take as much again for the model, "
+        "and LAKEHOP_DOCUMENT_MEMORY_MB each while they convert.",
+    )
+    spark_executor_cores: int = Field(
+        0, ge=0, description="Cores of an executor of a cluster, and so its tasks at one time; 0: all of its machine's."
+    )
+    spark_dynamic_allocation: bool = Field(
+        False,
+        description="Executors of a cluster come and go with the work; then no GPU is held but while texts are "
+        "embedded.",
+    )
+    spark_gpus_per_task: Decimal = Field(
+        Decimal(0),
+        ge=0,
+        le=1,
+        description="GPU share of an embedding task; 0: on the CPU. Of a cluster, each executor that embeds has one.",
+    )
+
+    s3_endpoint: str = Field(
+        "", description="An S3-compatible store such as http://127.0.0.1:9000; empty: Amazon's, of the region."
+    )
+    s3_region: str = Field("us-east-1", description="Region of the buckets; most other stores take any.")
+    s3_access_key: SecretStr = Field(
+        SecretStr(""), description="Access key of the buckets; empty: what AWS's own variables, files or roles give."
+    )
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="The secret that belongs to it.")
 
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
@@ -116,6 +148,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     document_languages: str = Field(
         "", description="Languages of documents, comma-separated ISO 639-1 codes such as `en,de`; empty: any."
+    )
+    near_duplicate_similarity: float = Field(
+        0,
+        description="A document that repeats another of its source and groups so far is quarantined: share of runs of "
+        "five words that both have, 0.5 to 1, e.g. 0.9; 0: copies are taken in.",
     )
     website_max_pages: int = Field(1000, gt=0, description="Pages of one sitemap that one run reads.")
     website_max_seconds: float = Field(
@@ -195,6 +232,13 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
             raise ValueError("must be a URL such as http://127.0.0.1:3000")
         return url.rstrip("/")
 
+    @field_validator("near_duplicate_similarity")
+    @classmethod
+    def _is_off_or_a_half_at_least(cls, similarity: float) -> float:
+        if similarity != 0 and not 0.5 <= similarity <= 1:
+            raise ValueError("must be 0 or from 0.5 to 1")
+        return similarity
+
     @field_validator("document_languages")
     @classmethod
     def _are_language_codes(cls, codes: str) -> str:
@@ -223,9 +267,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
             "spark.driver.memory": self.spark_driver_memory,
             **self._spark_packages(),
         }
-        if self.spark_gpus_per_task:
-            conf["spark.task.resource.gpu.amount"] = str(self.spark_gpus_per_task)
-        if self.spark_is_local:
+        if not self.spark_is_local:
+            conf |= self._cluster_conf()
+        else:
             conf |= {
                 "spark.driver.host": "127.0.0.1",
                 "spark.driver.bindAddress": "127.0.0.1",
@@ -236,10 +280,51 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
             }
         return conf
 
+    @property
+    def embedding_conf(self) -> dict[str, str]:
+        """`spark_conf` of a job that embeds: its executors have a GPU each, where embedding uses one.
+
+        No task asks for it but the embedding stage's (`spark_jobs.embed_chunks`). Where executors come and go, that
+        stage asks for executors with GPUs too, and the job's others have none.
+        """
+        if self.spark_is_local or not self.spark_gpus_per_task or self.spark_dynamic_allocation:
+            return self.spark_conf
+        return self.spark_conf | {"spark.executor.resource.gpu.amount": "1"}
+
+    @property
+    def delta_storage(self) -> dict[str, str]:
+        """What deltalake must know of the warehouse's storage, where AWS's own environment does not say it."""
+        if not self.warehouse_root.startswith("s3a://"):
+            return {}
+        given = {
+            "endpoint_url": self.s3_endpoint,
+            "region": self.s3_region,
+            "access_key_id": self.s3_access_key.get_secret_value(),
+            "secret_access_key": self.s3_secret_key.get_secret_value(),
+            "allow_http": "true" if self.s3_endpoint.startswith("http://") else "",
+            # of two writers of one version the second is refused, by the store itself
+            "conditional_put": "etag",
+        }
+        bounds = {"timeout": "30s", "connect_timeout": "10s", "max_retries": "3", "retry_timeout": "60s"}
+        return {f"aws_{name}": value for name, value in given.items() if value} | bounds
+
+    def _cluster_conf(self) -> dict[str, str]:
+        conf = {
+            "spark.pyspark.python": self.spark_python or sys.executable,
+            "spark.pyspark.driver.python": sys.executable,
+            "spark.executor.memory": self.spark_executor_memory,
+            "spark.dynamicAllocation.enabled": str(self.spark_dynamic_allocation).lower(),
+        }
+        if self.spark_executor_cores:
+            conf["spark.executor.cores"] = str(self.spark_executor_cores)
+        return conf
+
     def _spark_packages(self) -> dict[str, str]:
         jars = [self.cache / "ivy" / "jars" / name for name in _DELTA_JARS]
-        if self.spark_is_local and not self.spark_packages and all(jar.exists() for jar in jars):
-            return {"spark.driver.extraClassPath": ":".join(map(str, jars))}  # spares seconds, and needs no network
+        if not self.spark_packages and all(jar.exists() for jar in jars):  # spares seconds, and needs no network
+            if self.spark_is_local:
+                return {"spark.driver.extraClassPath": ":".join(map(str, jars))}
+            return {"spark.jars": ",".join(map(str, jars))}  # executors fetch them from the driver
         return {
             "spark.jars.packages": ",".join(filter(None, (DELTA_PACKAGE, self.spark_packages))),
             "spark.jars.excludes": ",".join(_BROUGHT_BY_SPARK),

@@ -14,6 +14,7 @@ class Type(Enum):
     STRING = "STRING"
     STRINGS = "ARRAY<STRING>"
     INT = "INT"
+    INTS = "ARRAY<INT>"
     LONG = "BIGINT"
     DOUBLE = "DOUBLE"
     BOOL = "BOOLEAN"
@@ -103,6 +104,13 @@ DOCUMENTS = Table(
         ),
         Column("deleted", Type.BOOL, "True once a snapshot no longer held it."),
         _RUN,
+        Column(
+            "signature",
+            Type.INTS,
+            "MinHash of `text`, 128 numbers, to find near-copies; empty: no word in it; NULL: taken in while the rule "
+            "`near-duplicate` was off.",
+            True,
+        ),
     ),
     rules=(
         Rule("empty text", "`text` holds more than white space."),
@@ -115,6 +123,12 @@ DOCUMENTS = Table(
             "other language",
             "`text` is in one of `LAKEHOP_DOCUMENT_LANGUAGES`, where any are set; source code and texts of less than "
             "200 letters are not judged.",
+        ),
+        Rule(
+            "near-duplicate",
+            "`text` repeats no other document of the same tenant, source and groups to "
+            "`LAKEHOP_NEAR_DUPLICATE_SIMILARITY` or more, where that is set; a known document whose groups or address "
+            "alone changed is not judged.",
         ),
     ),
 )
@@ -166,6 +180,12 @@ QUARANTINE = Table(
             "resolved_by",
             Type.STRING,
             "Run that later took it in, or read its place and found nothing to refuse; NULL: still open.",
+            True,
+        ),
+        Column(
+            "like_doc_id",
+            Type.STRING,
+            "Document of the source that it repeats, named in the reason too; NULL: refused for something else.",
             True,
         ),
     ),
@@ -407,6 +427,13 @@ INGEST_RUNS = Table(
             True,
         ),
         Column("documents_quarantined", Type.LONG, "Refused documents and rows; NULL: not this step's.", True),
+        Column(
+            "documents_skipped",
+            Type.LONG,
+            "Files of a local folder that no document was made of and none was expected: hidden, ignored by git, or "
+            "below a folder that was refused; the run's log counts each. NULL: not this step's.",
+            True,
+        ),
         Column("chunks_written", Type.LONG, "Chunks added or changed; NULL: not this step's.", True),
         Column("chunks_deleted", Type.LONG, "Chunks removed; NULL: not this step's.", True),
         Column("links_written", Type.LONG, "Links added or changed; NULL: not this step's.", True),

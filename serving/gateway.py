@@ -17,6 +17,7 @@ import bentoml
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lakehouse.embedding import load_tokenizer
 from lakehouse.errors import InvalidInput
 from lakehouse.ledger import Ledger
 from lakehouse.prices import Prices
@@ -56,6 +57,7 @@ class Gateway:
         try:
             settings = load_settings()
             Prices.from_file(settings.prices_file).require(settings.llm_model, datetime.now(UTC))
+            load_tokenizer(settings.embedding_model)
         except InvalidInput as error:
             sys.exit(str(error))
 

@@ -9,23 +9,22 @@ these two offsets?) is a binary search in the tokens' start offsets. No Spark he
 """
 
 import re
-from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice, pairwise
 
 from markdown_it import MarkdownIt
+from markdown_it.rules_block import StateBlock
 from tokenizers import Tokenizer
 
 from lakehouse.embedding import embedded_text
+from spark_jobs.token_starts import TokenStarts, words_of
 
 # A token may stand for a long stretch of text: a word of over 100 letters is one `[UNK]` to BERT, and a run of
 # blanks is none. Milvus stores at most 65,535 bytes in a field, and a character has at most four.
 CHARACTERS_PER_TOKEN = 20
 MAX_CHARACTERS = 16_000
-# Long texts go to the tokenizer in pieces of this many characters, for its memory grows with the longest.
-_PIECE = 8_000
 _BATCH = 256
 
 _LINE_END = re.compile(r"\r\n?|\n")
@@ -38,6 +37,38 @@ _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?=[\w-]+[ \t]*:)(?:.*\r?\n){1,100}
 # Link definitions are text to us, and the rule that looks for them is quadratic in a row of them.
 _MARKDOWN = MarkdownIt("commonmark").enable("table").disable("reference")
 _MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
+# What makes a line of text the header of a table, or a heading.
+_UNDERLINE = re.compile(r"[-=|:\s]*")
+
+
+def _paragraph(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
+    """Markdown's paragraph, tried first and only where the line begins with a letter, as most lines of text do.
+
+    No other block begins so, but a table and an underlined heading, which are left to their own rules. Lines that
+    begin with a letter cannot end a paragraph either. That spares most lines every rule there is.
+    """
+    source, begins, indents, columns = state.src, state.bMarks, state.tShift, state.sCount
+    if columns[start_line] - state.blkIndent > 3 or not source[begins[start_line] + indents[start_line]].isalpha():
+        return False
+    terminators = state.md.block.ruler.getRules("paragraph")
+    outer, state.parentType = state.parentType, "paragraph"
+    line = start_line + 1
+    while line < state.lineMax and not state.isEmpty(line):
+        first = begins[line] + indents[line]
+        if not source[first].isalpha() and 0 <= columns[line] <= state.blkIndent + 3:
+            if _UNDERLINE.fullmatch(source, first, state.eMarks[line]):
+                state.parentType = outer
+                return False
+            if any(rule(state, line, state.lineMax, True) for rule in terminators):
+                break
+        line += 1
+    state.line = line
+    state.push("text", "", 0).map = [start_line, line]
+    state.parentType = outer
+    return True
+
+
+_MARKDOWN.block.ruler.before("table", "plain_paragraph", _paragraph)
 
 
 @dataclass(frozen=True)
@@ -96,7 +127,9 @@ class _Chunker:
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
         self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * max_tokens)
-        self._token_starts = _token_starts(text, tokenizer)
+        self._words = words_of(tokenizer)
+        self._ruler = TokenStarts(text, tokenizer)
+        self._token_starts = self._ruler.starts
         self._blocks = _blocks(text)
         self._headings = _Headings(self._blocks, tokenizer, max_tokens // 4)
         self._item_starts = sorted({cut for block in self._blocks for cut in (block.start, *block.items)})
@@ -203,15 +236,27 @@ class _Chunker:
         pieces = iter(pieces)
         while batch := list(islice(pieces, _BATCH)):
             paths = [self._headings.path(start) for start, _ in batch]
-            texts = [self._text[start:end] for start, end in batch]
-            whole = [embedded_text(self._title, path, text) for path, text in zip(paths, texts, strict=True)]
-            for (start, end), path, text, encoding in zip(
-                batch, paths, texts, self._tokenizer.encode_batch(whole), strict=True
-            ):
-                if len(encoding.ids) <= self._max_tokens or end - start == 1:
-                    yield Chunk(start, end, text, path, len(encoding.ids))
+            for (start, end), path, count in zip(batch, paths, self._exact_counts(batch, paths), strict=True):
+                if count <= self._max_tokens or end - start == 1:
+                    yield Chunk(start, end, self._text[start:end], path, count)
                 else:
                     yield from self._measured(self._halves(start, end))
+
+    def _exact_counts(self, spans: Sequence[tuple[int, int]], paths: Sequence[tuple[str, ...]]) -> list[int]:
+        """Tokens of what is embedded of each span: a sum where that is exact, else by the tokenizer."""
+        sums = [self._sum(start, end, path) for (start, end), path in zip(spans, paths, strict=True)]
+        texts = [
+            embedded_text(self._title, path, self._text[start:end])
+            for (start, end), path, tokens in zip(spans, paths, sums, strict=True)
+            if tokens is None
+        ]
+        measured = iter(self._tokenizer.encode_batch(texts))
+        return [len(next(measured).ids) if tokens is None else tokens for tokens in sums]
+
+    def _sum(self, start: int, end: int, path: Sequence[str]) -> int | None:
+        if self._words is None or not self._ruler.is_exact(start, end):
+            return None
+        return self._overhead + sum(map(self._words.count, path)) + self._tokens(start, end)
 
     def _halves(self, start: int, end: int) -> list[tuple[int, int]]:
         middle = self._after_tokens(start, self._tokens(start, end) // 2)
@@ -265,6 +310,9 @@ def _innermost(stack: Sequence[tuple[int, str, int]], max_tokens: int) -> tuple[
 def _first_tokens(text: str, tokenizer: Tokenizer, count: int) -> tuple[str, int]:
     """As much of the beginning as `count` tokens hold, and how many it has."""
     text = text[: count * CHARACTERS_PER_TOKEN].strip()
+    words = words_of(tokenizer)
+    if words and (found := words.count(text)) <= count:
+        return text, found
     offsets = tokenizer.encode(text, add_special_tokens=False).offsets
     if len(offsets) <= count:
         return text, len(offsets)
@@ -274,13 +322,15 @@ def _first_tokens(text: str, tokenizer: Tokenizer, count: int) -> tuple[str, int
 def _blocks(text: str) -> list[_Block]:
     """Top-level blocks that follow each other without a gap, from the first character to the last."""
     skipped = len(front_matter(text))
-    line_starts = [skipped, *(match.end() for match in _LINE_END.finditer(text, skipped))]
+    line_starts = [skipped, *[match.end() for match in _LINE_END.finditer(text, skipped)]]
 
     def offset(line: int) -> int:
         place = line_starts[line] if line < len(line_starts) else len(text)
-        return _trimmed(text, place, len(text))[0]
+        while place < len(text) and text[place].isspace():
+            place += 1
+        return place
 
-    blocks = [_Block(0, 0)] if skipped else []
+    begun: list[tuple[int, int, str, list[int]]] = [(0, 0, "", [])] if skipped else []
     tokens = _MARKDOWN.parse(text[skipped:])
     for number, token in enumerate(tokens):
         if token.map is None or token.level > 1:
@@ -288,34 +338,15 @@ def _blocks(text: str) -> list[_Block]:
         start = offset(token.map[0])
         if token.level == 0:
             level = int(token.tag[1]) if token.type == "heading_open" else 0
-            blocks.append(_Block(start, 0, level, tokens[number + 1].content.strip() if level else ""))
+            begun.append((start, level, tokens[number + 1].content.strip() if level else "", []))
         elif token.type == "list_item_open":
-            blocks[-1].items.append(start)
-    ends = [*(block.start for block in blocks[1:]), len(text)]
-    return [replace(block, end=end) for block, end in zip(blocks or [_Block(0, 0)], ends, strict=True)]
-
-
-def _token_starts(text: str, tokenizer: Tokenizer) -> "array[int]":
-    """Offsets at which the document's tokens begin, ascending."""
-    pieces = list(_tokenizer_pieces(text))
-    starts = array("q")
-    for batch_start in range(0, len(pieces), _BATCH):
-        batch = pieces[batch_start : batch_start + _BATCH]
-        encodings = tokenizer.encode_batch([text[start:end] for start, end in batch], add_special_tokens=False)
-        for (piece_start, _), encoding in zip(batch, encodings, strict=True):
-            starts.extend(piece_start + start for start, _ in encoding.offsets)
-    return starts
-
-
-def _tokenizer_pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Pieces for the tokenizer, cut behind a line or a word where there is one."""
-    start = 0
-    while start < len(text):
-        end = min(start + _PIECE, len(text))
-        if end < len(text):
-            end = text.rfind("\n", start, end) + 1 or text.rfind(" ", start, end) + 1 or end
-        yield start, end
-        start = end
+            begun[-1][3].append(start)
+    begun = begun or [(0, 0, "", [])]
+    ends = [*[start for start, *_ in begun[1:]], len(text)]
+    return [
+        _Block(start, end, level, heading, items)
+        for (start, level, heading, items), end in zip(begun, ends, strict=True)
+    ]
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

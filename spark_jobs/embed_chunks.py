@@ -1,7 +1,7 @@
 """Embed the texts of changed chunks that have no embedding by this model yet, each distinct text once.
 
 An embedding belongs to a text and a model, not to a chunk: moving a document, regrouping it, or repeating a text
-costs no model time.
+costs no model time. Where a cluster schedules GPUs, this stage asks for them and no other does.
 """
 
 import math
@@ -11,6 +11,12 @@ from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 from pyspark import TaskContext
+from pyspark.resource import (
+    ExecutorResourceRequests,
+    ResourceProfile,
+    ResourceProfileBuilder,
+    TaskResourceRequests,
+)
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
@@ -26,8 +32,11 @@ from spark_jobs.runs import Counts
 STEP = "embed_chunks"
 # Loading the model takes seconds, so a second worker pays only above this many texts.
 _TEXTS_PER_WORKER = 64
-# What a crash can cost: ten minutes of two CPU cores, seconds of a GPU.
+# What a crash can cost: ten minutes of two CPU cores, a minute of a few GPUs. Each commit reads all that is missing.
 _TEXTS_PER_COMMIT = 20_000
+_TEXTS_PER_CLUSTER_COMMIT = 1_000_000
+# Half a minute of a core: a cluster's slow or lost executor holds up no more.
+_TEXTS_PER_TASK = 2_000
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
@@ -48,21 +57,40 @@ def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: s
     missing = missing_texts(chunks, read(spark, settings, EMBEDDINGS), model).persist()
     try:
         count = missing.count()
-        commits = math.ceil(count / _TEXTS_PER_COMMIT)
+        most = _TEXTS_PER_COMMIT if settings.spark_is_local else _TEXTS_PER_CLUSTER_COMMIT
+        commits = math.ceil(count / most)
         for number in range(commits):
             part = missing.filter(F.pmod(F.hash("content_hash"), F.lit(commits)) == number)
-            _embed(spark, settings, run_id, model, part, min(count, _TEXTS_PER_COMMIT))
+            _embed(spark, settings, run_id, model, part, min(count, most))
         return count
     finally:
         missing.unpersist()
 
 
 def _embed(spark: SparkSession, settings: Settings, run_id: str, model: str, texts: DataFrame, count: int) -> None:
-    workers = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
-    threads = max(1, (os.cpu_count() or 1) // workers) if settings.spark_is_local else None
+    tasks = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
+    threads = None
+    if settings.spark_is_local:
+        threads = max(1, (os.cpu_count() or 1) // tasks)
+    else:  # tasks that wait make more executors come, where they come and go
+        tasks = max(tasks, math.ceil(count / _TEXTS_PER_TASK))
     embed = embedding(model, run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
-    rows = texts.repartition(workers).mapInArrow(embed, struct_type(EMBEDDINGS))
+    rows = texts.repartition(tasks).mapInArrow(embed, struct_type(EMBEDDINGS), profile=gpu_profile(settings))
     rows.write.format("delta").mode("append").save(EMBEDDINGS.path(settings.warehouse_root))
+
+
+def gpu_profile(settings: Settings) -> ResourceProfile | None:
+    """What the embedding stage asks of a cluster; None where it needs no GPU, or nobody schedules them (local masters).
+
+    Where executors come and go, it asks for executors with a GPU. Others have theirs by `Settings.embedding_conf`.
+    """
+    if settings.spark_is_local or not settings.spark_gpus_per_task:
+        return None
+    tasks = TaskResourceRequests().cpus(1).resource("gpu", float(settings.spark_gpus_per_task))
+    asked = ResourceProfileBuilder().require(tasks)
+    if settings.spark_dynamic_allocation:
+        asked.require(ExecutorResourceRequests().resource("gpu", 1))
+    return asked.build
 
 
 def missing_texts(chunks: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:

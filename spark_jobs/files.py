@@ -4,6 +4,7 @@ Text and Markdown are read here, for nothing in them can hang or swell. HTML and
 `spark_jobs.isolation`. A file is never read beyond what it may have.
 """
 
+import errno
 import io
 import os
 import tempfile
@@ -32,10 +33,18 @@ _PARSED_APART = (".html", ".htm")
 def read_path(doc_id: str, uri: str, path: str, limits: Limits) -> Iterator[Document | Rejection]:
     """Everything in a local file; it is opened once, without waiting and without following a link at its end."""
     try:
-        with open(path, "rb") as opened:
+        with open(path, "rb", opener=_opened_as_listed) as opened:
             yield from read_file(doc_id, uri, opened, limits)
     except OSError as error:
-        yield refusal(f"cannot be read: {error.strerror}. Make it readable.", doc_id)
+        if error.errno == errno.ELOOP:
+            yield refusal("became a link since the folder was listed. Put the file itself there.", doc_id)
+        else:
+            yield refusal(f"cannot be read: {error.strerror}. Make it readable.", doc_id)
+
+
+def _opened_as_listed(path: str, flags: int) -> int:
+    """The listing judged every link and named where it leads: one that is there now came later."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
 
 
 def read_bytes(doc_id: str, uri: str, content: bytes, limits: Limits) -> Iterator[Document | Rejection]:

@@ -6,9 +6,10 @@ Spark's own listing drops every name that begins with `_` in silence, and follow
 import os
 import shutil
 import subprocess
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -30,22 +31,50 @@ _GITS_OWN = (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep", ".mailma
 Row = dict[str, Any]
 
 
-def listing(root: Path, only: Collection[str] | None = None) -> pa.Table:
-    """The files below a path, as `LISTED`; 300 bytes or so each, which is what the driver has to hold.
+class Listing(NamedTuple):
+    """The files below a path as `LISTED`, 300 bytes or so each on the driver; and how many others lie there, by why."""
+
+    files: pa.Table
+    skipped: Counter[str]
+
+
+def listing(root: Path, only: Collection[str] | None = None) -> Listing:
+    """What lies below a path: all of it is either in `files` or counted in `skipped`.
 
     `only`: no other files than those of these ids, those that hold them (archives), and those below them.
     """
     rows: list[Row] = []
     batches: list[pa.RecordBatch] = []
     is_wanted = related_to(only) if only is not None else None
+    listed: set[str | None] = set()
+    refused: list[str] = []
     for row in local_files(root):
         if is_wanted and not is_wanted(row["doc_id"]):
             continue
+        listed.add(row["doc_id"])
+        refused += filter(None, [row.get("covers")])
         rows.append(row)
         if len(rows) == _BATCH_FILES:
             batches.append(pa.RecordBatch.from_pylist(rows, LISTED))
             rows = []
-    return pa.Table.from_batches([*batches, pa.RecordBatch.from_pylist(rows, LISTED)], LISTED)
+    files = pa.Table.from_batches([*batches, pa.RecordBatch.from_pylist(rows, LISTED)], LISTED)
+    return Listing(files, Counter() if is_wanted else _passed_over(root, listed, tuple(refused)))
+
+
+def _passed_over(root: Path, listed: Collection[str | None], refused: tuple[str, ...]) -> Counter[str]:
+    """How many files below a folder are not listed, by why."""
+    found: Counter[str] = Counter()
+    for folder, _, files in os.walk(root):
+        below = os.path.relpath(folder, root)
+        for name in (os.path.normpath(os.path.join(below, file)) for file in files):
+            if name in listed or not _is_text(name):
+                continue  # a name that is no text was listed without an id
+            if name.startswith(refused):
+                found["below a folder that was refused"] += 1
+            else:
+                is_hidden = any(part.startswith(".") for part in name.split("/"))
+                found["hidden" if is_hidden else "ignored by git"] += 1
+    return found
 
 
 def related_to(ids: Collection[str]) -> Callable[[str | None], bool]:
@@ -69,7 +98,7 @@ def local_files(root: Path) -> Iterator[Row]:
     """
     real_root = root.resolve()
     if root.is_file():
-        yield _row(root.name, str(root), real_root.as_uri(), None, None)
+        yield _row(root.name, str(real_root), real_root.as_uri(), None, None)
         return
     found = _tracked(root, real_root) if _is_working_tree(real_root) else _walked(root)
     # strings, not Paths, from here on: a folder may hold a hundred thousand files, and a Path takes ten times as long
@@ -79,7 +108,8 @@ def local_files(root: Path) -> Iterator[Row]:
         problem = problem or _problem(path, real_root)
         if problem is None and os.path.isdir(path):
             continue
-        yield _row(name, path, address + quote(os.fsencode(name)), problem, f"{name}/" if hides else None)
+        place = os.path.realpath(path) if problem is None and os.path.islink(path) else path
+        yield _row(name, place, address + quote(os.fsencode(name)), problem, f"{name}/" if hides else None)
 
 
 def _row(doc_id: str, path: str, uri: str, problem: str | None, covers: str | None) -> Row:

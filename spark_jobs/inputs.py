@@ -5,10 +5,11 @@ there are no links, Spark lists. A website is read by one task, so that its serv
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import accumulate
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 import pyarrow as pa
@@ -77,14 +78,21 @@ Parsed = tuple[int, Document | Rejection]
 """Number of the line or row, and what became of it."""
 
 
-def read_input(spark: SparkSession, path: str, settings: Settings, only: Collection[str] | None = None) -> DataFrame:
-    """Everything at a path, as `PARSED`. `InvalidInput` when nothing lies there or it cannot be read.
+class Input(NamedTuple):
+    """What lies at a path: `PARSED` rows, and how many files of a local folder are not among them, by why."""
+
+    parsed: DataFrame
+    skipped: Counter[str]
+
+
+def read_input(spark: SparkSession, path: str, settings: Settings, only: Collection[str] | None = None) -> Input:
+    """Everything at a path. `InvalidInput` when nothing lies there or it cannot be read.
 
     `only`: of a folder, no other files than those of these ids, those that hold them, and those that lie below them.
     """
     limits = limits_of(settings)
     if path.startswith(("https://", "http://")):
-        return _website(spark, path, limits, settings)
+        return Input(_website(spark, path, limits, settings), Counter())
     path = _as_spark_names_it(path)
     is_remote = "://" in path
     if not is_remote and not os.path.exists(path):
@@ -92,11 +100,13 @@ def read_input(spark: SparkSession, path: str, settings: Settings, only: Collect
     uri = input_uri(path)
     try:
         if path.endswith((".jsonl", ".ndjson")):
-            return _lines(spark, uri, limits)
+            return Input(_lines(spark, uri, limits), Counter())
         if path.endswith(".parquet"):
-            return _rows(spark, uri, limits)
-        read_files = _remote_files if is_remote else _local_files
-        return read_files(spark, path, limits, only)
+            return Input(_rows(spark, uri, limits), Counter())
+        if is_remote:
+            return Input(_remote_files(spark, path, limits, only), Counter())
+        files, skipped = listing(Path(path), only)
+        return Input(_local_files(spark, files, limits), skipped)
     except (PySparkException, Py4JJavaError) as error:  # while Spark looks for the schema and the file's parts
         cause = str(error).partition("Exception: ")[2] or str(error)
         raise InvalidInput(f"path {path!r}: {cause.splitlines()[0]} Repair the input, or name another.") from None
@@ -189,14 +199,13 @@ def _check_types(uri: str, rows: DataFrame) -> None:
             )
 
 
-def _local_files(spark: SparkSession, root: str, limits: Limits, only: Collection[str] | None) -> DataFrame:
+def _local_files(spark: SparkSession, files: pa.Table, limits: Limits) -> DataFrame:
     def parse(file: Row) -> Iterator[Parsed]:
         if file["problem"]:
             yield 0, Rejection(file["problem"], file["doc_id"], covers=file["covers"])
         else:
             yield from _numbered(read_path(file["doc_id"], file["uri"], file["path"], limits))
 
-    files = listing(Path(root), only)
     read = spark.createDataFrame(files)
     if (bundles := files.num_rows // _BUNDLE_FILES) > spark.sparkContext.defaultParallelism:
         read = read.repartition(bundles)  # a task that meets a slow file holds up few others

@@ -11,22 +11,22 @@ spark-submit spark_jobs/main.py maintain --run-id r6
 
 import argparse
 import logging
-import re
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib import import_module
 
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
-from lakehouse import errors
 from lakehouse.delta import ensure_tables
-from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.errors import InvalidInput
 from lakehouse.permissions import canonical_groups, check_tenant
 from lakehouse.settings import Settings, load_settings
 from lakehouse.spark import spark_session
+from spark_jobs.failures import FAILURES, told
+from spark_jobs.one_writer import WAIT_S, only_writer
 from spark_jobs.runs import Counts, record, recorded
 
 # Modules, imported when their turn comes: those of the index take seconds.
@@ -41,7 +41,6 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "maintain": (),
 }
 """Options that a step cannot do without; the others need tenant and source."""
-_OUR_ERROR = re.compile(r"^lakehouse\.errors\.(\w+): (.+)$", re.MULTILINE)
 
 log = logging.getLogger("spark_jobs")
 
@@ -53,26 +52,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
         settings = load_settings()
-        ensure_tables(settings)
-        spark = spark_session(settings, "lakehop " + " ".join(args.steps))
-        for step in args.steps:
-            run_step(spark, settings, args, step)
-    except (LakehopError, PySparkException) as error:
-        ours = _our_error(error)
-        if ours is None:
+        with _alone(settings, args):
+            ensure_tables(settings)
+            spark = spark_session(settings, "lakehop " + " ".join(args.steps))
+            for step in args.steps:
+                run_step(spark, settings, args, step)
+    except FAILURES as error:
+        failure = told(error)
+        if failure is None:
             raise
-        kind, text = ours
+        kind, text = failure
         log.error("%s", text)
         return 2 if issubclass(kind, InvalidInput) else 1
     return 0
 
 
-def _our_error(error: Exception) -> tuple[type, str] | None:
-    """Class and text of the error that we raised on purpose, here or in a Python worker; None for any other."""
-    if isinstance(error, LakehopError):
-        return type(error), str(error)
-    told = _OUR_ERROR.findall(str(error))
-    return (getattr(errors, told[-1][0], LakehopError), told[-1][1]) if told else None
+def _alone(settings: Settings, args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Keep other writers out; call records go to tables of their own, and need not wait for a long ingest."""
+    if args.steps == ["load_llm_calls"]:
+        return nullcontext()
+    return only_writer(settings.home, f"{' '.join(args.steps)} of run {args.run_id}", WAIT_S)
 
 
 def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, step: str) -> None:

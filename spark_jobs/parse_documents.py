@@ -4,7 +4,9 @@ A document is written only if it is new or differs from what is known, so that t
 changes and nothing else: all later steps do their work from it.
 """
 
+import logging
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import reduce
@@ -16,11 +18,14 @@ from lakehouse.settings import Settings
 from lakehouse.spark import delta_table, read, struct_type
 from lakehouse.tables import DOCUMENTS, QUARANTINE
 from spark_jobs.inputs import read_input
-from spark_jobs.replay import refused_earlier, replayed_documents, settle_quarantine
+from spark_jobs.near_duplicates import place, refuse_near_duplicates, sign_known, signed
+from spark_jobs.replay import ids_to_read, refused_earlier, replayed_documents, settle_quarantine
 from spark_jobs.runs import Counts, record, recorded
 
 STEP = "parse_documents"
 _STATES = ("added", "changed", "unchanged", "quarantined")
+
+log = logging.getLogger("spark_jobs")
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
@@ -31,37 +36,46 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """
     started_at = datetime.now(UTC)
     refused = refused_earlier(spark, settings, args) if args.replay else None
-    ids = None if refused is None else {row["doc_id"] for row in refused.filter("doc_id IS NOT NULL").collect()}
+    ids = None if refused is None else ids_to_read(refused)
     inputs = [read_input(spark, path, settings, ids) for path in args.path]
+    if settings.near_duplicate_similarity:
+        sign_known(spark, settings, args.tenant, args.source)
     known = known_documents(read(spark, settings, DOCUMENTS), args.tenant, args.source)
-    parsed = unique_documents(in_order(inputs))
+    skipped = sum((one.skipped for one in inputs), Counter())
+    log.info("%s: skipped files: %s", STEP, ", ".join(f"{count} {why}" for why, count in skipped.items()) or "none")
+    parsed = unique_documents(in_order([one.parsed for one in inputs]))
     if refused is not None:
         parsed = replayed_documents(spark, parsed, refused, args.path)
-    compared = compared_documents(parsed, known, args.groups).persist()
+    compared = compared_documents(parsed, known, args.groups, sign=settings.near_duplicate_similarity > 0).persist()
+    judged = compared
     try:
-        counts = _counts(compared)
-        gone = missing_documents(known, compared)
-        if args.snapshot:
-            counts["documents_deleted"] = gone.count()
+        gone = missing_documents(known, compared) if args.snapshot else known.limit(0).select("doc_id")
+        if settings.near_duplicate_similarity:
+            judged = refuse_near_duplicates(compared, known, gone, settings.near_duplicate_similarity).persist()
+        counts = _counts(judged) | {
+            "documents_skipped": skipped.total(),
+            "documents_deleted": gone.count() if args.snapshot else 0,
+        }
         counts = _of_all_attempts(counts, recorded(settings, args, STEP), known, args.run_id)
         record(settings, args, STEP, counts, started_at)
         if counts["documents_quarantined"]:
-            _write_quarantine(settings, args, compared)
+            _write_quarantine(settings, args, judged)
         if counts["documents_added"] or counts["documents_changed"] or counts["documents_deleted"]:
-            changes = changed_rows(compared, args.tenant, args.source, args.run_id)
+            changes = changed_rows(judged, args.tenant, args.source, args.run_id)
             if args.snapshot:
                 changes = changes.unionByName(deleted_rows(gone, args.tenant, args.source, args.run_id))
             _merge(spark, settings, args, changes)
-        settle_quarantine(spark, settings, args, compared)
+        settle_quarantine(spark, settings, args, judged)
         return counts
     finally:
+        judged.unpersist()
         compared.unpersist()
 
 
 def known_documents(documents: DataFrame, tenant_id: str, source: str) -> DataFrame:
     """What a comparison needs of the source's documents, deleted ones too."""
     return documents.filter((F.col("tenant_id") == tenant_id) & (F.col("source") == source)).select(
-        "doc_id", "content_hash", "uri", "acl_groups", "updated_at", "deleted", "ingest_run_id"
+        "doc_id", "content_hash", "uri", "acl_groups", "updated_at", "deleted", "ingest_run_id", "signature"
     )
 
 
@@ -76,7 +90,7 @@ def unique_documents(parsed: DataFrame) -> DataFrame:
     is_repeat = F.col("reason").isNull() & (F.row_number().over(same_id) > 1)
     quoted_id = F.concat(F.lit("'"), "doc_id", F.lit("'"))
     reason = F.concat(
-        F.when(F.col("number") > 0, F.concat(F.lit("line "), F.col("number"), F.lit(": "))).otherwise(""),
+        place("number"),
         F.lit("duplicate id "),
         quoted_id,
         F.lit(": must be unique in one input, and an earlier document has it. Rename or remove one of them."),
@@ -84,8 +98,12 @@ def unique_documents(parsed: DataFrame) -> DataFrame:
     return parsed.withColumn("reason", F.when(is_repeat, reason).otherwise(F.col("reason")))
 
 
-def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str]) -> DataFrame:
-    """Every parsed row with its `state`: added, changed, unchanged or quarantined; `groups` where it names none."""
+def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str], *, sign: bool) -> DataFrame:
+    """Every parsed row with its `state`: added, changed, unchanged or quarantined; `groups` where it names none.
+
+    `precedence` before near-copies: 2 for a new document, 1 for an edit of a known one, 0 for one that is not judged,
+    because a change of groups alone must never be refused. `sign`: whether texts that differ get a `signature`.
+    """
     given_groups = F.coalesce(F.col("new.acl_groups"), F.lit(list(groups)).cast("array<string>"))
     differs = F.col("known.deleted") | (F.col("new.content_hash") != F.col("known.content_hash"))
     differs |= (F.col("new.uri") != F.col("known.uri")) | (given_groups != F.col("known.acl_groups"))
@@ -96,9 +114,22 @@ def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str
         .when(differs, "changed")
         .otherwise("unchanged")
     )
+    is_new = F.col("known.doc_id").isNull() | F.col("known.deleted")
+    same_text = F.col("new.content_hash") == F.col("known.content_hash")
+    precedence = F.when(is_new, 2).when(same_text | (given_groups != F.col("known.acl_groups")), 0).otherwise(1)
+    known_signature = F.when(same_text, F.col("known.signature"))
+    is_unsigned = F.col("new.reason").isNull() & known_signature.isNull()
+    new_signature = signed(F.when(is_unsigned, F.col("new.text"))) if sign else F.lit(None)
     joined = parsed.alias("new").join(known.alias("known"), on=F.expr("new.doc_id = known.doc_id"), how="left")
     kept = [F.col(f"new.{name}") for name in parsed.columns if name not in ("acl_groups", "input")]
-    return joined.select(*kept, given_groups.alias("acl_groups"), state.alias("state"))
+    return joined.select(
+        *kept,
+        given_groups.alias("acl_groups"),
+        state.alias("state"),
+        precedence.alias("precedence"),
+        F.coalesce(known_signature, new_signature).alias("signature"),
+        F.lit(None).cast("string").alias("like_doc_id"),
+    )
 
 
 def missing_documents(known: DataFrame, compared: DataFrame) -> DataFrame:
@@ -167,10 +198,11 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
         F.lit(args.path).cast("array<string>").alias("paths"),
         F.lit(args.groups).cast("array<string>").alias("default_groups"),
         F.lit(None).cast("string").alias("resolved_by"),
+        "like_doc_id",
     )
     quoted_run = args.run_id.replace("\\", "\\\\").replace("'", "\\'")
     (
-        rows.coalesce(1)
+        rows.repartition(1)  # not coalesce: the few would be looked for in all that was parsed by one task
         .write.format("delta")
         .mode("overwrite")
         .option("replaceWhere", f"tenant_id = '{args.tenant}' AND ingest_run_id = '{quoted_run}'")
@@ -181,7 +213,7 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
 def _counts(compared: DataFrame) -> Counts:
     found = {row["state"]: row["count"] for row in compared.groupBy("state").count().collect()}
     counts = {f"documents_{state}": found.get(state, 0) for state in _STATES}
-    return {"documents_seen": sum(counts.values()), **counts, "documents_deleted": 0}
+    return {"documents_seen": sum(counts.values()), **counts}
 
 
 def _of_all_attempts(counts: Counts, earlier: Counts, known: DataFrame, run_id: str) -> Counts:

@@ -1,6 +1,7 @@
 """The rules of `bronze.documents` that look at one text: `lakehouse.tables` declares them, here they are checked.
 
-Emptiness and size are checked while parsing: a text that is too large must not be made in the first place.
+Emptiness and size are checked while parsing: a text that is too large must not be made in the first place. The rule
+that looks at two texts is `spark_jobs.near_duplicates`.
 """
 
 import re

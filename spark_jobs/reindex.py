@@ -129,8 +129,10 @@ def sampled_recall(
     sample = vectors.orderBy(F.xxhash64("chunk_id")).limit(SAMPLE).collect()
     queries = np.array([row["vector"] for row in sample], dtype=np.float32)
     nearest = vectors.mapInArrow(scoring(queries, NEAREST), "query INT, score FLOAT")
-    by_query = nearest.groupBy("query").agg(F.sort_array(F.collect_list("score"), asc=False).alias("scores"))
-    exact = {row["query"]: row["scores"][:NEAREST] for row in by_query.collect()}
+    by_query = nearest.groupBy("query").agg(
+        F.slice(F.sort_array(F.collect_list("score"), asc=False), 1, NEAREST).alias("scores")
+    )
+    exact = {row["query"]: row["scores"] for row in by_query.collect()}
     keys = read(spark, settings, ACL_KEYS).filter(F.col("tenant_id") == version.tenant_id).select("acl_key").collect()
     allowed = list({row["acl_key"] for row in keys} | set(AclDirectory(settings).allowed_keys(version.tenant_id, ())))
     shares = []

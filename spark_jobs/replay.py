@@ -17,11 +17,22 @@ from lakehouse.spark import delta_table, read
 from lakehouse.tables import QUARANTINE
 from spark_jobs.inputs import input_uri
 
+_MAX_IDS = 10_000  # they stand in the plan of the query that reads the folder
+
 
 def refused_earlier(spark: SparkSession, settings: Settings, args: Namespace) -> DataFrame:
     """What is open of the runs to replay; for a retry, also what the run itself has refused or resolved already."""
     is_open = F.col("resolved_by").isNull() & F.col("ingest_run_id").isin([*args.replay, args.run_id])
     return _of_source(spark, settings, args).filter(is_open | (F.col("resolved_by") == args.run_id))
+
+
+def ids_to_read(refused: DataFrame) -> set[str] | None:
+    """Ids of what was refused: of a folder, nothing else has to be read. None where they are too many to tell.
+
+    `replayed_documents` leaves out what need not be replayed in either case.
+    """
+    rows = refused.filter("doc_id IS NOT NULL").select("doc_id").limit(_MAX_IDS + 1).collect()
+    return {row["doc_id"] for row in rows} if len(rows) <= _MAX_IDS else None
 
 
 def replayed_documents(spark: SparkSession, parsed: DataFrame, refused: DataFrame, paths: Sequence[str]) -> DataFrame:

@@ -1,7 +1,7 @@
 """Bring Milvus to what `silver.chunks` holds: upsert what changed, delete what is gone, then publish.
 
-One task writes, whatever the size: concurrent writers lose rows on the embedded server. A tenant without a live
-collection gets a new one, filled from Delta and put behind the alias once it answers. Another embedding model is
+The embedded server loses rows of concurrent writers, so one task writes to it, several to a Milvus. A tenant without
+a live collection gets a new one, filled from Delta and put behind the alias once it answers. Another embedding model is
 `spark_jobs.reindex`'s business: here a tenant keeps the one that its live collection has.
 """
 
@@ -28,6 +28,7 @@ from spark_jobs.runs import Counts
 
 STEP = "sync_index"
 _WRITTEN = "written BIGINT, deleted BIGINT"
+_WRITERS = 8  # as many as a Milvus cluster has shards and proxies to spread them over
 INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "text", "uri")
 
 
@@ -121,8 +122,13 @@ def sync_collection(spark: SparkSession, settings: Settings, version: Version) -
 
 
 def write_rows(settings: Settings, collection: str, rows: DataFrame) -> int:
-    """Write rows as `rows_to_write` gives them to Milvus, by one task; return how many were written or deleted."""
-    written = rows.coalesce(1).mapInArrow(writing(settings, collection), _WRITTEN)
+    """Write rows as `rows_to_write` gives them to Milvus; return how many were written or deleted."""
+    index = Index(settings)
+    try:
+        parted = rows.repartition(_WRITERS, "chunk_id") if index.capabilities.several_writers else rows.coalesce(1)
+    finally:
+        index.close()
+    written = parted.mapInArrow(writing(settings, collection), _WRITTEN)
     total = written.agg(F.sum(F.col("written") + F.col("deleted")).alias("touched")).first()
     return (total and total["touched"]) or 0
 

@@ -99,7 +99,7 @@ def test_a_first_ingest_takes_the_good_rows_and_quarantines_the_bad_one(stack: S
     report = ingest(stack, documents)
 
     assert report["documents"] == {
-        "seen": 4, "added": 3, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 1,
+        "seen": 4, "added": 3, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 1, "skipped": 0,
     }  # fmt: skip
     assert report["chunks"] == {"written": 3, "deleted": 0}
     assert report["embedded"] == 3

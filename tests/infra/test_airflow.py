@@ -99,6 +99,22 @@ def test_a_wrong_path_fails_in_one_try_and_says_so(stack: Stack, settings: Setti
     assert "tenant='acme' source='s' path='/no/such/folder'" in logs
 
 
+def test_two_ingests_of_one_source_at_once_run_one_after_the_other(
+    stack: Stack, settings: Settings, api: httpx.Client
+) -> None:
+    client = AirflowClient(settings)
+    for run in ("first", "second"):  # both end soon, for nothing is there
+        client.trigger("ingest", run, {"path": [f"/no/{run}"], "tenant": "acme", "source": "s"})
+
+    for run in ("first", "second"):
+        assert client.wait("ingest", run, timeout_s=240).failed_tasks == ("load_documents",)
+
+    task = "/dags/ingest/dagRuns/{}/taskInstances/load_documents"
+    first, second = (api.get(task.format(run)).json() for run in ("first", "second"))
+    assert first["pool"] == second["pool"] == "lakehouse_writer"
+    assert first["start_date"] < first["end_date"] <= second["start_date"] < second["end_date"]
+
+
 def test_the_page_of_a_task_leads_to_what_the_run_did(
     stack: Stack, settings: Settings, api: httpx.Client, tmp_path: Path
 ) -> None:

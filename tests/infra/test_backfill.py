@@ -17,7 +17,7 @@ from lakehouse.tables import CHUNKS, INGEST_RUNS
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(1800)]
 
-DATES = ("2026-11-01", "2026-11-02", "2026-11-03")
+DATES = ("2026-11-01", "2026-11-02")  # each is two Spark submits
 FEED = """
 [feeds.wiki]
 path = ["{exports}/dt={{{{ ds }}}}.jsonl"]

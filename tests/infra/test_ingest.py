@@ -78,7 +78,15 @@ def test_counts_come_from_the_steps_of_this_run_alone(settings: Settings, airflo
     assert report.pop("run_id").startswith("acme-")
     assert report.pop("seconds") >= 0
     assert report == {
-        "documents": {"seen": 2, "added": 1, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0},
+        "documents": {
+            "seen": 2,
+            "added": 1,
+            "changed": 0,
+            "unchanged": 0,
+            "deleted": 0,
+            "quarantined": 0,
+            "skipped": 0,
+        },
         "chunks": {"written": 0, "deleted": 0},
         "links": {"written": 0, "deleted": 0},
         "embedded": 3,

@@ -10,7 +10,7 @@ from lakehouse.collection import IndexRow, alias_name, collection_name, layout, 
 from lakehouse.errors import InvalidInput
 from lakehouse.milvus import Capabilities
 
-WITHOUT_BM25 = Capabilities("v2.3.5", bm25=False, scalar_index="Trie")
+WITHOUT_BM25 = Capabilities("v2.3.5", bm25=False, scalar_index="Trie", several_writers=True)
 
 
 def chunk(**changed: Any) -> IndexRow:

@@ -229,6 +229,7 @@ def test_an_ingest_run_is_one_row_and_a_step_that_has_not_run_leaves_null(settin
         "documents_unchanged": None,
         "documents_deleted": None,
         "documents_quarantined": None,
+        "documents_skipped": None,
         "chunks_written": 7,
         "chunks_deleted": 0,
         "links_written": None,

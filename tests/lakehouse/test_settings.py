@@ -110,6 +110,21 @@ def test_places_follow_from_home_unless_they_are_given(tmp_path: Path) -> None:
     assert load_settings({"LAKEHOP_WAREHOUSE": "s3a://bucket/lake/"}).warehouse_root == "s3a://bucket/lake"
 
 
-def test_the_shared_tasks_of_spark_get_their_share_of_a_gpu() -> None:
-    assert "spark.task.resource.gpu.amount" not in Settings().spark_conf
-    assert Settings(spark_gpus_per_task=Decimal("0.5")).spark_conf["spark.task.resource.gpu.amount"] == "0.5"
+def test_only_jobs_that_embed_ask_a_cluster_for_gpus() -> None:
+    on_cluster = Settings(spark_master="spark://host:7077", spark_gpus_per_task=Decimal("0.5"))
+    coming_and_going = on_cluster.model_copy(update={"spark_dynamic_allocation": True})
+
+    asking = {name for name in on_cluster.embedding_conf if "gpu" in name}
+    assert asking == {"spark.executor.resource.gpu.amount"}
+    for settings in (on_cluster, coming_and_going, Settings(spark_gpus_per_task=Decimal(1))):
+        assert not [name for name in settings.spark_conf if "gpu" in name]
+    assert coming_and_going.embedding_conf == coming_and_going.spark_conf
+
+
+def test_no_secret_of_the_storage_stands_on_a_command_line() -> None:
+    settings = Settings(
+        warehouse="s3a://lake", s3_endpoint="http://127.0.0.1:9000", s3_access_key="key", s3_secret_key="hush"
+    )
+    assert settings.delta_storage["aws_secret_access_key"] == "hush"
+    assert "hush" not in str(settings.embedding_conf)
+    assert Settings().delta_storage == {}

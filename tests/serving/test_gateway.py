@@ -177,6 +177,7 @@ def test_stopping_it_leaves_no_process_and_no_port(served):
             "LAKEHOP_TASK_MAX_SECONDS='901': Input should be less than or equal to 900",
         ),
         ("LAKEHOP_LLM_MODEL", "no-such-model", "no-such-model"),
+        ("LAKEHOP_EMBEDDING_MODEL", "no-such-folder", "a folder that holds a sentence-transformers model"),
         ("LAKEHOP_PROGRAMM", "multihop", "did you mean LAKEHOP_PROGRAM?"),
     ],
 )

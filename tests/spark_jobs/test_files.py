@@ -17,6 +17,7 @@ import pytest
 import spark_jobs.files
 from lakehouse.settings import PROJECT_ROOT
 from spark_jobs.files import read_path
+from spark_jobs.folders import local_files
 from spark_jobs.isolation import Converter
 from spark_jobs.parsing import Document, Limits, Rejection
 from tests.spark_jobs import samples
@@ -195,6 +196,25 @@ def test_a_text_file_of_two_gigabytes_is_never_read(tmp_path: Path) -> None:
     assert refused.reason.startswith("oversize: 2,147,483,648 bytes")
     assert refused.excerpt.startswith("begin")
     assert psutil.Process().memory_info().rss - before < 50_000_000
+
+
+def test_a_link_that_appears_after_the_listing_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "secret.md").write_text("outside")
+    root = tmp_path / "docs"
+    root.mkdir()
+    (root / "a.md").write_text("inside")
+    (root / "in.md").symlink_to("a.md")
+    listed = {row["doc_id"]: row["path"] for row in local_files(root)}
+    (root / "a.md").unlink()
+    (root / "a.md").symlink_to(tmp_path / "secret.md")
+
+    for doc_id in ("a.md", "in.md"):
+        refused = only(list(read_path(doc_id, "file:///a", listed[doc_id], LIMITS)))
+        assert refused.reason == "became a link since the folder was listed. Put the file itself there."
+
+    (root / "a.md").unlink()
+    os.mkfifo(root / "a.md")
+    assert only(list(read_path("a.md", "file:///a", listed["a.md"], LIMITS))).reason.startswith("cannot be read")
 
 
 def slow_csv(rows: int) -> bytes:

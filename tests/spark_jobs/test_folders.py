@@ -39,6 +39,22 @@ def test_of_a_working_tree_what_git_tracks_or_would_take_is_read(tree: Path) -> 
     assert found(tree / "build" / "out.md") == {"out.md": ""}  # named by itself
 
 
+def test_every_file_of_a_working_tree_is_listed_or_counted_by_why_it_is_not(tree: Path) -> None:
+    (tree / "inner" / "deep").mkdir(parents=True)
+    git(tree / "inner", "init", "-q")
+    (tree / "inner" / "deep" / "a.md").write_text("Refused with its repository.")
+    (tree / "to_docs").symlink_to(tree / "docs")  # no file: what it leads to is found at its place
+
+    files, skipped = listing(tree)
+
+    on_disk = [path.relative_to(tree) for path in tree.rglob("*") if path.is_file()]
+    assert skipped["below a folder that was refused"] == sum(path.parts[0] == "inner" for path in on_disk)
+    assert skipped["ignored by git"] == sum(path.parts[0] == "build" for path in on_disk) > 0
+    assert skipped["hidden"] == sum(path.parts[0] in (".git", ".gitignore", ".env") for path in on_disk)
+    assert files.num_rows - 1 + skipped.total() == len(on_disk)  # the one is the repository `inner`
+    assert listing(tree, only=["README.md"]).skipped == {}
+
+
 def test_submodules_and_links_out_of_a_working_tree_are_refused(tree: Path, tmp_path: Path) -> None:
     (tree / "inner").mkdir()
     git(tree / "inner", "init", "-q")
@@ -88,6 +104,6 @@ def test_a_folder_that_cannot_be_looked_into_hides_what_is_below_it(
 
     monkeypatch.setattr(os, "scandir", refusing)
 
-    shut = listing(tmp_path).to_pylist()[1]
+    shut = listing(tmp_path).files.to_pylist()[1]
     assert (shut["doc_id"], shut["covers"]) == ("shut", "shut/")
     assert shut["problem"] == "a folder that cannot be read: Permission denied. Make it readable."

@@ -75,9 +75,10 @@ def test_a_forgotten_document_is_nowhere_and_everybody_elses_jobs_go_on(lake: La
     assert lake.found("zyx", "hr") == {"jane-doe"}
     # the other tenant's checkpoints lie before all of this, and the tenant's own before an edit that waits
     edited = secret | {"text": "Jane is called zyx. " * 60}
-    lake.run(
-        "parse_documents", "chunk_documents", path=lake.write(PLAN, edited, TEAM, b'{"id": "jane-doe", "x": "\xff"}')
-    )
+    copy = edited | {"id": "a-copy"}  # refused with a reason that names the other
+    rows = lake.write(PLAN, edited, TEAM, b'{"id": "jane-doe", "x": "\xff"}', copy)
+    strict = lake.settings.model_copy(update={"near_duplicate_similarity": 0.9})
+    lake.run("parse_documents", "chunk_documents", path=rows, settings=strict)
     assert list(written_about(lake.settings, "zyx"))
     old = lake.version(DOCUMENTS)
 
@@ -87,7 +88,7 @@ def test_a_forgotten_document_is_nowhere_and_everybody_elses_jobs_go_on(lake: La
     removed = {place: row["rows_removed"] for place, row in places.items() if row["rows_removed"]}
     assert removed.pop(EMBEDDINGS.name) >= 1
     assert removed.pop(CHUNKS.name) > 1
-    assert removed == {"milvus": 1, DOCUMENTS.name: 1, QUARANTINE.name: 1}
+    assert removed == {"milvus": 1, DOCUMENTS.name: 1, QUARANTINE.name: 2}
     assert counts["rows_removed"] == sum(row["rows_removed"] for row in places.values())
     assert places[DOCUMENTS.name]["files_purged"] >= 2
     assert {row["rows_left"] for row in places.values()} == {0}

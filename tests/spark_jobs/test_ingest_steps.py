@@ -18,7 +18,7 @@ PAY = {"id": "pay", "title": "Salaries", "text": "Orion salaries are 41 thousand
 def test_an_unchanged_corpus_costs_nothing(lake: Lake) -> None:
     path = lake.write(ORION, PAY)
     assert lake.ingest(path, groups="staff") == {
-        "seen": 2, "added": 2, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0,
+        "seen": 2, "added": 2, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0, "skipped": 0,
         "chunks_written": 3, "chunks_deleted": 0, "embedded": 3,
     }  # fmt: skip
     before = [lake.version(table) for table in (CHUNKS, EMBEDDINGS, ACL_KEYS)]

@@ -31,7 +31,7 @@ def reasons(lake: Lake) -> list[str]:
 
 
 def counts(**given: int) -> dict[str, int]:
-    return {"seen": 0, "added": 0, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0} | given
+    return {"seen": 0, "added": 0, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0, "skipped": 0} | given
 
 
 def test_rows_of_a_jsonl_file_become_documents(lake: Lake) -> None:
@@ -51,6 +51,7 @@ def test_rows_of_a_jsonl_file_become_documents(lake: Lake) -> None:
         "updated_at": None,
         "deleted": False,
         "ingest_run_id": "first",
+        "signature": None,
     }
     assert documents(lake)["team"]["acl_groups"] == ["hr"]
     assert documents(lake)["team"]["updated_at"] == datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
@@ -168,7 +169,8 @@ def test_a_folder_is_read_whole_but_for_hidden_files(lake: Lake) -> None:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
 
-    assert lake.parse(root) == counts(seen=10, added=5, quarantined=5)
+    assert lake.parse(root) == counts(seen=10, added=5, quarantined=5, skipped=2)
+    assert sum(path.is_file() for path in root.rglob("*")) == 12  # each is accounted for
     assert {key: row["title"] for key, row in documents(lake).items()} == {
         "guide.md": "Guide",
         "_index.md": "_index.md",
@@ -232,6 +234,28 @@ def test_lines_whose_types_changed_are_quarantined_and_not_taken_for_deleted(lak
         "line 1: id 1: must be a string, this is a number",
         "line 2: text must be a string, this is a list",
     ]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "parquet"])
+def test_a_column_that_comes_or_goes_changes_what_it_says_and_loses_no_document(lake: Lake, kind: str) -> None:
+    def written(rows: list[dict[str, Any]]) -> Path:
+        if kind == "jsonl":
+            return lake.write(*rows)
+        pq.write_table(pa.Table.from_pylist(rows), lake.folder / "docs.parquet")
+        return lake.folder / "docs.parquet"
+
+    both = [{"id": "1", "text": "A.", "title": "One"}, {"id": "2", "text": "B.", "title": "Two"}]
+    lake.parse(written(both), groups="staff")
+
+    more = [row | {"groups": ["hr"], "author": "Mia"} for row in both]
+    assert lake.parse(written(more), groups="staff", snapshot=True) == counts(seen=2, changed=2)
+    assert {row["acl_groups"][0] for row in lake.rows(DOCUMENTS)} == {"hr"}
+    less = [{"id": row["id"], "text": row["text"]} for row in both]
+    assert lake.parse(written(less), groups="staff", snapshot=True) == counts(seen=2, changed=2)
+    assert {(row["title"], row["acl_groups"][0], row["deleted"]) for row in lake.rows(DOCUMENTS)} == {
+        ("1", "staff", False),
+        ("2", "staff", False),
+    }
 
 
 def test_links_and_odd_files_are_refused_before_they_are_opened(tmp_path: Path) -> None:

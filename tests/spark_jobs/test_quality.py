@@ -3,6 +3,7 @@
 import pytest
 
 from lakehouse.tables import DOCUMENTS
+from spark_jobs import near_duplicates
 from spark_jobs.parsing import Document, Rejection, parse_line, too_large
 from spark_jobs.quality import checked
 
@@ -48,6 +49,7 @@ def test_source_code_and_short_texts_have_no_language() -> None:
 def test_every_declared_rule_begins_the_reason_of_what_breaks_it() -> None:
     empty = parse_line(b'{"id": "a", "text": " "}', "", 100)
     assert isinstance(empty, Rejection)
-    reasons = [empty.reason, too_large(2, 1), judged("\ufffd" * 9), judged(GERMAN * 3, "en")]
+    near_copy = near_duplicates.REASON % (0.97, "b", 0.9)
+    reasons = [empty.reason, too_large(2, 1), judged("\ufffd" * 9), judged(GERMAN * 3, "en"), near_copy]
 
     assert [str(reason).split(":")[0] for reason in reasons] == [rule.name for rule in DOCUMENTS.rules]

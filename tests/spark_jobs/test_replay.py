@@ -60,6 +60,6 @@ def test_an_ordinary_ingest_settles_what_it_meets_of_its_own_source(lake: Lake) 
     (root / "b.md").unlink()
     (root / "new.md").write_text("A replay does not look at it.")
     counts = lake.parse(root, run_id="three", replay=["two"])
-    assert counts == {"seen": 0, "added": 0, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0}
+    assert counts == {"seen": 0, "added": 0, "changed": 0, "unchanged": 0, "deleted": 0, "quarantined": 0, "skipped": 0}
     assert refused(lake)[0] == (0, "b.md", "two", "three")
     assert {row["doc_id"] for row in lake.rows(DOCUMENTS)} == {"sub/a.md"}

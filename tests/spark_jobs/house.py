@@ -1,0 +1,145 @@
+"""A warehouse and a Milvus of their own, and the jobs that fill them, submitted as Airflow does: a JVM each.
+
+For tests that compare whole runs: what two of them left is compared to the last row and vector.
+"""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import SecretStr
+
+from lakehouse.collection import PASSAGE_COLUMNS
+from lakehouse.delta import read_rows
+from lakehouse.index import Index
+from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, LINKS, MENTIONS, QUARANTINE, TITLES
+
+LOAD = ("parse_documents", "chunk_documents", "link_documents")
+BUILD = ("embed_chunks", "sync_index")
+TABLES = (DOCUMENTS, QUARANTINE, CHUNKS, ACL_KEYS, MENTIONS, LINKS, TITLES)
+CLOCKS = ("quarantined_at", "ingest_run_id", "resolved_by", "quarantine_id")
+
+
+class House:
+    """Settings of a lakehouse of its own, and what may be done with it.
+
+    `environment`: of its jobs, beside ours. `source`: address of its documents, which is no part of what they are.
+    """
+
+    def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None, source: str = "") -> None:
+        self.settings = settings
+        self.source = source
+        self.log = settings.home / "jobs.log"
+        self._environment = environment or {}
+        self._jobs: list[subprocess.Popen[bytes]] = []
+
+    def start(
+        self, steps: tuple[str, ...], path: Path | str, run_id: str, script: Path | None = None
+    ) -> "subprocess.Popen[bytes]":
+        """Submit the steps of an ingest, in a process group of their own; `script`: instead of the jobs' entry."""
+        programs = Path(sys.executable).parent
+        conf = self.settings.embedding_conf if "embed_chunks" in steps else self.settings.spark_conf
+        command = [str(programs / "spark-submit"), "--master", self.settings.spark_master]
+        command += [f"--conf={name}={value}" for name, value in conf.items()]
+        command += [str(script or PROJECT_ROOT / "spark_jobs" / "main.py"), *steps, f"--run-id={run_id}"]
+        command += ["--tenant=acme", "--source=wiki", f"--path={path}", "--snapshot"]
+        with self.log.open("ab") as log:
+            job = subprocess.Popen(
+                command, env=self._environment_of_jobs(), stdout=log, stderr=log, start_new_session=True
+            )
+        self._jobs.append(job)
+        return job
+
+    def run(self, steps: tuple[str, ...], path: Path | str, run_id: str, script: Path | None = None) -> None:
+        self.await_success(self.start(steps, path, run_id, script))
+
+    def stop(self) -> None:
+        """Kill what a test that failed left at work."""
+        for job in self._jobs:
+            if job.poll() is None:
+                os.killpg(job.pid, signal.SIGKILL)
+                job.wait()
+
+    def await_success(self, job: "subprocess.Popen[bytes]") -> None:
+        assert job.wait() == 0, self.log.read_text()[-3000:]
+
+    def _environment_of_jobs(self) -> dict[str, str]:
+        given = {name: getattr(self.settings, name) for name in self.settings.model_fields_set}
+        spelled = {
+            f"LAKEHOP_{name.upper()}": value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+            for name, value in given.items()
+        }
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # spark-submit asks Python
+        return os.environ | spelled | {"PATH": path, "PYTHONPATH": str(PROJECT_ROOT)} | self._environment
+
+    def tables(self) -> dict[str, list[str]]:
+        """Every row of the tables that need no model, as `contents` has them."""
+        found = {}
+        for table in TABLES:
+            rows = read_rows(self.settings, table)
+            kept = [{name: value for name, value in row.items() if name not in CLOCKS} for row in rows]
+            found[table.name] = sorted(map(self._placeless, kept))
+        return found
+
+    def contents(self) -> dict[str, Any]:
+        """Every row of every table and of the live collection, without clocks, and without where the house stands."""
+        found: dict[str, Any] = self.tables()
+        found[EMBEDDINGS.name] = sorted(row["content_hash"] for row in read_rows(self.settings, EMBEDDINGS))
+        index = Index(self.settings)
+        columns = ("chunk_id", "tenant_id", "acl_key", "source", *PASSAGE_COLUMNS, "vector")
+        rows = sorted(index.rows(index.live_collection("acme") or "", columns, "", ""), key=lambda row: row["chunk_id"])
+        index.close()
+        found["vectors"] = np.array([row.pop("vector") for row in rows])
+        found["milvus"] = list(map(self._placeless, rows))
+        return found
+
+    def _placeless(self, row: dict[str, Any]) -> str:
+        text = json.dumps(row, sort_keys=True, default=str)
+        for place in filter(None, (f"file://{self.source}", self.source, str(self.settings.home))):
+            text = text.replace(place, "PLACE")
+        return text
+
+
+def assert_same(found: dict[str, Any], wanted: dict[str, Any], after: str) -> None:
+    """Fail where two houses' contents differ; vectors may by what adding up in another order costs."""
+    np.testing.assert_allclose(found["vectors"], wanted["vectors"], atol=1e-4)
+    for name, rows in wanted.items():
+        if name != "vectors":
+            assert found[name] == rows, f"{name} differs after {after}"
+
+
+@contextmanager
+def house(
+    folder: Path, port: int, environment: Mapping[str, str] | None = None, source: str = "", **given: Any
+) -> Iterator[House]:
+    """A house whose Milvus serves at `port`; `given`: more of its settings."""
+    folder.mkdir()
+    command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1", "--port", str(port)]
+    server = subprocess.Popen(
+        [*command, "--data-dir", str(folder / "milvus")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        while socket.socket().connect_ex(("127.0.0.1", port)):
+            assert server.poll() is None, "milvus-lite ended"
+            time.sleep(0.1)
+        settings = Settings(
+            **{"home": folder, "spark_driver_memory": "1g", "milvus_uri": f"http://127.0.0.1:{port}"} | given
+        )
+        lakehouse = House(settings, environment, source)
+        try:
+            yield lakehouse
+        finally:
+            lakehouse.stop()
+    finally:
+        server.kill()
+        server.wait()

@@ -1,0 +1,62 @@
+"""No data passes through the driver: every call that brings rows there is named here, with what bounds it.
+
+A number of rows that grows with the documents is no bound. Numbers (`count`, `agg(…).first()`) are one row and free.
+"""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lakehouse.settings import PROJECT_ROOT
+
+BRINGS_ROWS = {
+    *("collect", "toPandas", "toArrow", "toLocalIterator", "take", "head", "tail", "show"),
+    *("inputFiles", "read_rows", "to_pyarrow_table"),
+}
+BOUNDED = {
+    "forget_documents._of_evaluations": "a row a run of an evaluation, which people start",
+    "forget_documents._Proof.__init__": "a row a place of one run",
+    "inputs._line_number": "a row for each 128 MB of one file",
+    "link_documents._found_names": "NAMES_AT_ONCE names, 10 MB, to be broadcast and dropped",
+    "parse_documents._counts": "a row a state, of four",
+    "purge.purge": "a row and a name a file of one tenant, 128 MB each after maintenance",
+    "purge.rows_on_disk": "a row a file of one tenant",
+    "reconcile_index.repair": "a row a kind of drift, of four",
+    "reindex.sampled_recall": "a sample of 50, its scores, and a tenant's distinct sets of groups",
+    "replay.ids_to_read": "10,000, or none",
+    "runs.recorded": "a row a step of one run",
+    "sync_index.tenants_with_chunks": "a row a tenant",
+}
+
+
+def calls_that_bring_rows(node: ast.AST, place: str) -> Iterator[str]:
+    """The place of each such call below a node, `module.Class.function`; an inner function is part of its outer."""
+    for child in ast.iter_child_nodes(node):
+        is_definition = isinstance(child, ast.ClassDef | ast.FunctionDef)
+        inner = f"{place}.{child.name}" if is_definition and not isinstance(node, ast.FunctionDef) else place
+        if isinstance(child, ast.Call):
+            name = child.func.attr if isinstance(child.func, ast.Attribute) else getattr(child.func, "id", "")
+            if name in BRINGS_ROWS:
+                yield place
+        yield from calls_that_bring_rows(child, inner)
+
+
+def found_in(file: Path) -> Counter[str]:
+    return Counter(calls_that_bring_rows(ast.parse(file.read_text()), file.stem))
+
+
+def test_every_call_that_brings_rows_to_the_driver_is_bounded() -> None:
+    found = sum((found_in(file) for file in (PROJECT_ROOT / "spark_jobs").glob("*.py")), Counter())
+    assert set(found) == set(BOUNDED), "say what bounds the rows, and here; or leave them with Spark"
+
+
+@pytest.mark.parametrize(
+    "line", ["rows.filter(x).collect()", "[r for r in rows.toLocalIterator()]", "read_rows(settings, CHUNKS)"]
+)
+def test_a_new_one_is_noticed(line: str, tmp_path: Path) -> None:
+    file = tmp_path / "job.py"
+    file.write_text(f"def run():\n    def batch(rows):\n        return {line}\n")
+    assert found_in(file) == {"job.run": 1}
