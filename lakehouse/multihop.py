@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from lakehouse.errors import InvalidInput
+from lakehouse.frequencies import Frequencies
 from lakehouse.multihop_features import OWN, PAIR, Candidate, Evidence
 
 SEEDS = 24
@@ -102,12 +103,13 @@ def rank(
     weights: Weights,
     *,
     k: int,
+    frequencies: Frequencies,
     seeds: int = SEEDS,
 ) -> list[Ranked]:
     """The k candidates that the question needs most, best first; the first `seeds` candidates may lead to others."""
     if not candidates:
         return []
-    evidence = Evidence(question, vector, candidates, seeds)
+    evidence = Evidence(question, vector, candidates, seeds, frequencies)
     own, pair = evidence.own(), evidence.pair()
     scores = _scored(own, pair, weights)
     sure = _probabilities(scores.total, own, weights)

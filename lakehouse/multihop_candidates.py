@@ -1,72 +1,79 @@
-"""Which passages to look at: the first search's best, and where the names beside them lead.
+"""Which passages to look at: the first search's best, and where the names in them lead.
 
-Two round trips to the index: a search, then a fetch by id. What a passage leads to was found when it was indexed
-(`Neighbour`, a bounded list beside each passage), so nothing here depends on how many passages there are.
+At most three round trips to the index: a search by vector and words, then searches by names. Each chunk stores a sparse
+vector of the names that its document has (`own`) and of those that it speaks of (`say`), made of its own text only; so
+nothing stored goes stale when other chunks change, and nothing here depends on how many passages there are.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from lakehouse.multihop_features import Candidate, Evidence
+from lakehouse.frequencies import OWN, SAY, Frequencies, hashed
+from lakehouse.multihop_features import Candidate, Evidence, weights
 from lakehouse.terms import key
 
 FIRST_DEPTH = 50
 """Passages that the first search brings by each ranking."""
 STARTS = 20
-"""Of them, those that stay candidates, and whose neighbours are looked at."""
+"""Of them, those that stay candidates, and whose names are looked for."""
 FETCHED = 120
 KEPT = 80
 _SHARPNESS = 0.2
 _ASKED = 0.3
 """What a link over a name that the question says itself counts: the first search finds what has that name."""
+_BACK = 0.5
+_SHARED = 0.5
 
 
-@dataclass(frozen=True)
-class Neighbour:
-    """A passage that another leads to: over which name, whether it is named (or only shares it), how strongly."""
-
-    chunk_id: str
-    via: str
-    is_link: bool
-    weight: float
+def name_vector(own: Mapping[str, float], spoken: Iterable[str]) -> dict[str, float]:
+    """What a chunk stores: the names of its document, by how surely they mean it, and the names that it speaks of."""
+    return {OWN + name: weight for name, weight in own.items()} | {SAY + name: 1.0 for name in spoken}
 
 
-def first_seeds(question: str, vector: np.ndarray, found: Sequence[Candidate]) -> tuple[list[Candidate], np.ndarray]:
+def first_seeds(
+    question: str, vector: np.ndarray, found: Sequence[Candidate], frequencies: Frequencies
+) -> tuple[list[Candidate], np.ndarray]:
     """The best of what the first search found, best first, with their scores."""
-    scores = Evidence(question, vector, found, seeds=0).first_search
+    scores = Evidence(question, vector, found, 0, frequencies).first_search
     best = np.argsort(-scores, kind="stable")[:STARTS]
     return [found[number] for number in best], scores[best]
 
 
-def to_fetch(
-    question: str, seeds: Mapping[str, float], neighbours: Mapping[str, Sequence[Neighbour]]
+def names_to_find(
+    question: str, seeds: Sequence[Candidate], scores: np.ndarray, frequencies: Frequencies
 ) -> dict[str, float]:
-    """Ids of passages that the seeds (chunk id → score) lead to, with how promising each is; at most `FETCHED`.
+    """The query of a search by names: keys of `name_vector` and how promising each is.
 
-    Neighbours that share only what the question says itself are left out: the first search finds those.
+    Names that the question says itself are damped: the first search finds those.
     """
     line = f" {key(question)} "
-    best = max(seeds.values(), default=0.0)
-    promise: dict[str, float] = {}
-    for seed, score in seeds.items():
+    best = float(scores.max()) if len(scores) else 0.0
+    wanted: dict[str, float] = {}
+
+    def want(found: str, value: float) -> None:
+        if value > 0:
+            wanted[found] = max(value, wanted.get(found, 0.0))
+
+    for seed, score in zip(seeds, scores, strict=True):
         trust = float(np.exp((score - best) / _SHARPNESS))
-        for one in neighbours.get(seed, ()):
-            is_asked = f" {one.via} " in line
-            if one.chunk_id in seeds or (is_asked and not one.is_link):
-                continue
-            value = trust * one.weight * (_ASKED if is_asked else 1.0)
-            promise[one.chunk_id] = max(value, promise.get(one.chunk_id, 0.0))
-    return dict(sorted(promise.items(), key=lambda item: -item[1])[:FETCHED])
+        shares, links = weights(frequencies, seed.spoken)
+        for name, share, link in zip(seed.spoken, shares, links, strict=True):
+            is_asked = f" {name} " in line
+            damp = _ASKED if is_asked else 1.0
+            if name in seed.names:
+                want(SAY + name, trust * damp * _BACK * link * seed.names[name])
+            else:
+                want(OWN + name, trust * damp * link)
+            if not is_asked:
+                want(SAY + name, trust * _SHARED * share**2)
+    return wanted
 
 
 def kept(
-    seeds: Sequence[Candidate], fetched: Sequence[Candidate], promise: Mapping[str, float], vector: np.ndarray
+    seeds: Sequence[Candidate], fetched: Sequence[Candidate], promise: Sequence[float], vector: np.ndarray
 ) -> list[Candidate]:
     """The candidates to score: the seeds, then of what was fetched the most promising that are like the question."""
-
-    def worth(candidate: Candidate) -> float:
-        return promise[candidate.chunk_id] * (1 + 2 * max(float(candidate.vector @ vector), 0.0))
-
-    return [*seeds, *sorted(fetched, key=worth, reverse=True)][:KEPT]
+    worth = [value * (1 + 2 * max(float(one.vector @ vector), 0.0)) for one, value in zip(fetched, promise, strict=True)]
+    order = np.argsort(-np.array(worth), kind="stable")
+    return [*seeds, *(fetched[number] for number in order)][:KEPT]

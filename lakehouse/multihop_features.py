@@ -8,13 +8,14 @@ and the explanations are read by these names.
 Shapes: n candidates, s seeds (the first of them), t terms of the question, m distinct names, r (candidate, name) pairs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from lakehouse.entities import names
+from lakehouse.frequencies import OWN as OWN_KEY, SAY, Frequencies
 from lakehouse.lexical import BM25_B, BM25_K1
 from lakehouse.terms import key, sentences, stem, terms, words
 
@@ -73,16 +74,14 @@ _TINY = 1e-6
 class Candidate:
     """A passage with what the index keeps beside it. `vector` (dimension,) has length 1.
 
-    `entities`: key of a name in it → (how rare its sharing is, how much it says as a link), each 0 to 1 and by counts
-    over the whole tenant. `idf`: term → inverse document frequency.
+    `spoken`: keys of the names that it speaks of.
     """
 
     chunk_id: str
     title: str
     text: str
     vector: np.ndarray
-    entities: Mapping[str, tuple[float, float]]
-    idf: Mapping[str, float]
+    spoken: Sequence[str]
 
     @cached_property
     def title_terms(self) -> list[str]:
@@ -96,18 +95,40 @@ class Candidate:
         return [(f" {key(sentence)} ", terms(sentence)) for sentence in cut]
 
     @cached_property
+    def held_terms(self) -> set[str]:
+        """Distinct terms of title and text."""
+        return set(self.title_terms).union(*(found for _, found in self.lines))
+
+    @cached_property
     def names(self) -> dict[str, float]:
         """By which names others may speak of its document, and how surely each means it."""
         return names(self.title, self.text)
 
 
+def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1."""
+    rare = frequencies.rarity(SAY, names)
+    common = np.maximum(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
+    share = np.where(frequencies.counts([SAY + name for name in names]) <= common, rare, 0)
+    link = np.where(frequencies.counts([OWN_KEY + name for name in names]) <= MAX_OWNERS, share, 0)
+    return share, link
+
+
+MAX_COMMON = 20
+MAX_COMMON_SHARE = 0.03
+MAX_OWNERS = 20
+
+
 class Evidence:
     """The features of one question's candidates; the first `seeds` of them may lead to others."""
 
-    def __init__(self, question: str, vector: np.ndarray, candidates: Sequence[Candidate], seeds: int) -> None:
+    def __init__(
+        self, question: str, vector: np.ndarray, candidates: Sequence[Candidate], seeds: int, frequencies: Frequencies
+    ) -> None:
         self.candidates = list(candidates)
         self.seeds = min(seeds, len(self.candidates))
         self.line = f" {key(question)} "
+        self._frequencies = frequencies
         self._vector = np.asarray(vector, dtype=np.float32)
         self._read_terms(question)
         self._read_texts()
@@ -117,10 +138,11 @@ class Evidence:
 
     def _read_terms(self, question: str) -> None:
         """Terms of the question that some candidate knows, with their idf: the others no candidate can cover."""
-        asked = list(dict.fromkeys(terms(question)))
-        known = {term: max((c.idf[term] for c in self.candidates if term in c.idf), default=0.0) for term in asked}
-        rarest = sorted((term for term in asked if known[term] > 0), key=lambda term: -known[term])[:MAX_TERMS]
-        self.terms = [term for term in asked if term in set(rarest)]
+        asked = set(terms(question[:MAX_TEXT]))
+        held = {term for candidate in self.candidates for term in asked.intersection(candidate.held_terms)}
+        known = self._frequencies.idf(sorted(held))
+        rarest = sorted(held, key=lambda term: -known[term])[:MAX_TERMS]
+        self.terms = sorted(rarest)
         self._place = {term: number for number, term in enumerate(self.terms)}
         written = {stem(word): word for word in words(question)}
         self.words = [written[term] for term in self.terms]
@@ -165,9 +187,10 @@ class Evidence:
     def _read_names(self) -> None:
         numbers: dict[str, int] = {}
         for candidate in self.candidates:
-            for name in candidate.entities:
+            for name in candidate.spoken:
                 numbers.setdefault(name, len(numbers))
         self.names = list(numbers)
+        share, link = weights(self._frequencies, self.names)
         shape = (len(self.candidates), len(numbers))
         self._owned, self._shares, self._links = (np.zeros(shape, dtype=np.float32) for _ in range(3))
         pairs: list[tuple[int, int]] = []
@@ -178,9 +201,9 @@ class Evidence:
                 if name in numbers:
                     self._owned[number, numbers[name]] = weight
             first, last = self._sentence_range(number)
-            for name, (share, link) in candidate.entities.items():
+            for name in candidate.spoken:
                 place = numbers[name]
-                self._shares[number, place], self._links[number, place] = share, link
+                self._shares[number, place], self._links[number, place] = share[place], link[place]
                 pairs.append((number, place))
                 begins.append(len(sentence_numbers))
                 holding = [at for at in range(first, last) if f" {name} " in self._lines[at]]

@@ -8,7 +8,7 @@ import json
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,16 +19,13 @@ import numpy as np
 from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder
 from lakehouse.entities import entities, names
 from lakehouse.lexical import BM25_B, BM25_K1
-from lakehouse.multihop_candidates import Neighbour
+from lakehouse.frequencies import TERM, Frequencies
+from lakehouse.multihop_candidates import name_vector
 from lakehouse.multihop_features import Candidate
 from lakehouse.terms import key, terms
 from spark_jobs.hyperlinks import without_targets
 from spark_jobs.mentions import Matcher, longest, names_of
 
-MAX_COMMON = 20
-MAX_COMMON_SHARE = 0.03
-MAX_OWNERS = 20
-MAX_NEIGHBOURS = 64
 ENCODED_AT_ONCE = 200
 
 
@@ -44,7 +41,7 @@ class Question:
 class PoolIndex:
     """All passages of a corpus file, and its questions."""
 
-    def __init__(self, folder: Path, cache: Path, max_neighbours: int = MAX_NEIGHBOURS) -> None:
+    def __init__(self, folder: Path, cache: Path, spoken_by: str = "spans+titles") -> None:
         self.name = folder.name
         self.documents = _lines(folder / "corpus.jsonl")
         asked = _lines(folder / "questions.jsonl")
@@ -58,80 +55,55 @@ class PoolIndex:
             for one, vector in zip(asked, vectors, strict=True)
         ]  # fmt: skip
         begun = time.process_time()
+        titled = Matcher(name.text for document in self.documents for name in names_of(document["title"]))
+        def spoken_of(document):
+            text = without_targets(document["text"])
+            found = list(entities(text))
+            if spoken_by == "spans+titles":
+                found += [key(one.name) for one in longest(titled.find(text))]
+            return found
+        self._spoken_of = spoken_of
         self._index_words()
         self._index_names()
-        self._connect(max_neighbours)
+        self.frequencies = Frequencies.of(len(self.documents), self._held)
         self.build_seconds = time.process_time() - begun
 
     def _index_words(self) -> None:
         split = [terms(f"{document['title']}\n{document['text']}") for document in self.documents]
-        frequency = Counter(term for found in split for term in set(found))
-        count = len(split)
-        self.idf = {term: math.log(1 + (count - df + 0.5) / (df + 0.5)) for term, df in frequency.items()}
-        self._terms = [dict.fromkeys(found) for found in split]
+        self._held = Counter(TERM + term for found in split for term in set(found))
+        self._vocabulary = {term for found in split for term in found}
         self._bm25 = bm25s.BM25(method="lucene", k1=BM25_K1, b=BM25_B)
         self._bm25.index(split, show_progress=False)
 
     def _index_names(self) -> None:
-        matcher = Matcher(name.text for document in self.documents for name in names_of(document["title"]))
-        self._own = [names(document["title"], document["text"]) for document in self.documents]
-        self._owners: dict[str, dict[int, float]] = defaultdict(dict)
-        for number, own in enumerate(self._own):
-            for name, weight in own.items():
-                self._owners[name][number] = weight
-        self._spoken = []
+        self.spoken: list[list[str]] = []
+        postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for number, document in enumerate(self.documents):
-            text = without_targets(document["text"])
-            spoken = set(entities(text)) | {key(found.name) for found in longest(matcher.find(text))}
-            self._spoken.append(spoken | set(self._own[number]))
-        held = Counter(name for spoken in self._spoken for name in spoken)
-        count = len(self.documents)
-        limit = max(MAX_COMMON, MAX_COMMON_SHARE * count)
-        rarity = {name: math.log(count / df) / math.log(count) for name, df in held.items() if df <= limit}
-        self._weights = {
-            name: (
-                rare if held[name] > 1 else 0.0,
-                rare if 0 < len(self._owners.get(name, ())) <= MAX_OWNERS and held[name] > 1 else 0.0,
-            )
-            for name, rare in rarity.items()
-        }
+            own = names(document["title"], document["text"])
+            self.spoken.append(list(dict.fromkeys([*self._spoken_of(document), *own])))
+            for name, weight in name_vector(own, self.spoken[-1]).items():
+                postings[name].append((number, weight))
+        self._held.update({name: len(found) for name, found in postings.items()})
+        self._postings = {name: tuple(map(np.array, zip(*found, strict=True))) for name, found in postings.items()}
 
-    def _connect(self, limit: int) -> None:
-        """The strongest neighbours of each passage, whoever asks whatever."""
-        holders: dict[str, list[int]] = defaultdict(list)
-        for number, spoken in enumerate(self._spoken):
-            for name in spoken:
-                if max(self._weights.get(name, (0, 0))) > 0:
-                    holders[name].append(number)
-        self.neighbours: list[list[Neighbour]] = []
-        for number, spoken in enumerate(self._spoken):
-            best: dict[int, Neighbour] = {}
-            for name in spoken:
-                for other, weight, is_link in self._ways(number, name, holders):
-                    if other != number and (other not in best or best[other].weight < weight):
-                        best[other] = Neighbour(str(other), name, is_link, weight)
-            self.neighbours.append(sorted(best.values(), key=lambda one: -one.weight)[:limit])
-
-    def _ways(self, number: int, name: str, holders: dict[str, list[int]]) -> list[tuple[int, float, bool]]:
-        share, link = self._weights.get(name, (0.0, 0.0))
-        found = [(other, 0.5 * share * share, False) for other in holders.get(name, ())] if share else []
-        if link and name not in self._own[number]:
-            found += [(other, link * weight, True) for other, weight in self._owners[name].items()]
-        if link and name in self._own[number]:
-            found += [(other, 0.5 * link * self._own[number][name], True) for other in holders.get(name, ())]
-        return found
+    def by_names(self, wanted: Mapping[str, float], depth: int) -> list[tuple[int, float]]:
+        """The search by names: passages and the inner product of their names with these, best first."""
+        scores = np.zeros(len(self.documents))
+        for name, value in wanted.items():
+            if name in self._postings:
+                numbers, weights = self._postings[name]
+                scores[numbers] += value * weights
+        return [(number, float(scores[number])) for number in _best(scores, depth) if scores[number] > 0]
 
     def candidate(self, number: int) -> Candidate:
         document = self.documents[number]
-        weights = {name: self._weights[name] for name in self._spoken[number] if name in self._weights}
-        idf = {term: self.idf[term] for term in self._terms[number]}
-        return Candidate(str(number), document["title"], document["text"], self.vectors[number], weights, idf)
+        return Candidate(str(number), document["title"], document["text"], self.vectors[number], self.spoken[number])
 
     def dense(self, question: Question, depth: int) -> list[int]:
         return _best(self.vectors @ question.vector, depth)
 
     def lexical(self, question: Question, depth: int) -> list[int]:
-        asked = [term for term in dict.fromkeys(terms(question.text)) if term in self.idf]
+        asked = [term for term in dict.fromkeys(terms(question.text)) if term in self._vocabulary]
         if not asked:
             return []
         scores = self._bm25.get_scores(asked)

@@ -19,7 +19,7 @@ import numpy as np
 
 from lakehouse.lexical import fuse
 from lakehouse.multihop import SEEDS, SHIPPED, Weights, _probabilities, score
-from lakehouse.multihop_candidates import FIRST_DEPTH, first_seeds, kept, to_fetch
+from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
 from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_training import Example, calibration_error, learn
 from tests.benchmarks.pool_index import PoolIndex, Question
@@ -66,16 +66,17 @@ class Prepared:
 
 
 def candidates(pool: PoolIndex, question: Question) -> tuple[list[int], Evidence]:
-    first = dict.fromkeys([*pool.dense(question, FIRST_DEPTH), *pool.lexical(question, FIRST_DEPTH)])
-    fused = [int(number) for number, _ in fuse([list(map(str, pool.dense(question, FIRST_DEPTH))),
-             list(map(str, pool.lexical(question, FIRST_DEPTH)))], FIRST_DEPTH)]  # fmt: skip
-    assert set(fused) <= set(first)
-    seeds, scores = first_seeds(question.text, question.vector, [pool.candidate(number) for number in fused])
-    starts = {seed.chunk_id: float(value) for seed, value in zip(seeds, scores, strict=True)}
-    promise = to_fetch(question.text, starts, {one: pool.neighbours[int(one)] for one in starts})
-    fetched = [pool.candidate(int(one)) for one in promise]
-    chosen = kept(seeds, fetched, promise, question.vector)
-    return [int(one.chunk_id) for one in chosen], Evidence(question.text, question.vector, chosen, SEEDS)
+    rankings = [list(map(str, pool.dense(question, FIRST_DEPTH))), list(map(str, pool.lexical(question, FIRST_DEPTH)))]
+    found = [pool.candidate(int(number)) for number, _ in fuse(rankings, FIRST_DEPTH)]
+    seeds, scores = first_seeds(question.text, question.vector, found, pool.frequencies)
+    wanted = names_to_find(question.text, seeds, scores, pool.frequencies)
+    known = {int(seed.chunk_id) for seed in seeds}
+    led = [(number, value) for number, value in pool.by_names(wanted, FETCHED + STARTS) if number not in known]
+    fetched = [pool.candidate(number) for number, _ in led]
+    chosen = kept(seeds, fetched, [value for _, value in led], question.vector)
+    return [int(one.chunk_id) for one in chosen], Evidence(
+        question.text, question.vector, chosen, SEEDS, pool.frequencies
+    )
 
 
 def recalls(ranked: Sequence[Sequence[int]], gold: Sequence[frozenset[int]]) -> list[float]:

@@ -1,0 +1,146 @@
+"""Pairs of passages: the second is found by what the first leaves open, and bad input harms nobody."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lakehouse.errors import InvalidInput
+from lakehouse.multihop import SHIPPED, Weights, rank, score, shipped_weights
+from lakehouse.multihop_candidates import FETCHED, KEPT, Neighbour, kept, to_fetch
+from lakehouse.multihop_features import OWN, PAIR, Candidate, Evidence
+from lakehouse.multihop_training import Example, calibration_error, learn
+from lakehouse.terms import terms
+
+DIMENSION = 8
+
+
+def unit(seed: int) -> np.ndarray:
+    vector = np.random.default_rng(seed).normal(size=DIMENSION).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def candidate(chunk_id: str, title: str, text: str, **entities: float) -> Candidate:
+    weights = {name.replace("_", " "): (weight, weight) for name, weight in entities.items()}
+    idf = dict.fromkeys(terms(f"{title} {text}"), 2.0)
+    return Candidate(chunk_id, title, text, unit(len(text)), weights, idf)
+
+
+QUESTION = "In which town was the architect of Harrow Bridge born?"
+BRIDGE = candidate(
+    "bridge",
+    "Harrow Bridge",
+    "Harrow Bridge was designed by the architect Ida Kestrel.",
+    ida_kestrel=0.9,
+    harrow_bridge=0.9,
+)
+ARCHITECT = candidate("kestrel", "Ida Kestrel", "Ida Kestrel was born in the town of Marl.", ida_kestrel=0.9, marl=0.8)
+OTHERS = [
+    candidate(f"other{number}", f"Person {number}", f"Person {number} was born in the town of Place{number}.")
+    for number in range(6)
+]
+
+
+def test_what_the_first_passage_names_and_leaves_open_comes_before_what_is_only_alike() -> None:
+    found = rank(QUESTION, unit(1), [BRIDGE, *OTHERS, ARCHITECT], shipped_weights(), k=3)
+    assert {found[0].chunk_id, found[1].chunk_id} == {"bridge", "kestrel"}
+
+
+def test_a_result_tells_the_path_that_led_to_it() -> None:
+    found = {one.chunk_id: one for one in rank(QUESTION, unit(1), [BRIDGE, *OTHERS, ARCHITECT], shipped_weights(), k=8)}
+    (step,) = found["kestrel"].path
+    assert (step.chunk_id, step.how, step.via) == ("bridge", "names", "ida kestrel")
+    assert set(found["kestrel"].covers) == {"town", "born"}
+    assert all(0 <= one.probability <= 1 for one in found.values())
+    assert found["kestrel"].probability > found["other0"].probability
+
+
+def test_features_are_zero_for_a_passage_with_itself() -> None:
+    pair = Evidence(QUESTION, unit(1), [BRIDGE, ARCHITECT], seeds=2).pair()
+    assert pair.shape == (2, 2, len(PAIR))
+    assert not pair[0, 0].any()
+    assert not pair[1, 1].any()
+    assert pair[0, 1, list(PAIR).index("link")] > 0.5
+    assert pair[1, 0, list(PAIR).index("back")] > 0.5
+
+
+@pytest.mark.parametrize("question", ["", "   ", "?!", "the of a", "中国的首都在哪里", "من هو", "word " * 5_000])
+def test_any_question_is_answered_in_order(question: str) -> None:
+    found = rank(question, unit(1), [BRIDGE, ARCHITECT, *OTHERS], shipped_weights(), k=20)
+    assert len(found) == 8
+    assert all(np.isfinite(one.score) for one in found)
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+
+
+@pytest.mark.parametrize("title", ["", "the", "1984", "x", "A" * 2_000, "東京", "القاهرة"])
+@pytest.mark.parametrize("text", ["", ". . .", "no capitals", "中文。日本語。", "x" * 100_000])
+def test_any_title_and_text_can_be_ranked(title: str, text: str) -> None:
+    odd = [replace(BRIDGE, chunk_id=str(number), title=title, text=text) for number in range(3)]
+    assert len(rank(QUESTION, unit(1), [*odd, ARCHITECT], shipped_weights(), k=4)) == 4
+
+
+def test_no_candidate_and_one_candidate() -> None:
+    assert rank(QUESTION, unit(1), [], shipped_weights(), k=5) == []
+    (alone,) = rank(QUESTION, unit(1), [BRIDGE], shipped_weights(), k=5)
+    assert alone.path == ()
+
+
+def test_nothing_is_fetched_that_only_shares_what_the_question_says() -> None:
+    neighbours = [
+        Neighbour("a", "harrow bridge", is_link=False, weight=0.9),
+        Neighbour("b", "ida kestrel", is_link=False, weight=0.4),
+        Neighbour("bridge", "ida kestrel", is_link=True, weight=0.9),
+    ]
+    assert list(to_fetch(QUESTION, {"bridge": 1.0}, {"bridge": neighbours})) == ["b"]
+
+
+def test_a_hub_brings_no_more_than_can_be_scored() -> None:
+    hub = [Neighbour(str(number), "ida kestrel", is_link=True, weight=0.5) for number in range(100_000)]
+    promise = to_fetch(QUESTION, {"bridge": 1.0}, {"bridge": hub})
+    assert len(promise) == FETCHED
+    fetched = [replace(ARCHITECT, chunk_id=chunk_id) for chunk_id in promise]
+    assert len(kept([BRIDGE], fetched, promise, unit(1))) == KEPT
+
+
+def test_the_shipped_weights_name_every_feature() -> None:
+    weights = Weights.read(SHIPPED)
+    assert set(weights.own) == set(OWN)
+    assert set(weights.pair) == set(PAIR)
+
+
+def test_weights_of_other_features_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    shipped = shipped_weights()
+    replace(shipped, own={name: 0.0 for name in shipped.own if name != "cosine"}).write(path)
+    with pytest.raises(InvalidInput, match="cosine"):
+        Weights.read(path)
+
+
+def test_what_decides_in_the_examples_is_learned() -> None:
+    random = np.random.default_rng(3)
+    at = list(PAIR).index("connected_residual")
+    examples = []
+    for _ in range(60):
+        own = random.normal(scale=0.1, size=(12, len(OWN))).astype(np.float32)
+        pair = np.zeros((4, 12, len(PAIR)), dtype=np.float32)
+        needed = np.zeros(12, dtype=bool)
+        needed[random.integers(4, 12)] = True
+        pair[:, needed, at] = 1.0
+        examples.append(Example(own, pair, needed))
+    weights = learn(examples)
+    assert weights.pair["connected_residual"] > 0
+    first = [bool(one.needed[score(one.own, one.pair, weights).argmax()]) for one in examples]
+    assert np.mean(first) > 0.9
+
+
+def test_nothing_is_learned_from_questions_without_a_needed_passage() -> None:
+    nothing = Example(np.zeros((3, len(OWN)), np.float32), np.zeros((2, 3, len(PAIR)), np.float32), np.zeros(3, bool))
+    with pytest.raises(InvalidInput, match="gold_ids"):
+        learn([nothing])
+
+
+def test_calibration_error_is_zero_for_honest_probabilities() -> None:
+    needed = np.array([True] * 3 + [False] * 1)
+    assert calibration_error(np.full(4, 0.75), needed) == 0
+    assert calibration_error(np.full(4, 0.25), needed) == 0.5

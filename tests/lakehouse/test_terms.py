@@ -1,0 +1,59 @@
+"""Words, stems, sentences and names: what index time and question time must agree on."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lakehouse.entities import MAX_ENTITIES, entities, names
+from lakehouse.terms import key, sentences, stem, terms
+
+
+@pytest.mark.parametrize(
+    "alike",
+    [("directed", "director", "directing"), ("located", "location"), ("cities", "city"), ("founder", "founded")],
+)
+def test_words_of_one_family_are_one_term(alike: tuple[str, ...]) -> None:
+    assert len({stem(word) for word in alike}) == 1
+
+
+def test_stop_words_and_question_words_say_nothing() -> None:
+    assert terms("What is the name of it?") == []
+    assert terms("Which river?") == ["river"]
+
+
+def test_a_key_ignores_case_accents_and_punctuation() -> None:
+    assert key("S. P. L. Sørensen") == key("s p l  sørensen")
+    assert key("Café-Müller") == "cafe muller"
+    assert key("東京タワー") == "東 京 タ ワ ー"
+
+
+def test_sentences_are_not_cut_behind_an_initial() -> None:
+    assert sentences("J. R. Smith met Dr. Brown. They left.") == ["J. R. Smith met Dr. Brown.", "They left."]
+
+
+def test_a_document_is_known_by_parts_of_its_title_and_by_the_name_it_begins_with() -> None:
+    found = names("The Harbour (film)", "Harbour Nights Story (1961) is a film.")
+    assert found["the harbour film"] == found["the harbour"] == 1
+    assert 0 < found["harbour"] < 1
+    assert "harbour nights story" in found
+
+
+@pytest.mark.parametrize("title", ["", "the", "7", "X", "!!!", "who", "a" * 2_000])
+def test_a_title_that_is_no_name_does_no_harm(title: str) -> None:
+    assert all(len(name) <= 200 for name in names(title, ""))
+
+
+def test_names_in_a_text_are_spans_of_capitals_without_a_sentences_first_word() -> None:
+    found = entities("In Port Ellis lived Ann of the Marsh. The Ferry left. He stayed.")
+    assert set(found) == {"port ellis", "ann of the marsh", "ferry"}
+
+
+def test_a_list_of_names_is_bounded() -> None:
+    assert len(entities(", ".join(f"Name{number}" for number in range(1_000)))) == MAX_ENTITIES
+
+
+@given(st.text(max_size=200))
+def test_any_text_can_be_read(text: str) -> None:
+    assert all(sentence.strip() for sentence in sentences(text))
+    assert all(name == key(name) for name in entities(text))
+    assert all(terms(text)) or not terms(text)
