@@ -7,6 +7,9 @@ counts as much as its best predecessors make of it:
     score(p) = own(p) + a softplus(in(p)) + b softplus(out(p))
     in(p)    = log sum over seeds s of exp(pair(s, p) + c log share(s)),    out(p) the same over what p leads to
 
+`share` is a passage's part of all scores: of `own` at first, of `score` when the same is done again, so that a passage
+that was found through another one can lead to a third.
+
 `own` and `pair` are weighted sums of the features of `lakehouse.multihop_features`; the weights stand in
 `multihop_weights.json` by the names of the features, and are learned by `lakehouse.multihop_training`.
 """
@@ -22,10 +25,13 @@ import numpy as np
 
 from lakehouse.errors import InvalidInput
 from lakehouse.frequencies import Frequencies
-from lakehouse.multihop_features import OWN, PAIR, Candidate, Evidence
+from lakehouse.multihop_features import OWN, PAIR, Evidence
+from lakehouse.multihop_texts import Candidate
 
 SEEDS = 24
 """Candidates that may lead to others, the first ones."""
+ROUNDS = 2
+"""Once for pairs, once more for chains of three."""
 SHIPPED = Path(__file__).with_name("multihop_weights.json")
 _MAX_STEPS = 4
 _LEAST_LEAD = -2.0
@@ -133,11 +139,13 @@ def _scored(own_features: np.ndarray, pair_features: np.ndarray, weights: Weight
     pair = pair_features @ np.array([weights.pair[name] for name in PAIR], dtype=np.float32) + weights.pair_bias
     s = len(pair)
     pair[np.arange(s), np.arange(s)] = _IMPOSSIBLE
-    share = own - _log_sum(own, 0)
-    leading = pair + weights.from_seed * share[:s, None]
-    total = own + weights.led_by * _softplus(_log_sum(leading, 0) + weights.lead)
-    following = _log_sum(pair + weights.from_next * share[None, :], 1)
-    total[:s] += weights.leads * _softplus(following + weights.lead)
+    total = own
+    for _ in range(ROUNDS):
+        share = total - _log_sum(total, 0)
+        leading = pair + weights.from_seed * share[:s, None]
+        following = _log_sum(pair + weights.from_next * share[None, :], 1)
+        total = own + weights.led_by * _softplus(_log_sum(leading, 0) + weights.lead)
+        total[:s] += weights.leads * _softplus(following + weights.lead)
     return _Scores(own, pair, leading, total)
 
 

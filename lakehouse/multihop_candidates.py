@@ -5,12 +5,14 @@ vector of the names that its document has (`own`) and of those that it speaks of
 nothing stored goes stale when other chunks change, and nothing here depends on how many passages there are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from lakehouse.frequencies import OWN, SAY, Frequencies, hashed
-from lakehouse.multihop_features import Candidate, Evidence, weights
+from lakehouse.entities import Names
+from lakehouse.frequencies import OWN, SAY, Frequencies
+from lakehouse.multihop_features import weights
+from lakehouse.multihop_texts import Candidate, Texts
 from lakehouse.terms import key
 
 FIRST_DEPTH = 50
@@ -26,16 +28,17 @@ _BACK = 0.5
 _SHARED = 0.5
 
 
-def name_vector(own: Mapping[str, float], spoken: Iterable[str]) -> dict[str, float]:
+def name_vector(names: Names) -> dict[str, float]:
     """What a chunk stores: the names of its document, by how surely they mean it, and the names that it speaks of."""
-    return {OWN + name: weight for name, weight in own.items()} | {SAY + name: 1.0 for name in spoken}
+    own = {OWN + name: weight for name, weight in names.own.items()}
+    return own | {SAY + name: weight for name, weight in names.say.items()}
 
 
 def first_seeds(
     question: str, vector: np.ndarray, found: Sequence[Candidate], frequencies: Frequencies
 ) -> tuple[list[Candidate], np.ndarray]:
     """The best of what the first search found, best first, with their scores."""
-    scores = Evidence(question, vector, found, 0, frequencies).first_search
+    scores = Texts(question, vector, found, frequencies).first_search
     best = np.argsort(-scores, kind="stable")[:STARTS]
     return [found[number] for number in best], scores[best]
 
@@ -57,16 +60,18 @@ def names_to_find(
 
     for seed, score in zip(seeds, scores, strict=True):
         trust = float(np.exp((score - best) / _SHARPNESS))
-        shares, links = weights(frequencies, seed.spoken)
-        for name, share, link in zip(seed.spoken, shares, links, strict=True):
+        said = list(seed.names.say)
+        shares, links = weights(frequencies, said)
+        for name, share, link in zip(said, shares, links, strict=True):
+            sure = seed.names.say[name]
             is_asked = f" {name} " in line
             damp = _ASKED if is_asked else 1.0
-            if name in seed.names:
-                want(SAY + name, trust * damp * _BACK * link * seed.names[name])
+            if name in seed.names.own:
+                want(SAY + name, trust * damp * _BACK * link * seed.names.own[name])
             else:
-                want(OWN + name, trust * damp * link)
+                want(OWN + name, trust * damp * sure * link)
             if not is_asked:
-                want(SAY + name, trust * _SHARED * share**2)
+                want(SAY + name, trust * _SHARED * sure * share**2)
     return wanted
 
 
@@ -74,6 +79,6 @@ def kept(
     seeds: Sequence[Candidate], fetched: Sequence[Candidate], promise: Sequence[float], vector: np.ndarray
 ) -> list[Candidate]:
     """The candidates to score: the seeds, then of what was fetched the most promising that are like the question."""
-    worth = [value * (1 + 2 * max(float(one.vector @ vector), 0.0)) for one, value in zip(fetched, promise, strict=True)]
-    order = np.argsort(-np.array(worth), kind="stable")
+    likeness = [max(float(one.vector @ vector), 0.0) for one in fetched]
+    order = np.argsort(-np.array(promise) * (1 + 2 * np.array(likeness)), kind="stable")
     return [*seeds, *(fetched[number] for number in order)][:KEPT]

@@ -9,15 +9,14 @@ Shapes: n candidates, s seeds (the first of them), t terms of the question, m di
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from lakehouse.entities import names
-from lakehouse.frequencies import OWN as OWN_KEY, SAY, Frequencies
-from lakehouse.lexical import BM25_B, BM25_K1
-from lakehouse.terms import key, sentences, stem, terms, words
+from lakehouse.frequencies import OWN as OWN_KEY
+from lakehouse.frequencies import SAY, Frequencies
+from lakehouse.multihop_texts import TINY, Candidate, Texts
+from lakehouse.terms import stem
 
 OWN = {
     "cosine": "of question and passage",
@@ -53,56 +52,26 @@ PAIR = {
     "residual_share": "share of what the seed leaves open that the candidate covers",
     "residual_sentence": "the same for the candidate's best sentence, over all terms",
     "residual_at_name": "what the sentence with the connecting name covers of what the seed leaves open",
+    "through_name": "residual_at_name, less where the seed's sentence with that name covers little of the question",
     "joint_coverage": "what both cover together",
     "cosine": "of the two passages",
+    "cosine_left": "of the candidate and what the seed's vector leaves of the question's",
+    "cosine_sum": "of the question and the sum of both vectors",
+    "cosine_span": "of the question and the plane of both vectors",
     "same_title": "both have the same title",
     "connection": "link, back and shared in one",
     "connected_residual": "connection times residual",
     "connected_at_name": "connection times residual_at_name",
 }
-MAX_TERMS = 48
-MAX_SENTENCES = 40
-MAX_TEXT = 12_000
+MAX_COMMON = 20
+MAX_COMMON_SHARE = 0.03
+"""A name that more chunks speak of, by number and by share of all, connects nothing."""
+MAX_OWNERS = 20
+"""A name of more chunks' documents is nobody's name."""
 _WALK_SEEDS = 20
 _WALK_ROUNDS = 12
 _SHARPNESS = 0.1
 _LEAST_NAME = 3
-_TINY = 1e-6
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A passage with what the index keeps beside it. `vector` (dimension,) has length 1.
-
-    `spoken`: keys of the names that it speaks of.
-    """
-
-    chunk_id: str
-    title: str
-    text: str
-    vector: np.ndarray
-    spoken: Sequence[str]
-
-    @cached_property
-    def title_terms(self) -> list[str]:
-        """Terms of the title, repeats included."""
-        return terms(self.title[:MAX_TEXT])
-
-    @cached_property
-    def lines(self) -> list[tuple[str, list[str]]]:
-        """Of each sentence its words between blanks, and its terms; at least one."""
-        cut = sentences(self.text[:MAX_TEXT])[:MAX_SENTENCES] or [""]
-        return [(f" {key(sentence)} ", terms(sentence)) for sentence in cut]
-
-    @cached_property
-    def held_terms(self) -> set[str]:
-        """Distinct terms of title and text."""
-        return set(self.title_terms).union(*(found for _, found in self.lines))
-
-    @cached_property
-    def names(self) -> dict[str, float]:
-        """By which names others may speak of its document, and how surely each means it."""
-        return names(self.title, self.text)
 
 
 def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
@@ -114,80 +83,21 @@ def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray,
     return share, link
 
 
-MAX_COMMON = 20
-MAX_COMMON_SHARE = 0.03
-MAX_OWNERS = 20
-
-
-class Evidence:
+class Evidence(Texts):
     """The features of one question's candidates; the first `seeds` of them may lead to others."""
 
     def __init__(
         self, question: str, vector: np.ndarray, candidates: Sequence[Candidate], seeds: int, frequencies: Frequencies
     ) -> None:
-        self.candidates = list(candidates)
+        super().__init__(question, vector, candidates, frequencies)
         self.seeds = min(seeds, len(self.candidates))
-        self.line = f" {key(question)} "
-        self._frequencies = frequencies
-        self._vector = np.asarray(vector, dtype=np.float32)
-        self._read_terms(question)
-        self._read_texts()
         self._read_names()
 
-    # Reading
-
-    def _read_terms(self, question: str) -> None:
-        """Terms of the question that some candidate knows, with their idf: the others no candidate can cover."""
-        asked = set(terms(question[:MAX_TEXT]))
-        held = {term for candidate in self.candidates for term in asked.intersection(candidate.held_terms)}
-        known = self._frequencies.idf(sorted(held))
-        rarest = sorted(held, key=lambda term: -known[term])[:MAX_TERMS]
-        self.terms = sorted(rarest)
-        self._place = {term: number for number, term in enumerate(self.terms)}
-        written = {stem(word): word for word in words(question)}
-        self.words = [written[term] for term in self.terms]
-        self.idf = np.array([known[term] for term in self.terms], dtype=np.float32)
-        self._all_idf = max(float(self.idf.sum()), _TINY)
-
-    def _read_texts(self) -> None:
-        rows: list[np.ndarray] = []
-        owners: list[int] = []
-        self._lines: list[str] = []
-        self._begins = np.zeros(len(self.candidates), dtype=np.int64)
-        counts = np.zeros((len(self.candidates), len(self.terms)), dtype=np.float32)
-        lengths = np.zeros(len(self.candidates), dtype=np.float32)
-        self._titles = np.zeros(counts.shape, dtype=bool)
-        self._title_length = np.ones(len(self.candidates), dtype=np.float32)
-        for number, candidate in enumerate(self.candidates):
-            self._begins[number] = len(rows)
-            self._title_length[number] = max(1, len(set(candidate.title_terms)))
-            self._count(candidate.title_terms, counts[number])
-            self._titles[number] = counts[number] > 0
-            lengths[number] = len(candidate.title_terms)
-            for line, found in candidate.lines:
-                row = np.zeros(len(self.terms), dtype=np.float32)
-                self._count(found, row)
-                counts[number] += row
-                lengths[number] += len(found)
-                rows.append(row > 0)
-                owners.append(number)
-                self._lines.append(line)
-        self._sentences = np.array(rows, dtype=bool).reshape(len(rows), len(self.terms))
-        self._owners = np.array(owners, dtype=np.int64)
-        damping = BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(float(lengths.mean()) if len(lengths) else 1, 1))
-        self._frequency = counts / (counts + damping[:, None])
-        self.covered = counts > 0
-
-    def _count(self, found: Sequence[str], row: np.ndarray) -> None:
-        for term in found:
-            place = self._place.get(term)
-            if place is not None:
-                row[place] += 1
-
     def _read_names(self) -> None:
+        said = self._said()
         numbers: dict[str, int] = {}
-        for candidate in self.candidates:
-            for name in candidate.spoken:
+        for names in said:
+            for name in names:
                 numbers.setdefault(name, len(numbers))
         self.names = list(numbers)
         share, link = weights(self._frequencies, self.names)
@@ -197,16 +107,16 @@ class Evidence:
         sentence_numbers: list[int] = []
         begins: list[int] = []
         for number, candidate in enumerate(self.candidates):
-            for name, weight in candidate.names.items():
-                if name in numbers:
-                    self._owned[number, numbers[name]] = weight
+            for name, sure in candidate.names.own.items():
+                self._owned[number, numbers[name]] = sure
             first, last = self._sentence_range(number)
-            for name in candidate.spoken:
+            for name, sure in said[number].items():
                 place = numbers[name]
-                self._shares[number, place], self._links[number, place] = share[place], link[place]
+                self._shares[number, place], self._links[number, place] = sure * share[place], sure * link[place]
                 pairs.append((number, place))
                 begins.append(len(sentence_numbers))
-                holding = [at for at in range(first, last) if f" {name} " in self._lines[at]]
+                padded = f" {name} "
+                holding = [at for at in range(first, last) if padded in self._lines[at]]
                 sentence_numbers.extend(holding or [first])
         self._pairs = np.array(pairs, dtype=np.int64).reshape(len(pairs), 2)
         self._at = np.array(sentence_numbers, dtype=np.int64)
@@ -214,50 +124,22 @@ class Evidence:
         self.is_asked = np.array([len(n) >= _LEAST_NAME and f" {n} " in self.line for n in self.names], dtype=bool)
         self._links = np.where(self._owned > 0, 0, self._links)  # who has a name means itself by it
 
+    def _said(self) -> list[dict[str, float]]:
+        """Of each candidate the names that it speaks of, those of the others' documents too that no capitals show."""
+        owned = {f" {name} ": name for one in self.candidates for name in one.names.own if " " in name}
+        found = []
+        for number, candidate in enumerate(self.candidates):
+            first, last = self._sentence_range(number)
+            text = "".join(self._lines[first:last])
+            mentioned = dict.fromkeys((name for padded, name in owned.items() if padded in text), 1.0)
+            found.append({**candidate.names.say, **dict.fromkeys(candidate.names.own, 1.0), **mentioned})
+        return found
+
     def _sentence_range(self, number: int) -> tuple[int, int]:
         is_last = number + 1 == len(self._begins)
         return int(self._begins[number]), len(self._lines) if is_last else int(self._begins[number + 1])
 
     # Of a candidate alone
-
-    @cached_property
-    def named(self) -> tuple[np.ndarray, np.ndarray]:
-        """How surely the question names each document, by the longest name, and the idf share of the longest."""
-        found: dict[str, list[tuple[int, float]]] = {}
-        share = np.zeros(len(self.candidates), dtype=np.float32)
-        for number, candidate in enumerate(self.candidates):
-            for name, weight in candidate.names.items():
-                if f" {name} " in self.line:
-                    found.setdefault(name, []).append((number, weight))
-                    places = {self._place[stem(word)] for word in name.split() if stem(word) in self._place}
-                    share[number] = max(share[number], self.idf[list(places)].sum() / self._all_idf)
-        sure = np.zeros(len(self.candidates), dtype=np.float32)
-        longer: list[str] = []
-        for name in sorted(found, key=len, reverse=True):
-            is_part = any(f" {name} " in f" {other} " for other in longer)
-            longer.append(name)
-            for number, weight in found[name]:
-                certainty = weight * (0.3 if is_part else 1.0) / len(found[name]) ** 0.5
-                sure[number] = max(sure[number], certainty)
-        return sure, share
-
-    @cached_property
-    def first_search(self) -> np.ndarray:
-        """The score that seeds are chosen by, (n,): nothing of it is learned."""
-        title = self._titles.sum(axis=1) / self._title_length
-        return self._cosine + 0.3 * self._bm25 / max(float(self._bm25.max()), _TINY) + 0.1 * title + 0.2 * self.named[0]
-
-    @cached_property
-    def _vectors(self) -> np.ndarray:
-        return np.stack([candidate.vector for candidate in self.candidates]).astype(np.float32)
-
-    @cached_property
-    def _cosine(self) -> np.ndarray:
-        return np.asarray(self._vectors @ self._vector)
-
-    @cached_property
-    def _bm25(self) -> np.ndarray:
-        return np.asarray(self._frequency @ self.idf / self._all_idf)
 
     def own(self) -> np.ndarray:
         """(n, len(OWN))"""
@@ -287,9 +169,6 @@ class Evidence:
         }
         return np.stack([columns[name] for name in OWN], axis=1).astype(np.float32)
 
-    def _best_sentence(self, by_sentence: np.ndarray) -> np.ndarray:
-        return np.asarray(np.maximum.reduceat(by_sentence, self._begins, axis=0))
-
     def _walk(self) -> np.ndarray:
         start = np.exp((self.first_search - self.first_search.max()) / _SHARPNESS)
         start[np.argsort(-start, kind="stable")[_WALK_SEEDS:]] = 0
@@ -298,7 +177,7 @@ class Evidence:
         shared = self._shares * ~self.is_asked
         step = 0.6 * (link + 0.5 * link.T) + 0.4 * (1 - np.exp(-shared @ shared.T))
         np.fill_diagonal(step, 0)
-        step /= np.maximum(step.sum(axis=0, keepdims=True), _TINY)
+        step /= np.maximum(step.sum(axis=0, keepdims=True), TINY)
         at = start
         for _ in range(_WALK_ROUNDS):
             at = 0.5 * start + 0.5 * (step @ at)
@@ -316,7 +195,7 @@ class Evidence:
         back = np.minimum(self._owned[:s] @ self._links.T, 1)
         residual = open_idf @ self._frequency.T / self._all_idf
         left = open_idf @ self.covered.T
-        at_name = self._residual_at_names(open_idf)
+        at_name, through = self._residual_at_names(open_idf, 0.1 + by_name[:s])
         connection = 1 - (1 - 0.9 * link) * (1 - 0.6 * back) * (1 - 0.6 * shared)
         titles = np.unique([candidate.title for candidate in self.candidates], return_inverse=True)[1]
         columns = {
@@ -331,11 +210,12 @@ class Evidence:
             "shared_squared": shared**2,
             "shared_sentence": self._shared(0.2 + by_name),
             "residual": residual,
-            "residual_share": left / np.maximum(open_idf.sum(axis=1, keepdims=True), _TINY),
+            "residual_share": left / np.maximum(open_idf.sum(axis=1, keepdims=True), TINY),
             "residual_sentence": self._best_sentence(self._sentences @ open_idf.T).T / self._all_idf,
             "residual_at_name": at_name,
+            "through_name": through,
             "joint_coverage": ((self.covered[:s] @ self.idf)[:, None] + left) / self._all_idf,
-            "cosine": self._vectors[:s] @ self._vectors.T,
+            **self._cosines(),
             "same_title": (titles[:s, None] == titles[None]).astype(np.float32),
             "connection": connection,
             "connected_residual": connection * residual,
@@ -370,18 +250,36 @@ class Evidence:
             covered[self._pairs[:, 0], self._pairs[:, 1]] = best / self._all_idf
         return covered
 
-    def _residual_at_names(self, open_idf: np.ndarray) -> np.ndarray:
-        """What the candidate's sentence with the name that connects the two covers of what the seed leaves open."""
+    def _residual_at_names(self, open_idf: np.ndarray, at_seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the candidate's sentence with the name that connects the two covers of what the seed leaves open.
+
+        The second of both counts a name by `at_seed` (s, m): what the seed says beside it.
+        """
         s = self.seeds
-        found = np.zeros((len(self.candidates), s), dtype=np.float32)
+        found, through = (np.zeros((len(self.candidates), s), dtype=np.float32) for _ in range(2))
         if len(self._pairs):
             best = np.maximum.reduceat(self._beside_names @ open_idf.T, self._pair_begins, axis=0) / self._all_idf
             owner, name = self._pairs.T
             shares = self._shares * ~self.is_asked
             by_sharing = (shares[:s] > 0).T[name] * shares[owner, name][:, None]
             by_speaking = self._owned[:s].T[name] * self._links[owner, name][:, None]
-            np.maximum.at(found, owner, np.maximum(by_sharing, by_speaking) * best)
-        return found.T
+            counted = np.maximum(by_sharing, by_speaking) * best
+            np.maximum.at(found, owner, counted)
+            np.maximum.at(through, owner, counted * at_seed.T[name])
+        return found.T, through.T
+
+    def _cosines(self) -> dict[str, np.ndarray]:
+        """How the vectors of question, seed and candidate lie to each other."""
+        s = self.seeds
+        both = self._vectors[:s] @ self._vectors.T
+        seed, other = self._cosine[:s, None], self._cosine[None]
+        in_plane = (seed**2 + other**2 - 2 * seed * other * both) / np.maximum(1 - both**2, 0.05)
+        return {
+            "cosine": both,
+            "cosine_left": (other - seed * both) / np.sqrt(np.maximum(1 - seed**2, 0.01)),
+            "cosine_sum": (seed + other) / np.sqrt(np.maximum(2 + 2 * both, 0.01)),
+            "cosine_span": np.sqrt(np.clip(in_plane, 0, 1)),
+        }
 
     @cached_property
     def _beside_names(self) -> np.ndarray:

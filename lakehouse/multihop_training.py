@@ -12,19 +12,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lakehouse.errors import InvalidInput
-from lakehouse.multihop import Weights, confidence_features, score
+from lakehouse.multihop import ROUNDS, Weights, confidence_features, score
 from lakehouse.multihop_features import OWN, PAIR
 
 if TYPE_CHECKING:
     import torch
 
-ROUNDS = 25
+PASSES = 20
 AT_ONCE = 64
 RATE = 0.03
-DECAY = 0.05
+DECAY = 0.01
 _CALIBRATED = 10
 """Candidates of a question that the probability is fitted on: the others are never asked for."""
-_PASSES = 300
+_NEWTON_STEPS = 300
 _SEED = 7
 
 
@@ -69,7 +69,7 @@ def _logistic(rows: np.ndarray, needed: np.ndarray) -> list[float]:
     """Coefficients of a logistic regression, the constant first, by Newton's method with a slight ridge."""
     design = np.hstack([np.ones((len(rows), 1)), rows])
     found = np.zeros(design.shape[1])
-    for _ in range(_PASSES):
+    for _ in range(_NEWTON_STEPS):
         sure = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
         curvature = (design.T * (sure * (1 - sure))) @ design + 1e-3 * np.eye(len(found))
         step = np.linalg.solve(curvature, design.T @ (needed - sure) - 1e-3 * found)
@@ -95,9 +95,9 @@ def _fitted(examples: Sequence[Example]) -> Weights:
     for value in model.values():
         value.requires_grad_(True)
     optimizer = torch.optim.AdamW(model.values(), lr=RATE, weight_decay=DECAY)
-    steps = ROUNDS * math.ceil(len(examples) / AT_ONCE)
+    steps = PASSES * math.ceil(len(examples) / AT_ONCE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps, pct_start=0.2)
-    for _ in range(ROUNDS):
+    for _ in range(PASSES):
         for batch in torch.randperm(len(examples)).split(AT_ONCE):
             totals = _scores(own[batch] / own_scale, pair[batch] / pair_scale, present[batch], model)
             optimizer.zero_grad()
@@ -128,13 +128,16 @@ def _scores(own: "torch.Tensor", pair: "torch.Tensor", present: "torch.Tensor", 
     together = pair @ model["pair"] + model["pair_bias"]
     possible = present[:, None, :] & present[:, :s, None] & ~torch.eye(n, dtype=torch.bool)[:s]
     together = together.masked_fill(~possible, _IMPOSSIBLE)
-    share = alone - alone.logsumexp(dim=1, keepdim=True)
     softplus = torch.nn.functional.softplus
-    led = softplus((together + model["from_seed"] * share[:, :s, None]).logsumexp(dim=1) + model["lead"])
-    leads = softplus((together + model["from_next"] * share[:, None, :]).logsumexp(dim=2) + model["lead"])
-    total = alone + model["led_by"] * led
-    total = torch.cat([total[:, :s] + model["leads"] * leads, total[:, s:]], dim=1)
-    return total.masked_fill(~present, _IMPOSSIBLE)
+    total = alone
+    for _ in range(ROUNDS):
+        share = total - total.logsumexp(dim=1, keepdim=True)
+        led = softplus((together + model["from_seed"] * share[:, :s, None]).logsumexp(dim=1) + model["lead"])
+        leads = softplus((together + model["from_next"] * share[:, None, :]).logsumexp(dim=2) + model["lead"])
+        total = alone + model["led_by"] * led
+        total = torch.cat([total[:, :s] + model["leads"] * leads, total[:, s:]], dim=1)
+        total = total.masked_fill(~present, _IMPOSSIBLE)
+    return total
 
 
 def _loss(totals: "torch.Tensor", needed: "torch.Tensor") -> "torch.Tensor":

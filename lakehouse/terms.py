@@ -8,12 +8,14 @@ scripts pass unchanged; in Chinese and Japanese a character counts as a word.
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 from lakehouse.lexical import STOP_WORDS
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
 # What a question is made of besides what it asks for; BM25's list is kept short because it also cuts documents.
 _QUESTION_WORDS = """
 what which who whom whose when where why how does do did done has have had been being am are you he she we us our your
@@ -41,6 +43,8 @@ _ABBREVIATION_CHARACTERS = 8
 
 def words(text: str) -> list[str]:
     """The text's words, lower case and without accents, stop words included."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
     return [_folded(word) for word in _WORD.findall(text)]
 
 
@@ -51,7 +55,12 @@ def key(name: str) -> str:
 
 def terms(text: str) -> list[str]:
     """The stems of the text's words that are not stop words, in order, repeats included."""
-    return [stem(word) for word in words(text) if word not in _STOPPED]
+    return stems(words(text))
+
+
+def stems(found: Iterable[str]) -> list[str]:
+    """The stems of folded words that are not stop words, in order, repeats included."""
+    return [stem(word) for word in found if word not in _STOPPED]
 
 
 def is_stopped(word: str) -> bool:

@@ -5,7 +5,6 @@ search by vector and by words, then passages by id. Names, weights and neighbour
 """
 
 import json
-import math
 import time
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,14 +16,12 @@ import bm25s
 import numpy as np
 
 from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder
-from lakehouse.entities import entities, names
-from lakehouse.lexical import BM25_B, BM25_K1
+from lakehouse.entities import Names
 from lakehouse.frequencies import TERM, Frequencies
+from lakehouse.lexical import BM25_B, BM25_K1
 from lakehouse.multihop_candidates import name_vector
-from lakehouse.multihop_features import Candidate
-from lakehouse.terms import key, terms
-from spark_jobs.hyperlinks import without_targets
-from spark_jobs.mentions import Matcher, longest, names_of
+from lakehouse.multihop_texts import Candidate
+from lakehouse.terms import terms
 
 ENCODED_AT_ONCE = 200
 
@@ -41,7 +38,7 @@ class Question:
 class PoolIndex:
     """All passages of a corpus file, and its questions."""
 
-    def __init__(self, folder: Path, cache: Path, spoken_by: str = "spans+titles") -> None:
+    def __init__(self, folder: Path, cache: Path) -> None:
         self.name = folder.name
         self.documents = _lines(folder / "corpus.jsonl")
         asked = _lines(folder / "questions.jsonl")
@@ -55,14 +52,6 @@ class PoolIndex:
             for one, vector in zip(asked, vectors, strict=True)
         ]  # fmt: skip
         begun = time.process_time()
-        titled = Matcher(name.text for document in self.documents for name in names_of(document["title"]))
-        def spoken_of(document):
-            text = without_targets(document["text"])
-            found = list(entities(text))
-            if spoken_by == "spans+titles":
-                found += [key(one.name) for one in longest(titled.find(text))]
-            return found
-        self._spoken_of = spoken_of
         self._index_words()
         self._index_names()
         self.frequencies = Frequencies.of(len(self.documents), self._held)
@@ -76,15 +65,13 @@ class PoolIndex:
         self._bm25.index(split, show_progress=False)
 
     def _index_names(self) -> None:
-        self.spoken: list[list[str]] = []
+        self._names = [Names.of(document["title"], "", document["text"]) for document in self.documents]
         postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
-        for number, document in enumerate(self.documents):
-            own = names(document["title"], document["text"])
-            self.spoken.append(list(dict.fromkeys([*self._spoken_of(document), *own])))
-            for name, weight in name_vector(own, self.spoken[-1]).items():
+        for number, found in enumerate(self._names):
+            for name, weight in name_vector(found).items():
                 postings[name].append((number, weight))
-        self._held.update({name: len(found) for name, found in postings.items()})
-        self._postings = {name: tuple(map(np.array, zip(*found, strict=True))) for name, found in postings.items()}
+        self._held.update({name: len(holders) for name, holders in postings.items()})
+        self._postings = {name: tuple(map(np.array, zip(*holders, strict=True))) for name, holders in postings.items()}
 
     def by_names(self, wanted: Mapping[str, float], depth: int) -> list[tuple[int, float]]:
         """The search by names: passages and the inner product of their names with these, best first."""
@@ -97,7 +84,7 @@ class PoolIndex:
 
     def candidate(self, number: int) -> Candidate:
         document = self.documents[number]
-        return Candidate(str(number), document["title"], document["text"], self.vectors[number], self.spoken[number])
+        return Candidate(str(number), document["title"], document["text"], self.vectors[number], self._names[number])
 
     def dense(self, question: Question, depth: int) -> list[int]:
         return _best(self.vectors @ question.vector, depth)
