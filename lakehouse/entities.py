@@ -24,6 +24,7 @@ MAX_ENTITIES = 64
 """Of one passage: a list of names would otherwise connect it with everything."""
 MAX_NAME_WORDS = 12
 _MIN_KEY = 3
+_MAX_KEY = 200
 _TITLE_CHARACTERS = 200
 _TEXT_CHARACTERS = 20_000
 _PARENTHESIS = re.compile(r"\s*\([^()]*\)$")
@@ -116,7 +117,7 @@ def _without_first_word(parts: list[str]) -> list[str]:
 def _is_name(name_key: str) -> bool:
     parts = name_key.split()
     return (
-        len(name_key) >= _MIN_KEY
+        _MIN_KEY <= len(name_key) <= _MAX_KEY
         and len(parts) <= MAX_NAME_WORDS
         and any(map(str.isalpha, name_key))
         and not all(map(is_stopped, parts))

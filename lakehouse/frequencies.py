@@ -11,12 +11,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from hashlib import blake2b
 
 import numpy as np
 
 from lakehouse.delta import existing_table, read_batches
+from lakehouse.name_keys import EVERY_CHUNK, TERM, hashed
 from lakehouse.settings import Settings
 from lakehouse.tables import FREQUENCIES
 
@@ -25,22 +24,6 @@ MAX_KEYS = 1_000_000
 MAX_TENANTS = 64
 AGE_S = 60.0
 """Counts are read again this late: they decide nothing but the order of results, and a few changes not even that."""
-OWN, SAY, TERM = "own:", "say:", "term:"
-"""What a key begins with: a name of a chunk's document, a name that a chunk speaks of, a term of its text."""
-EVERY_CHUNK = "chunk:"
-"""The key that every chunk holds: its count is their number."""
-_SIGN = 1 << 63
-
-
-@lru_cache(maxsize=1 << 18)
-def hashed(key: str) -> int:
-    """64 bits of a key, signed as Delta's BIGINT is."""
-    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little") - _SIGN
-
-
-def dimension(key: str) -> int:
-    """Its dimension in Milvus's sparse vectors, 32 bits. Of two names with one dimension each may bring the other's."""
-    return min((hashed(key) + _SIGN) & 0xFFFFFFFF, 0xFFFFFFFE)  # Milvus takes none of 2**32 - 1
 
 
 class Frequencies:
@@ -73,11 +56,10 @@ class Frequencies:
         found = np.log1p((np.maximum(self.chunks - held, 0) + 0.5) / (held + 0.5))
         return dict(zip(terms, found.tolist(), strict=True))
 
-    def rarity(self, kind: str, names: Sequence[str]) -> np.ndarray:
-        """How rare names are, (len(names),): 0 for one in every chunk, 1 for one in a single chunk."""
+    def rarity(self, counts: np.ndarray) -> np.ndarray:
+        """How rare something with these counts is: 0 in every chunk, 1 in a single one."""
         chunks = max(self.chunks, 2)
-        held = np.minimum(self.counts([kind + name for name in names]), chunks)
-        return np.asarray(np.log(chunks / held) / math.log(chunks))
+        return np.asarray(np.log(chunks / np.minimum(counts, chunks)) / math.log(chunks))
 
 
 class FrequencyDirectory:

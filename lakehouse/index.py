@@ -18,6 +18,7 @@ from pymilvus.client.types import LoadState
 from pymilvus.exceptions import MilvusException
 
 from lakehouse.collection import (
+    NAMES,
     PASSAGE_COLUMNS,
     PREFIX,
     IndexRow,
@@ -25,18 +26,21 @@ from lakehouse.collection import (
     collection_name,
     index_text,
     layout,
+    names_of,
     stored,
     version_of,
 )
+from lakehouse.entities import Names
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex, fuse
 from lakehouse.milvus import Capabilities, Server, literal, literals
+from lakehouse.name_keys import sparse
 from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 
 __all__ = ["Index", "IndexRow", "Mode", "Passage", "Superseded"]
 
-Mode = Literal["dense", "lexical", "hybrid"]
+Mode = Literal["dense", "lexical", "hybrid", "multihop"]
 MAX_K = 1000
 WRITE_BATCH = 500  # larger ones gain nothing on milvus-lite, and a cluster takes 64 MB at most
 READ_BATCH = 1000
@@ -44,6 +48,8 @@ JOB_TIMEOUT_S = 600.0  # flushing, building and loading take as long as the coll
 LEXICAL_INDEXES = 16  # tenants whose words are kept in memory, where Milvus has no BM25
 _NO_SUCH_ALIAS = (100, 1600)  # milvus-lite's code, and Milvus's
 _COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
+_CANDIDATE_COLUMNS = [*_COLUMNS, "vector", "spoken"]
+_NO_NAME = 1e-5
 T = TypeVar("T")
 
 
@@ -62,6 +68,15 @@ class Passage:
     text: str
     uri: str
     score: float
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A passage with what is stored beside it for multi-hop search."""
+
+    passage: Passage
+    vector: np.ndarray
+    names: Names
 
 
 @dataclass(frozen=True)
@@ -94,6 +109,7 @@ class Index:
         self._server = Server(settings)
         self._lexical: OrderedDict[str, tuple[int, LexicalIndex]] = OrderedDict()
         self._lexical_lock = threading.Lock()
+        self._known_columns: dict[str, frozenset[str]] = {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -127,9 +143,9 @@ class Index:
 
         They show at any moment from now, and for certain after `publish`. `InvalidInput` for an impossible id.
         """
-        written = 0
+        written, columns = 0, self._columns(collection)
         for batch in _batches(rows, WRITE_BATCH):
-            self._job("upsert", collection, [stored(row, self.capabilities) for row in batch])
+            self._job("upsert", collection, [stored(row, columns) for row in batch])
             written += len(batch)
         return written
 
@@ -151,6 +167,10 @@ class Index:
         live = self.live_collection(tenant_id)
         if live != collection:
             self._call("alter_alias" if live else "create_alias", collection, alias_name(tenant_id))
+
+    def has_names(self, collection: str) -> bool:
+        """Whether a collection holds what multi-hop search needs; one made by an older version does not."""
+        return NAMES in self._columns(collection)
 
     def settle(self, collection: str) -> None:
         """Make what was written durable and searchable: flush, load, and a first search by each way."""
@@ -242,6 +262,44 @@ class Index:
         by_words = self._lexical_by_library(asked)
         return by_words[:k] if mode == "lexical" else _fused([self._dense(asked, asked.depth), by_words], k)
 
+    def candidates(
+        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
+    ) -> list[Indexed]:
+        """As a hybrid `search`, with what is stored beside the passages."""
+        asked = _Query(tenant_id, tuple(allowed_keys), query, np.asarray(vector, dtype=np.float32).tolist(), k, collection)
+        return [_indexed(one) for one in self._hybrid_rows(asked, _CANDIDATE_COLUMNS)]
+
+    def candidates_by_names(
+        self, tenant_id: str, allowed_keys: Sequence[str], *, wanted: Mapping[str, float], k: int, collection: str
+    ) -> list[Indexed]:
+        """The k passages that hold most of these names (keys of `lakehouse.name_keys`), by the sum of their weights."""
+        asked = _Query(tenant_id, tuple(allowed_keys), "", [], k, collection)
+        found = self._read(
+            tenant_id,
+            collection,
+            "search",
+            data=[sparse(dict(wanted))],
+            anns_field=NAMES,
+            filter=asked.readable,
+            limit=k,
+            output_fields=_CANDIDATE_COLUMNS,
+        )
+        # every passage has some weight: that of the key that all of them hold
+        return [_indexed(one) for one in found[0] if one["distance"] > _NO_NAME]
+
+    def check_names(self, tenant_id: str, collection: str) -> None:
+        """`InvalidInput` where the server or the collection cannot be searched by names."""
+        if not self.capabilities.bm25:
+            raise InvalidInput(
+                f"mode='multihop': needs Milvus 2.5 or newer, and this is {self.capabilities.version!r}. "
+                "Search by mode 'hybrid', or upgrade Milvus."
+            )
+        if not self.has_names(collection):
+            raise InvalidInput(
+                f"mode='multihop': collection {collection!r} was made before names were indexed. "
+                f"Run `lakehop reindex --embedding-model MODEL --tenant {tenant_id}` with the model that it has."
+            )
+
     def count(self, tenant_id: str, collection: str | None = None) -> int:
         """How many chunks the collection holds, None: the live one; `NotFound` when there is none."""
         answer = self._read(
@@ -282,20 +340,23 @@ class Index:
         return [_passage(one["entity"], abs(one["distance"])) for one in found[0]]
 
     def _hybrid_by_server(self, asked: _Query) -> list[Passage]:
+        return [_passage(one["entity"], one["distance"]) for one in self._hybrid_rows(asked, _COLUMNS)]
+
+    def _hybrid_rows(self, asked: _Query, columns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         legs = [
             AnnSearchRequest([asked.vector], "vector", {"metric_type": "COSINE"}, asked.depth, expr=asked.readable),
             AnnSearchRequest([asked.words], "terms", {"metric_type": "BM25"}, asked.depth, expr=asked.readable),
         ]
-        found = self._read(
+        found: Sequence[Sequence[Mapping[str, Any]]] = self._read(
             asked.tenant_id,
             asked.collection,
             "hybrid_search",
             legs,
             RRFRanker(RRF_K),
             limit=asked.k,
-            output_fields=_COLUMNS,
+            output_fields=list(columns),
         )
-        return [_passage(one["entity"], one["distance"]) for one in found[0]]
+        return found[0]
 
     def _lexical_by_library(self, asked: _Query) -> list[Passage]:
         scores = dict(self._lexical_index(asked).search(asked.words, asked.allowed_keys, asked.depth))
@@ -352,6 +413,13 @@ class Index:
                 "Name one that `create_collection` gave for this tenant."
             )
 
+    def _columns(self, collection: str) -> frozenset[str]:
+        """Names of a collection's columns, which never change."""
+        if collection not in self._known_columns:
+            described = self._call("describe_collection", collection)
+            self._known_columns[collection] = frozenset(field["name"] for field in described["fields"])
+        return self._known_columns[collection]
+
     def _probe(self, collection: str) -> None:
         """Search once by each way, up to the last write, which also builds what the server builds at first use."""
         columns = self._call("describe_collection", collection)["fields"]
@@ -359,6 +427,8 @@ class Index:
         probes: list[tuple[str, Any]] = [("vector", [1.0] * dimension)]
         if self.capabilities.bm25:
             probes.append(("terms", "probe"))
+        if any(column["name"] == NAMES for column in columns):
+            probes.append((NAMES, sparse({})))
         for column, data in probes:
             self._job("search", collection, data=[data], anns_field=column, limit=1, consistency_level="Strong")
 
@@ -423,6 +493,13 @@ def no_tenant(tenant_id: str) -> NotFound:
 
 def _passage(row: Mapping[str, Any], score: float) -> Passage:
     return Passage(**{name: row[name] for name in _COLUMNS}, score=float(score))
+
+
+def _indexed(found: Mapping[str, Any]) -> Indexed:
+    row = found["entity"]
+    vector = np.asarray(row["vector"], dtype=np.float32)
+    length = float(np.linalg.norm(vector))
+    return Indexed(_passage(row, found["distance"]), vector / length if length else vector, names_of(row["spoken"]))
 
 
 def _fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:

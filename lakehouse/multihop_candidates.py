@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lakehouse.entities import Names
-from lakehouse.frequencies import OWN, SAY, Frequencies
+from lakehouse.frequencies import Frequencies
 from lakehouse.multihop_features import weights
 from lakehouse.multihop_texts import Candidate, Texts
+from lakehouse.name_keys import OWN, SAY
 from lakehouse.terms import key
 
 FIRST_DEPTH = 50
@@ -21,17 +21,12 @@ STARTS = 20
 """Of them, those that stay candidates, and whose names are looked for."""
 FETCHED = 120
 KEPT = 80
+MAX_NAMES = 1_000
 _SHARPNESS = 0.2
 _ASKED = 0.3
 """What a link over a name that the question says itself counts: the first search finds what has that name."""
 _BACK = 0.5
 _SHARED = 0.5
-
-
-def name_vector(names: Names) -> dict[str, float]:
-    """What a chunk stores: the names of its document, by how surely they mean it, and the names that it speaks of."""
-    own = {OWN + name: weight for name, weight in names.own.items()}
-    return own | {SAY + name: weight for name, weight in names.say.items()}
 
 
 def first_seeds(
@@ -58,13 +53,16 @@ def names_to_find(
         if value > 0:
             wanted[found] = max(value, wanted.get(found, 0.0))
 
+    names = list(dict.fromkeys(name for seed in seeds for name in seed.names.say))
+    worth = dict(
+        zip(names, zip(*(values.tolist() for values in weights(frequencies, names)), strict=True), strict=True)
+    )
+    asked = {name for name in names if f" {name} " in line}
     for seed, score in zip(seeds, scores, strict=True):
         trust = float(np.exp((score - best) / _SHARPNESS))
-        said = list(seed.names.say)
-        shares, links = weights(frequencies, said)
-        for name, share, link in zip(said, shares, links, strict=True):
-            sure = seed.names.say[name]
-            is_asked = f" {name} " in line
+        for name, sure in seed.names.say.items():
+            share, link = worth[name]
+            is_asked = name in asked
             damp = _ASKED if is_asked else 1.0
             if name in seed.names.own:
                 want(SAY + name, trust * damp * _BACK * link * seed.names.own[name])
@@ -72,7 +70,7 @@ def names_to_find(
                 want(OWN + name, trust * damp * sure * link)
             if not is_asked:
                 want(SAY + name, trust * _SHARED * sure * share**2)
-    return wanted
+    return dict(sorted(wanted.items(), key=lambda item: -item[1])[:MAX_NAMES])
 
 
 def kept(

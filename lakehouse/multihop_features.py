@@ -13,9 +13,10 @@ from functools import cached_property
 
 import numpy as np
 
-from lakehouse.frequencies import OWN as OWN_KEY
-from lakehouse.frequencies import SAY, Frequencies
+from lakehouse.frequencies import Frequencies
 from lakehouse.multihop_texts import TINY, Candidate, Texts
+from lakehouse.name_keys import OWN as OWN_KEY
+from lakehouse.name_keys import SAY
 from lakehouse.terms import stem
 
 OWN = {
@@ -76,11 +77,11 @@ _LEAST_NAME = 3
 
 def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1."""
-    rare = frequencies.rarity(SAY, names)
-    common = np.maximum(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
-    share = np.where(frequencies.counts([SAY + name for name in names]) <= common, rare, 0)
-    link = np.where(frequencies.counts([OWN_KEY + name for name in names]) <= MAX_OWNERS, share, 0)
-    return share, link
+    said = frequencies.counts([SAY + name for name in names])
+    is_common = said > max(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
+    share = np.where(is_common, 0, frequencies.rarity(said))
+    owned = frequencies.counts([OWN_KEY + name for name in names])
+    return share, np.where(owned > MAX_OWNERS, 0, share)
 
 
 class Evidence(Texts):
@@ -103,37 +104,44 @@ class Evidence(Texts):
         share, link = weights(self._frequencies, self.names)
         shape = (len(self.candidates), len(numbers))
         self._owned, self._shares, self._links = (np.zeros(shape, dtype=np.float32) for _ in range(3))
-        pairs: list[tuple[int, int]] = []
         sentence_numbers: list[int] = []
         begins: list[int] = []
         for number, candidate in enumerate(self.candidates):
-            for name, sure in candidate.names.own.items():
-                self._owned[number, numbers[name]] = sure
-            first, last = self._sentence_range(number)
-            for name, sure in said[number].items():
-                place = numbers[name]
-                self._shares[number, place], self._links[number, place] = sure * share[place], sure * link[place]
-                pairs.append((number, place))
+            self._owned[number, [numbers[name] for name in candidate.names.own]] = list(candidate.names.own.values())
+            for name in said[number]:
                 begins.append(len(sentence_numbers))
-                padded = f" {name} "
-                holding = [at for at in range(first, last) if padded in self._lines[at]]
-                sentence_numbers.extend(holding or [first])
-        self._pairs = np.array(pairs, dtype=np.int64).reshape(len(pairs), 2)
+                sentence_numbers += self._sentences_with(number, name)
+        places = [numbers[name] for names in said for name in names]
+        owners = np.repeat(np.arange(len(said)), [len(names) for names in said])
+        sure = np.array([weight for names in said for weight in names.values()], dtype=np.float32)
+        self._pairs = np.stack([owners, np.array(places, dtype=np.int64)], axis=1)
+        self._shares[owners, places], self._links[owners, places] = sure * share[places], sure * link[places]
         self._at = np.array(sentence_numbers, dtype=np.int64)
         self._pair_begins = np.array(begins, dtype=np.int64)
         self.is_asked = np.array([len(n) >= _LEAST_NAME and f" {n} " in self.line for n in self.names], dtype=bool)
         self._links = np.where(self._owned > 0, 0, self._links)  # who has a name means itself by it
 
     def _said(self) -> list[dict[str, float]]:
-        """Of each candidate the names that it speaks of, those of the others' documents too that no capitals show."""
-        owned = {f" {name} ": name for one in self.candidates for name in one.names.own if " " in name}
+        """Of each candidate the names that it speaks of, and by which it or a seed speaks of the other in any case."""
+        long_names = [[name for name in one.names.own if " " in name] for one in self.candidates]
+        of_seeds = {name for names in long_names[: self.seeds] for name in names}
+        of_all = {name for names in long_names for name in names}
+        self._joined = ["".join(self._lines[slice(*self._sentence_range(at))]) for at in range(len(self.candidates))]
         found = []
         for number, candidate in enumerate(self.candidates):
-            first, last = self._sentence_range(number)
-            text = "".join(self._lines[first:last])
-            mentioned = dict.fromkeys((name for padded, name in owned.items() if padded in text), 1.0)
+            text = self._joined[number]
+            others = of_all if number < self.seeds else of_seeds
+            mentioned = {name: 1.0 for name in others if f" {name} " in text}
             found.append({**candidate.names.say, **dict.fromkeys(candidate.names.own, 1.0), **mentioned})
         return found
+
+    def _sentences_with(self, number: int, name: str) -> list[int]:
+        """Numbers of the candidate's sentences that hold the name; its first where none does."""
+        first, last = self._sentence_range(number)
+        padded = f" {name} "
+        if padded in self._joined[number]:
+            return [at for at in range(first, last) if padded in self._lines[at]] or [first]
+        return [first]
 
     def _sentence_range(self, number: int) -> tuple[int, int]:
         is_last = number + 1 == len(self._begins)

@@ -28,16 +28,18 @@ CUTS = (2, 5, 10)
 FOLDS = 5
 _SEED = 7
 PARTS = {
-    "residuals": ("residual", "residual_share", "residual_sentence", "residual_at_name", "joint_coverage",
+    "residuals": ("residual", "residual_share", "residual_sentence", "residual_at_name", "through_name",
+                  "joint_coverage",
                   "connected_residual", "connected_at_name"),
     "shared names": ("shared", "shared_squared", "shared_sentence"),
     "links": ("link", "link_named", "link_sentence", "link_focus", "named_link", "back", "back_sentence"),
     "sentences": ("link_sentence", "back_sentence", "shared_sentence", "residual_sentence", "residual_at_name",
-                  "connected_at_name", "sentence_coverage", "text_coverage", "text_share"),
+                  "through_name", "connected_at_name", "sentence_coverage", "text_coverage", "text_share"),
     "names in the question": ("named", "named_share", "named_whole", "link_named", "named_link"),
     "the walk": ("walk", "walk_log"),
     "words (bm25)": ("bm25", "words_rank", "coverage", "title_coverage"),
-    "vectors": ("cosine", "cosine_gap", "dense_rank"),
+    "vectors": ("cosine", "cosine_gap", "dense_rank", "cosine_left", "cosine_sum", "cosine_span"),
+    "vectors of pairs": ("cosine_left", "cosine_sum", "cosine_span"),
     "all pairs": tuple(PAIR),
 }  # fmt: skip
 
