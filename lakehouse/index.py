@@ -19,64 +19,40 @@ from pymilvus.exceptions import MilvusException
 
 from lakehouse.collection import (
     NAMES,
-    PASSAGE_COLUMNS,
     PREFIX,
     IndexRow,
     alias_name,
     collection_name,
     index_text,
     layout,
-    names_of,
     stored,
     version_of,
 )
-from lakehouse.entities import Names
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
-from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex, fuse
+from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex
 from lakehouse.milvus import Capabilities, Server, literal, literals
 from lakehouse.name_keys import sparse
+from lakehouse.passages import FOUND_COLUMNS, INDEXED_COLUMNS, Indexed, Passage, fused, indexed, passage
 from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 
-__all__ = ["Index", "IndexRow", "Mode", "Passage", "Superseded"]
+__all__ = ["EngineMode", "Index", "IndexRow", "Mode", "Passage", "Superseded"]
 
 Mode = Literal["dense", "lexical", "hybrid", "multihop"]
+EngineMode = Literal["dense", "lexical", "hybrid"]
+"""Those that are one call of the engine; `lakehouse.multihop_search` is several."""
 MAX_K = 1000
 WRITE_BATCH = 500  # larger ones gain nothing on milvus-lite, and a cluster takes 64 MB at most
 READ_BATCH = 1000
 JOB_TIMEOUT_S = 600.0  # flushing, building and loading take as long as the collection is large
 LEXICAL_INDEXES = 16  # tenants whose words are kept in memory, where Milvus has no BM25
 _NO_SUCH_ALIAS = (100, 1600)  # milvus-lite's code, and Milvus's
-_COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
-_CANDIDATE_COLUMNS = [*_COLUMNS, "vector", "spoken"]
 _NO_NAME = 1e-5
 T = TypeVar("T")
 
 
 class Superseded(Unavailable):
     """The collection was dropped after another one had gone live: read that one."""
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A chunk as found. `score` compares within one result only: cosine, BM25, or the fused rank (at most 1)."""
-
-    chunk_id: str
-    doc_id: str
-    title: str
-    heading: str
-    text: str
-    uri: str
-    score: float
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """A passage with what is stored beside it for multi-hop search."""
-
-    passage: Passage
-    vector: np.ndarray
-    names: Names
 
 
 @dataclass(frozen=True)
@@ -240,7 +216,7 @@ class Index:
         *,
         query: str,
         vector: np.ndarray | None,
-        mode: Mode,
+        mode: EngineMode,
         k: int,
         collection: str | None = None,
     ) -> list[Passage]:
@@ -260,14 +236,16 @@ class Index:
         if self.capabilities.bm25:
             return self._lexical_by_server(asked) if mode == "lexical" else self._hybrid_by_server(asked)
         by_words = self._lexical_by_library(asked)
-        return by_words[:k] if mode == "lexical" else _fused([self._dense(asked, asked.depth), by_words], k)
+        return by_words[:k] if mode == "lexical" else fused([self._dense(asked, asked.depth), by_words], k)
 
     def candidates(
         self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
     ) -> list[Indexed]:
         """As a hybrid `search`, with what is stored beside the passages."""
-        asked = _Query(tenant_id, tuple(allowed_keys), query, np.asarray(vector, dtype=np.float32).tolist(), k, collection)
-        return [_indexed(one) for one in self._hybrid_rows(asked, _CANDIDATE_COLUMNS)]
+        asked = _Query(
+            tenant_id, tuple(allowed_keys), query, np.asarray(vector, dtype=np.float32).tolist(), k, collection
+        )
+        return [indexed(one) for one in self._hybrid_rows(asked, INDEXED_COLUMNS)]
 
     def candidates_by_names(
         self, tenant_id: str, allowed_keys: Sequence[str], *, wanted: Mapping[str, float], k: int, collection: str
@@ -282,10 +260,10 @@ class Index:
             anns_field=NAMES,
             filter=asked.readable,
             limit=k,
-            output_fields=_CANDIDATE_COLUMNS,
+            output_fields=INDEXED_COLUMNS,
         )
         # every passage has some weight: that of the key that all of them hold
-        return [_indexed(one) for one in found[0] if one["distance"] > _NO_NAME]
+        return [indexed(one) for one in found[0] if one["distance"] > _NO_NAME]
 
     def check_names(self, tenant_id: str, collection: str) -> None:
         """`InvalidInput` where the server or the collection cannot be searched by names."""
@@ -321,9 +299,9 @@ class Index:
             anns_field="vector",
             filter=asked.readable,
             limit=limit,
-            output_fields=_COLUMNS,
+            output_fields=FOUND_COLUMNS,
         )
-        return [_passage(one["entity"], one["distance"]) for one in found[0]]
+        return [passage(one["entity"], one["distance"]) for one in found[0]]
 
     def _lexical_by_server(self, asked: _Query) -> list[Passage]:
         found = self._read(
@@ -334,13 +312,13 @@ class Index:
             anns_field="terms",
             filter=asked.readable,
             limit=asked.k,
-            output_fields=_COLUMNS,
+            output_fields=FOUND_COLUMNS,
         )
         # milvus-lite gives the score as a distance: below zero
-        return [_passage(one["entity"], abs(one["distance"])) for one in found[0]]
+        return [passage(one["entity"], abs(one["distance"])) for one in found[0]]
 
     def _hybrid_by_server(self, asked: _Query) -> list[Passage]:
-        return [_passage(one["entity"], one["distance"]) for one in self._hybrid_rows(asked, _COLUMNS)]
+        return [passage(one["entity"], one["distance"]) for one in self._hybrid_rows(asked, FOUND_COLUMNS)]
 
     def _hybrid_rows(self, asked: _Query, columns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         legs = [
@@ -368,10 +346,10 @@ class Index:
             asked.collection,
             "query",
             filter=f"{asked.readable} and chunk_id in {literals(scores)}",
-            output_fields=_COLUMNS,
+            output_fields=FOUND_COLUMNS,
         )
         readable = {row["chunk_id"]: row for row in rows}
-        return [_passage(readable[one], score) for one, score in scores.items() if one in readable]
+        return [passage(readable[one], score) for one, score in scores.items() if one in readable]
 
     def _lexical_index(self, asked: _Query) -> LexicalIndex:
         """The words of the tenant's live collection, read again after it changed."""
@@ -466,8 +444,8 @@ class Index:
 
 def _check_search(tenant_id: str, mode: str, vector: np.ndarray | None, k: int) -> None:
     check_tenant(tenant_id)
-    if mode not in get_args(Mode):
-        raise InvalidInput(f"mode={mode!r}: must be one of {', '.join(get_args(Mode))}. Choose one of them.")
+    if mode not in get_args(EngineMode):
+        raise InvalidInput(f"mode={mode!r}: must be one of {', '.join(get_args(EngineMode))}. Choose one of them.")
     if not 1 <= k <= MAX_K:
         raise InvalidInput(f"k={k!r}: must be 1 to {MAX_K}. Ask for fewer passages, or split the question.")
     if vector is None and mode != "lexical":
@@ -489,23 +467,6 @@ def no_tenant(tenant_id: str) -> NotFound:
     return NotFound(
         f"tenant {tenant_id!r}: nothing of it is indexed. Run `lakehop ingest PATH --tenant {tenant_id}` first."
     )
-
-
-def _passage(row: Mapping[str, Any], score: float) -> Passage:
-    return Passage(**{name: row[name] for name in _COLUMNS}, score=float(score))
-
-
-def _indexed(found: Mapping[str, Any]) -> Indexed:
-    row = found["entity"]
-    vector = np.asarray(row["vector"], dtype=np.float32)
-    length = float(np.linalg.norm(vector))
-    return Indexed(_passage(row, found["distance"]), vector / length if length else vector, names_of(row["spoken"]))
-
-
-def _fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
-    passages = {passage.chunk_id: passage for ranking in rankings for passage in ranking}
-    fused = fuse([[passage.chunk_id for passage in ranking] for ranking in rankings], k)
-    return [_passage(vars(passages[chunk_id]), score) for chunk_id, score in fused]
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -72,9 +72,14 @@ class Weights:
 
 @dataclass(frozen=True)
 class Step:
-    """A passage on the way to another: the next one is reached from it by `how`, over the name `via`."""
+    """A passage on the way to another: the next one is reached from it by `how`, over the name `via`.
+
+    `how`: it `names` the next one's document, is `named_by` the next one, `shares` a rare name with it, or the next one
+    `continues` with what it leaves open.
+    """
 
     chunk_id: str
+    title: str
     how: str
     via: str
 
@@ -168,7 +173,8 @@ def _explained(evidence: Evidence, scores: _Scores, number: int, sure: float) ->
         before = _predecessor(scores, numbers[0])
         if before is None or before in numbers:
             break
-        steps.insert(0, Step(evidence.candidates[before].chunk_id, *evidence.connection(before, numbers[0])))
+        seed = evidence.candidates[before]
+        steps.insert(0, Step(seed.chunk_id, seed.title, *evidence.connection(before, numbers[0])))
         numbers.insert(0, before)
     before_it = evidence.covered[numbers[:-1]].any(axis=0) if steps else np.zeros(len(evidence.terms), dtype=bool)
     added = evidence.covered[number] & ~before_it

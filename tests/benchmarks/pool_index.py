@@ -17,7 +17,7 @@ import numpy as np
 
 from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder
 from lakehouse.entities import Names
-from lakehouse.frequencies import TERM, Frequencies
+from lakehouse.frequencies import Frequencies
 from lakehouse.lexical import BM25_B, BM25_K1
 from lakehouse.multihop_texts import Candidate
 from lakehouse.name_keys import TERM, name_vector
