@@ -400,12 +400,12 @@ class Index:
 
     def _probe(self, collection: str) -> None:
         """Search once by each way, up to the last write, which also builds what the server builds at first use."""
-        columns = self._call("describe_collection", collection)["fields"]
-        dimension = next(column["params"]["dim"] for column in columns if column["name"] == "vector")
-        probes: list[tuple[str, Any]] = [("vector", [1.0] * dimension)]
-        if self.capabilities.bm25:
+        fields = self._call("describe_collection", collection)["fields"]
+        columns = {field["name"]: field for field in fields}
+        probes: list[tuple[str, Any]] = [("vector", [1.0] * columns["vector"]["params"]["dim"])]
+        if "terms" in columns:
             probes.append(("terms", "probe"))
-        if any(column["name"] == NAMES for column in columns):
+        if NAMES in columns:
             probes.append((NAMES, sparse({})))
         for column, data in probes:
             self._job("search", collection, data=[data], anns_field=column, limit=1, consistency_level="Strong")

@@ -111,7 +111,7 @@ def _fitted(examples: Sequence[Example]) -> Weights:
         own=dict(zip(OWN, own_weights, strict=True)),
         pair=dict(zip(PAIR, pair_weights, strict=True)),
         confidence={"constant": 0.0, "log_share": 1.0, "below_best": 0.0, "coverage": 0.0},
-        **{name: float(model[name]) for name in _BEGIN},
+        **{name: model[name].item() for name in _BEGIN},
     )
 
 

@@ -491,7 +491,11 @@ LLM_CALLS = Table(
         Column("user_id", Type.STRING, "Who asked, as the app says; NULL when it does not say.", True),
         Column("app", Type.STRING, "App of the API key."),
         Column("key_id", Type.STRING, "API key that it was charged to."),
-        Column("program", Type.STRING, "Program that ran, e.g. `multihop`; `search` for a bare search."),
+        Column(
+            "program",
+            Type.STRING,
+            "Program that ran, e.g. `multihop`; `search` or `search_multihop` for a bare search.",
+        ),
         Column("program_version", Type.STRING, "Version of the compiled program; `uncompiled` for none."),
         Column(
             "agent",

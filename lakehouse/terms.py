@@ -45,7 +45,7 @@ def words(text: str) -> list[str]:
     """The text's words, lower case and without accents, stop words included."""
     if text.isascii():
         return _ASCII_WORD.findall(text.lower())
-    return [_folded(word) for word in _WORD.findall(text)]
+    return _WORD.findall(_folded(text))
 
 
 def key(name: str) -> str:
@@ -88,10 +88,8 @@ def sentences(text: str) -> list[str]:
     return [sentence for sentence in (*found, begun) if sentence.strip()]
 
 
-def _folded(word: str) -> str:
-    if word.isascii():
-        return word.lower()
-    parts = unicodedata.normalize("NFKD", word).casefold()
+def _folded(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text).casefold()
     return "".join(part for part in parts if not unicodedata.combining(part))
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.entities import MAX_ENTITIES, entities, names
+from lakehouse.entities import MAX_ENTITIES, OF_PART, Names, entities, own_names
 from lakehouse.terms import key, sentences, stem, terms
 
 
@@ -32,7 +32,7 @@ def test_sentences_are_not_cut_behind_an_initial() -> None:
 
 
 def test_a_document_is_known_by_parts_of_its_title_and_by_the_name_it_begins_with() -> None:
-    found = names("The Harbour (film)", "Harbour Nights Story (1961) is a film.")
+    found = own_names("The Harbour (film)", "", "Harbour Nights Story (1961) is a film.")
     assert found["the harbour film"] == found["the harbour"] == 1
     assert 0 < found["harbour"] < 1
     assert "harbour nights story" in found
@@ -40,12 +40,18 @@ def test_a_document_is_known_by_parts_of_its_title_and_by_the_name_it_begins_wit
 
 @pytest.mark.parametrize("title", ["", "the", "7", "X", "!!!", "who", "a" * 2_000])
 def test_a_title_that_is_no_name_does_no_harm(title: str) -> None:
-    assert all(len(name) <= 200 for name in names(title, ""))
+    assert all(len(name) <= 200 for name in own_names(title, title, ""))
 
 
 def test_names_in_a_text_are_spans_of_capitals_without_a_sentences_first_word() -> None:
     found = entities("In Port Ellis lived Ann of the Marsh. The Ferry left. He stayed.")
-    assert set(found) == {"port ellis", "ann of the marsh", "ferry"}
+    assert found == {"port ellis": 1, "ann of the marsh": 1, "ann": OF_PART, "marsh": OF_PART, "ferry": 1}
+
+
+def test_a_manual_speaks_of_code_and_is_known_by_its_headings() -> None:
+    found = Names.of("Orion manual", "Setup › Replica count", "set `replica_count` to 3 before you start")
+    assert set(found.say) == {"replica count", "orion manual"}
+    assert found.own == {"orion manual": 1.0, "replica count": 0.7}
 
 
 def test_a_list_of_names_is_bounded() -> None:
