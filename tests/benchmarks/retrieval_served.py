@@ -54,6 +54,10 @@ def rows(pool: PoolIndex, copies: int) -> Iterator[IndexRow]:
             )  # fmt: skip
 
 
+def _renamed(text: str, copy: int) -> str:
+    return " ".join(f"{word}{copy}" if word[:1].isupper() else word for word in text.split())
+
+
 def build(settings: Settings, index: Index, pool: PoolIndex, copies: int) -> str:
     collection = index.create_collection(TENANT, pool.vectors.shape[1])
     index.upsert(collection, rows(pool, copies))
