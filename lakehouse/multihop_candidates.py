@@ -1,6 +1,6 @@
 """Which passages to look at: the first search's best, and where the names in them lead.
 
-At most three round trips to the index: a search by vector and words, then searches by names. Each chunk stores a sparse
+Two round trips to the index: a search by vector and words, then one by names. Each chunk stores a sparse
 vector of the names that its document has (`own`) and of those that it speaks of (`say`), made of its own text only; so
 nothing stored goes stale when other chunks change, and nothing here depends on how many passages there are.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from lakehouse.frequencies import Frequencies
 from lakehouse.multihop_features import weights
-from lakehouse.multihop_texts import Candidate, Texts
+from lakehouse.multihop_texts import MAX_TEXT, Candidate, Texts
 from lakehouse.name_keys import OWN, SAY
 from lakehouse.terms import key
 
@@ -45,7 +45,7 @@ def names_to_find(
 
     Names that the question says itself are damped: the first search finds those.
     """
-    line = f" {key(question)} "
+    line = f" {key(question[:MAX_TEXT])} "
     best = float(scores.max()) if len(scores) else 0.0
     wanted: dict[str, float] = {}
 
