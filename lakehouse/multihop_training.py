@@ -165,4 +165,4 @@ def _padded(examples: Sequence[Example]) -> tuple["torch.Tensor", "torch.Tensor"
 
 
 def _spread(rows: "torch.Tensor") -> "torch.Tensor":
-    return rows.std(dim=0) + 1e-3
+    return rows.std(dim=0) + 1e-3 if len(rows) > 1 else rows.sum(dim=0) + 1  # nothing varies: nothing to scale
