@@ -17,7 +17,6 @@ from infra.terminal import (
     settings,
     tenant_option,
 )
-from lakehouse.errors import NotBuiltYet
 
 MODES = ("dense", "lexical", "hybrid", "multihop")
 
@@ -59,12 +58,11 @@ def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_
 
     \b
     lakehop search "Orion replicas" --tenant acme --groups staff,hr -k 5
+    lakehop search "Who leads the team that runs Orion?" --tenant acme --groups staff --mode multihop
     """
     from infra.gateway_client import GatewayClient
     from infra.render import print_search
 
-    if mode == "multihop":
-        raise NotBuiltYet("--mode multihop: not served by this version. `lakehop ask` reads hop by hop.")
     emit(as_json, GatewayClient(settings()).search(question, tenant, groups, k, mode), print_search)
 
 

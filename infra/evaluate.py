@@ -36,6 +36,7 @@ from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
 log = logging.getLogger("lakehop.eval")
 
 _AT_ONCE = 2  # enough to keep one model replica busy; more would measure its queue
+_SEARCH = {"hybrid": "search", "multihop": "search_multihop"}
 _SEARCH_K = 5  # recall is reported at 2 and 5
 _HOPELESS = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)  # the next question would fail in the same way
 _HAS_ANSWER = ("answered", "partial")
@@ -88,16 +89,18 @@ def evaluate(
 ) -> dict[str, Any]:
     """Ask the questions, two at a time, and return the run's scores as `lakehop eval` prints them.
 
-    A question that fails counts as wrong and the run goes on. `retrieval_only` searches (hybrid) and asks no model:
-    scores of answers are then None. Raises InvalidInput naming the line of a bad questions file, and the gateway's
-    error when no question can be asked at all; then nothing is written.
+    A question that fails counts as wrong and the run goes on. `retrieval_only` searches and asks no model:
+    scores of answers are then None. Program `multihop` searches by mode multihop, the others by mode hybrid. Raises
+    InvalidInput naming the line of a bad questions file, and the gateway's error when no question can be asked at all;
+    then nothing is written.
     """
     questions = read_questions(questions_path)[:limit]
     client = GatewayClient(settings)
+    mode = "multihop" if program == "multihop" else "hybrid"
 
     def ask(question: Question) -> dict[str, Any]:
         if retrieval_only:
-            return client.search(question.question, tenant, list(groups), k=_SEARCH_K, mode="hybrid")
+            return client.search(question.question, tenant, list(groups), k=_SEARCH_K, mode=mode)
         return client.ask(question.question, tenant, list(groups), program=program)
 
     started_at = datetime.now(UTC)
@@ -107,12 +110,12 @@ def evaluate(
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupted run asks no further question
     failures = [result.failure for result in results]
-    if all(isinstance(failure, Unavailable) for failure in failures):
+    if all(isinstance(failure, (InvalidInput, Unavailable)) for failure in failures):
         raise failures[0]  # type: ignore[misc]  # not None, by the line above
     run = {
         "run_id": f"eval-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         "tenant_id": tenant,
-        "program": "search" if retrieval_only else program,
+        "program": _SEARCH[mode] if retrieval_only else program,
         "questions": questions_path.name,
         "started_at": started_at,
     }

@@ -93,10 +93,30 @@ def print_search(document: Document) -> None:
         console.print(
             f"[bold]{place}. {escape(passage['title'])}[/]  {passage['score']:.3f}  {escape(passage['doc_id'])}"
         )
+        if way := _way(passage):
+            console.print(f"   [dim]{escape(way)}[/]")
         console.print(f"   {escape(_short(passage['text'], 300))}")
     if not document["results"]:
         console.print("Nothing found that these groups may read.")
     console.print(f"[dim]{document['took_ms']} ms[/]")
+
+
+_WAYS = {
+    "names": "names “{via}” →",
+    "named_by": "is named by, as “{via}” →",
+    "shares": "shares “{via}” with →",
+    "continues": "leaves the rest to →",
+}
+
+
+def _way(passage: Document) -> str:
+    """How a multi-hop search came to a passage, in words; empty for a search of another mode."""
+    if passage.get("probability") is None:
+        return ""
+    steps = [f"“{step['title']}” {_WAYS[step['how']].format(via=step['via'])}" for step in passage["path"]]
+    covers = [f"covers {', '.join(passage['covers'])}"] if passage["covers"] else []
+    way = " ".join([*steps, "this one"]) if steps else "found by the question itself"
+    return "; ".join([f"needed with {passage['probability']:.0%}", way, *covers])
 
 
 def print_answer(document: Document) -> None:

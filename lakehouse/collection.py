@@ -1,19 +1,24 @@
 """How a tenant's chunks lie in Milvus: names of alias and collections, the columns, and a chunk as a row of them."""
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, TypedDict
 
 import numpy as np
 from pymilvus import DataType, Function, FunctionType, MilvusClient
 
+from lakehouse.entities import Names
 from lakehouse.errors import InvalidInput
 from lakehouse.lexical import ANALYZER, BM25_B, BM25_K1
 from lakehouse.milvus import Capabilities
+from lakehouse.name_keys import name_vector, sparse
 from lakehouse.permissions import check_tenant
 
 PREFIX = "lakehop_"  # a Milvus may be shared with other applications
 PASSAGE_COLUMNS = ("doc_id", "title", "heading", "text", "uri")
+NAMES = "names"
+"""The column that collections made before multi-hop search lack: the chunk's names as a sparse vector."""
 MAX_TEXT_BYTES = 65_535  # Milvus's largest VARCHAR
 # pymilvus pastes the id unescaped into the filter that it pages a collection with.
 _CHUNK_ID = re.compile(r'[^\x00-\x1f"\\]{1,128}')
@@ -75,6 +80,9 @@ def layout(capabilities: Capabilities, dimension: int) -> tuple[Any, Any]:
             analyzer_params=ANALYZER,
         )
         schema.add_field("terms", DataType.SPARSE_FLOAT_VECTOR)
+        schema.add_field(NAMES, DataType.SPARSE_FLOAT_VECTOR)
+        schema.add_field("spoken", DataType.VARCHAR, max_length=MAX_TEXT_BYTES)
+        indexes.add_index(NAMES, index_type="SPARSE_INVERTED_INDEX", metric_type="IP")
         schema.add_function(Function("bm25", FunctionType.BM25, ["index_text"], ["terms"]))
         # Nested: pymilvus flattens one level, and milvus-lite reads what is left under `params` only.
         bm25 = {"params": {"bm25_k1": BM25_K1, "bm25_b": BM25_B}}
@@ -82,8 +90,11 @@ def layout(capabilities: Capabilities, dimension: int) -> tuple[Any, Any]:
     return schema, indexes
 
 
-def stored(row: IndexRow, capabilities: Capabilities) -> dict[str, Any]:
-    """A chunk as the collection stores it; a text over 65,535 bytes is cut. `InvalidInput` for an impossible id."""
+def stored(row: IndexRow, columns: Collection[str]) -> dict[str, Any]:
+    """A chunk as a collection with these columns stores it; a text over 65,535 bytes is cut.
+
+    `InvalidInput` for an impossible id.
+    """
     if not _CHUNK_ID.fullmatch(row["chunk_id"]):
         raise InvalidInput(
             f"chunk_id {row['chunk_id']!r}: must be 1 to 128 characters without quotes, backslashes and control "
@@ -92,9 +103,21 @@ def stored(row: IndexRow, capabilities: Capabilities) -> dict[str, Any]:
     fields: dict[str, Any] = {**row, "vector": np.asarray(row["vector"], dtype=np.float32)}
     for name in ("title", "heading", "text", "uri"):
         fields[name] = _cut(fields[name])
-    if capabilities.bm25:
+    if "index_text" in columns:
         fields["index_text"] = _cut(index_text(row["title"], row["heading"], row["text"]))
+    if NAMES in columns:
+        names = Names.of(row["title"], row["heading"], row["text"])
+        fields |= {NAMES: sparse(name_vector(names)), "spoken": _json(names)}
     return fields
+
+
+def names_of(spoken: str) -> Names:
+    """The names that a row of a collection holds in `spoken`."""
+    return Names(**json.loads(spoken))
+
+
+def _json(names: Names) -> str:
+    return json.dumps({"own": names.own, "say": names.say}, ensure_ascii=False)
 
 
 def index_text(title: str, heading: str, text: str) -> str:

@@ -169,14 +169,21 @@ def read_rows(
     `columns` limits what is read; none means all. Filters on partition columns skip whole files. A table that
     does not exist has no rows. Raises InvalidInput for a filter on an unknown column or by an unknown operator.
     """
+    return [row for batch in read_batches(settings, table, where, columns) for row in batch.to_pylist()]
+
+
+def read_batches(
+    settings: Settings, table: Table, where: Sequence[Filter] = (), columns: Sequence[str] = ()
+) -> Iterator[pa.RecordBatch]:
+    """The same rows as Arrow, a batch at a time, for what is too large to be Python objects."""
     predicate = " AND ".join(_predicate(table, *condition) for condition in where)
     with _reachable(table):
         delta_table = existing_table(settings, table)
         if delta_table is None:
-            return []
+            return
         # not to_pyarrow_table: a merge writes strings as string_view, which pyarrow's filters cannot compare
         found = delta_table.scan(columns=list(columns) or None, predicate=predicate or None)
-        return pa.table(found).to_pylist()
+        yield from pa.RecordBatchReader.from_stream(found)
 
 
 def to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:

@@ -18,7 +18,7 @@ from pymilvus.client.types import LoadState
 from pymilvus.exceptions import MilvusException
 
 from lakehouse.collection import (
-    PASSAGE_COLUMNS,
+    NAMES,
     PREFIX,
     IndexRow,
     alias_name,
@@ -29,39 +29,30 @@ from lakehouse.collection import (
     version_of,
 )
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
-from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex, fuse
+from lakehouse.lexical import FUSION_DEPTH, RRF_K, LexicalIndex
 from lakehouse.milvus import Capabilities, Server, literal, literals
+from lakehouse.name_keys import sparse
+from lakehouse.passages import FOUND_COLUMNS, INDEXED_COLUMNS, Indexed, Passage, fused, indexed, passage
 from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 
-__all__ = ["Index", "IndexRow", "Mode", "Passage", "Superseded"]
+__all__ = ["EngineMode", "Index", "IndexRow", "Mode", "Passage", "Superseded"]
 
-Mode = Literal["dense", "lexical", "hybrid"]
+Mode = Literal["dense", "lexical", "hybrid", "multihop"]
+EngineMode = Literal["dense", "lexical", "hybrid"]
+"""Those that are one call of the engine; `lakehouse.multihop_search` is several."""
 MAX_K = 1000
 WRITE_BATCH = 500  # larger ones gain nothing on milvus-lite, and a cluster takes 64 MB at most
 READ_BATCH = 1000
 JOB_TIMEOUT_S = 600.0  # flushing, building and loading take as long as the collection is large
 LEXICAL_INDEXES = 16  # tenants whose words are kept in memory, where Milvus has no BM25
 _NO_SUCH_ALIAS = (100, 1600)  # milvus-lite's code, and Milvus's
-_COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
+_NO_NAME = 1e-5
 T = TypeVar("T")
 
 
 class Superseded(Unavailable):
     """The collection was dropped after another one had gone live: read that one."""
-
-
-@dataclass(frozen=True)
-class Passage:
-    """A chunk as found. `score` compares within one result only: cosine, BM25, or the fused rank (at most 1)."""
-
-    chunk_id: str
-    doc_id: str
-    title: str
-    heading: str
-    text: str
-    uri: str
-    score: float
 
 
 @dataclass(frozen=True)
@@ -94,6 +85,7 @@ class Index:
         self._server = Server(settings)
         self._lexical: OrderedDict[str, tuple[int, LexicalIndex]] = OrderedDict()
         self._lexical_lock = threading.Lock()
+        self._known_columns: dict[str, frozenset[str]] = {}
 
     @property
     def capabilities(self) -> Capabilities:
@@ -127,9 +119,9 @@ class Index:
 
         They show at any moment from now, and for certain after `publish`. `InvalidInput` for an impossible id.
         """
-        written = 0
+        written, columns = 0, self._columns(collection)
         for batch in _batches(rows, WRITE_BATCH):
-            self._job("upsert", collection, [stored(row, self.capabilities) for row in batch])
+            self._job("upsert", collection, [stored(row, columns) for row in batch])
             written += len(batch)
         return written
 
@@ -151,6 +143,10 @@ class Index:
         live = self.live_collection(tenant_id)
         if live != collection:
             self._call("alter_alias" if live else "create_alias", collection, alias_name(tenant_id))
+
+    def has_names(self, collection: str) -> bool:
+        """Whether a collection holds what multi-hop search needs; one made by an older version does not."""
+        return NAMES in self._columns(collection)
 
     def settle(self, collection: str) -> None:
         """Make what was written durable and searchable: flush, load, and a first search by each way."""
@@ -220,7 +216,7 @@ class Index:
         *,
         query: str,
         vector: np.ndarray | None,
-        mode: Mode,
+        mode: EngineMode,
         k: int,
         collection: str | None = None,
     ) -> list[Passage]:
@@ -240,7 +236,47 @@ class Index:
         if self.capabilities.bm25:
             return self._lexical_by_server(asked) if mode == "lexical" else self._hybrid_by_server(asked)
         by_words = self._lexical_by_library(asked)
-        return by_words[:k] if mode == "lexical" else _fused([self._dense(asked, asked.depth), by_words], k)
+        return by_words[:k] if mode == "lexical" else fused([self._dense(asked, asked.depth), by_words], k)
+
+    def candidates(
+        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
+    ) -> list[Indexed]:
+        """As a hybrid `search`, with what is stored beside the passages."""
+        asked = _Query(
+            tenant_id, tuple(allowed_keys), query, np.asarray(vector, dtype=np.float32).tolist(), k, collection
+        )
+        return [indexed(one) for one in self._hybrid_rows(asked, INDEXED_COLUMNS)]
+
+    def candidates_by_names(
+        self, tenant_id: str, allowed_keys: Sequence[str], *, wanted: Mapping[str, float], k: int, collection: str
+    ) -> list[Indexed]:
+        """The k passages that hold most of these names (keys of `lakehouse.name_keys`), by the sum of their weights."""
+        asked = _Query(tenant_id, tuple(allowed_keys), "", [], k, collection)
+        found = self._read(
+            tenant_id,
+            collection,
+            "search",
+            data=[sparse(dict(wanted))],
+            anns_field=NAMES,
+            filter=asked.readable,
+            limit=k,
+            output_fields=INDEXED_COLUMNS,
+        )
+        # every passage has some weight: that of the key that all of them hold
+        return [indexed(one) for one in found[0] if one["distance"] > _NO_NAME]
+
+    def check_names(self, tenant_id: str, collection: str) -> None:
+        """`InvalidInput` where the server or the collection cannot be searched by names."""
+        if not self.capabilities.bm25:
+            raise InvalidInput(
+                f"mode='multihop': needs Milvus 2.5 or newer, and this is {self.capabilities.version!r}. "
+                "Search by mode 'hybrid', or upgrade Milvus."
+            )
+        if not self.has_names(collection):
+            raise InvalidInput(
+                f"mode='multihop': collection {collection!r} was made before names were indexed. "
+                f"Run `lakehop reindex --embedding-model MODEL --tenant {tenant_id}` with the model that it has."
+            )
 
     def count(self, tenant_id: str, collection: str | None = None) -> int:
         """How many chunks the collection holds, None: the live one; `NotFound` when there is none."""
@@ -263,9 +299,9 @@ class Index:
             anns_field="vector",
             filter=asked.readable,
             limit=limit,
-            output_fields=_COLUMNS,
+            output_fields=FOUND_COLUMNS,
         )
-        return [_passage(one["entity"], one["distance"]) for one in found[0]]
+        return [passage(one["entity"], one["distance"]) for one in found[0]]
 
     def _lexical_by_server(self, asked: _Query) -> list[Passage]:
         found = self._read(
@@ -276,26 +312,29 @@ class Index:
             anns_field="terms",
             filter=asked.readable,
             limit=asked.k,
-            output_fields=_COLUMNS,
+            output_fields=FOUND_COLUMNS,
         )
         # milvus-lite gives the score as a distance: below zero
-        return [_passage(one["entity"], abs(one["distance"])) for one in found[0]]
+        return [passage(one["entity"], abs(one["distance"])) for one in found[0]]
 
     def _hybrid_by_server(self, asked: _Query) -> list[Passage]:
+        return [passage(one["entity"], one["distance"]) for one in self._hybrid_rows(asked, FOUND_COLUMNS)]
+
+    def _hybrid_rows(self, asked: _Query, columns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         legs = [
             AnnSearchRequest([asked.vector], "vector", {"metric_type": "COSINE"}, asked.depth, expr=asked.readable),
             AnnSearchRequest([asked.words], "terms", {"metric_type": "BM25"}, asked.depth, expr=asked.readable),
         ]
-        found = self._read(
+        found: Sequence[Sequence[Mapping[str, Any]]] = self._read(
             asked.tenant_id,
             asked.collection,
             "hybrid_search",
             legs,
             RRFRanker(RRF_K),
             limit=asked.k,
-            output_fields=_COLUMNS,
+            output_fields=list(columns),
         )
-        return [_passage(one["entity"], one["distance"]) for one in found[0]]
+        return found[0]
 
     def _lexical_by_library(self, asked: _Query) -> list[Passage]:
         scores = dict(self._lexical_index(asked).search(asked.words, asked.allowed_keys, asked.depth))
@@ -307,10 +346,10 @@ class Index:
             asked.collection,
             "query",
             filter=f"{asked.readable} and chunk_id in {literals(scores)}",
-            output_fields=_COLUMNS,
+            output_fields=FOUND_COLUMNS,
         )
         readable = {row["chunk_id"]: row for row in rows}
-        return [_passage(readable[one], score) for one, score in scores.items() if one in readable]
+        return [passage(readable[one], score) for one, score in scores.items() if one in readable]
 
     def _lexical_index(self, asked: _Query) -> LexicalIndex:
         """The words of the tenant's live collection, read again after it changed."""
@@ -352,13 +391,22 @@ class Index:
                 "Name one that `create_collection` gave for this tenant."
             )
 
+    def _columns(self, collection: str) -> frozenset[str]:
+        """Names of a collection's columns, which never change."""
+        if collection not in self._known_columns:
+            described = self._call("describe_collection", collection)
+            self._known_columns[collection] = frozenset(field["name"] for field in described["fields"])
+        return self._known_columns[collection]
+
     def _probe(self, collection: str) -> None:
         """Search once by each way, up to the last write, which also builds what the server builds at first use."""
-        columns = self._call("describe_collection", collection)["fields"]
-        dimension = next(column["params"]["dim"] for column in columns if column["name"] == "vector")
-        probes: list[tuple[str, Any]] = [("vector", [1.0] * dimension)]
-        if self.capabilities.bm25:
+        fields = self._call("describe_collection", collection)["fields"]
+        columns = {field["name"]: field for field in fields}
+        probes: list[tuple[str, Any]] = [("vector", [1.0] * columns["vector"]["params"]["dim"])]
+        if "terms" in columns:
             probes.append(("terms", "probe"))
+        if NAMES in columns:
+            probes.append((NAMES, sparse({})))
         for column, data in probes:
             self._job("search", collection, data=[data], anns_field=column, limit=1, consistency_level="Strong")
 
@@ -396,8 +444,8 @@ class Index:
 
 def _check_search(tenant_id: str, mode: str, vector: np.ndarray | None, k: int) -> None:
     check_tenant(tenant_id)
-    if mode not in get_args(Mode):
-        raise InvalidInput(f"mode={mode!r}: must be one of {', '.join(get_args(Mode))}. Choose one of them.")
+    if mode not in get_args(EngineMode):
+        raise InvalidInput(f"mode={mode!r}: must be one of {', '.join(get_args(EngineMode))}. Choose one of them.")
     if not 1 <= k <= MAX_K:
         raise InvalidInput(f"k={k!r}: must be 1 to {MAX_K}. Ask for fewer passages, or split the question.")
     if vector is None and mode != "lexical":
@@ -419,16 +467,6 @@ def no_tenant(tenant_id: str) -> NotFound:
     return NotFound(
         f"tenant {tenant_id!r}: nothing of it is indexed. Run `lakehop ingest PATH --tenant {tenant_id}` first."
     )
-
-
-def _passage(row: Mapping[str, Any], score: float) -> Passage:
-    return Passage(**{name: row[name] for name in _COLUMNS}, score=float(score))
-
-
-def _fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
-    passages = {passage.chunk_id: passage for ranking in rankings for passage in ranking}
-    fused = fuse([[passage.chunk_id for passage in ranking] for ranking in rankings], k)
-    return [_passage(vars(passages[chunk_id]), score) for chunk_id, score in fused]
 
 
 def _batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

@@ -10,7 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lakehouse.embedding import Embedder, load_embedder
+from lakehouse.frequencies import FrequencyDirectory
 from lakehouse.index import Index, Mode, Passage, Superseded, no_tenant
+from lakehouse.multihop import shipped_weights
+from lakehouse.multihop_search import MultihopSearch
 from lakehouse.permissions import AclDirectory
 from lakehouse.settings import Settings
 from lakehouse.versions import model_of
@@ -31,6 +34,7 @@ class Retriever:
         self._settings = settings
         self._index = index or Index(settings)
         self._acl = AclDirectory(settings)
+        self._multihop = MultihopSearch(self._index, FrequencyDirectory(settings), shipped_weights())
         self._load = load
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
@@ -62,6 +66,11 @@ class Retriever:
         if mode != "lexical":
             live.model = live.model or model_of(self._settings, tenant_id, live.collection)
             vector = self._load(live.model).encode([query])[0]
+        if mode == "multihop":
+            assert vector is not None
+            return self._multihop.search(
+                tenant_id, allowed, query=query, vector=vector, k=k, collection=live.collection
+            )
         return self._index.search(
             tenant_id, allowed, query=query, vector=vector, mode=mode, k=k, collection=live.collection
         )

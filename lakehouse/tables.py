@@ -327,6 +327,20 @@ LINKS = Table(
     ),
 )
 
+FREQUENCIES = Table(
+    "silver.frequencies",
+    grain="one name or term of one tenant's chunks, and how many of them hold it",
+    key=("tenant_id", "key"),
+    partition_by=("tenant_id",),
+    forget=Forget.TENANT,
+    columns=(
+        _TENANT,
+        Column("key", Type.LONG, "64 bits of BLAKE2b of `own:`, `say:` or `term:` and the name or term; no text."),
+        Column("chunks", Type.LONG, "Live chunks that hold it, 1 or more; `chunk:` is a key of every chunk."),
+        _RUN,
+    ),
+)
+
 EMBEDDINGS = Table(
     "silver.embeddings",
     grain="one text embedded by one model, whoever it belongs to",
@@ -477,7 +491,11 @@ LLM_CALLS = Table(
         Column("user_id", Type.STRING, "Who asked, as the app says; NULL when it does not say.", True),
         Column("app", Type.STRING, "App of the API key."),
         Column("key_id", Type.STRING, "API key that it was charged to."),
-        Column("program", Type.STRING, "Program that ran, e.g. `multihop`; `search` for a bare search."),
+        Column(
+            "program",
+            Type.STRING,
+            "Program that ran, e.g. `multihop`; `search` or `search_multihop` for a bare search.",
+        ),
         Column("program_version", Type.STRING, "Version of the compiled program; `uncompiled` for none."),
         Column(
             "agent",
@@ -637,6 +655,7 @@ TABLES: tuple[Table, ...] = (
     TITLES,
     MENTIONS,
     LINKS,
+    FREQUENCIES,
     EMBEDDINGS,
     INDEX_VERSIONS,
     RECONCILE_RUNS,

@@ -18,7 +18,7 @@ from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 
 from agents.answer import Answer
-from lakehouse.errors import LakehopError, NotBuiltYet
+from lakehouse.errors import LakehopError
 from lakehouse.ledger import Key, Ledger, next_day
 from lakehouse.settings import Settings
 from serving.access import authenticate, caller_of, require_operator
@@ -122,8 +122,6 @@ async def ask_stream(body: AskBody, key: CallerKey, services: With, idempotency_
 async def search(body: SearchBody, key: CallerKey, services: With) -> SearchAnswer:
     """Find the passages that the asker may read, best first. Costs no model call."""
     caller = caller_of(key, body.tenant, body.groups, body.user)
-    if body.mode == "multihop":
-        raise NotBuiltYet("mode 'multihop' is not built yet. Use 'hybrid', 'dense' or 'lexical'.")
     found = await services.agents.search(body.question, caller, k=body.k, mode=body.mode)
     results = [FoundPassage.model_validate(passage, from_attributes=True) for passage in found.results]
     return SearchAnswer(results=results, took_ms=found.took_ms, task_id=found.task_id)

@@ -74,8 +74,20 @@ class SearchBody(Body):
 FIELDS = AskBody.model_fields | SearchBody.model_fields
 
 
+class PathStep(BaseModel):
+    """A passage on the way to another one."""
+
+    chunk_id: str
+    title: str
+    how: str = Field(
+        description="How the next passage is reached: this one `names` its document, is `named_by` it, `shares` a rare "
+        "name with it, or the next one `continues` with what this one leaves open."
+    )
+    via: str = Field(description="The name that connects the two, in lower case; empty for `continues`.")
+
+
 class FoundPassage(BaseModel):
-    """One passage, best first."""
+    """One passage, best first. What follows `uri` is told by mode multihop alone."""
 
     chunk_id: str
     doc_id: str
@@ -83,6 +95,9 @@ class FoundPassage(BaseModel):
     score: float
     text: str
     uri: str
+    probability: float | None = Field(None, description="How likely the question needs this passage, 0 to 1.")
+    path: list[PathStep] = Field([], description="Passages that led to it, the first first; empty: it stands alone.")
+    covers: list[str] = Field([], description="Words of the question that it covers and its path does not.")
 
 
 class SearchAnswer(BaseModel):

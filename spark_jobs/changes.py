@@ -43,6 +43,25 @@ def for_each_change(
     _follow(spark, settings, table, tenant_id, f"{folder}/{name}", handle_batch)
 
 
+def for_each_batch(
+    spark: SparkSession,
+    settings: Settings,
+    table: Table,
+    tenant_id: str,
+    step: str,
+    variant: str,
+    handle: Callable[[DataFrame, int], None],
+) -> None:
+    """As `for_each_change`, but with every change as it was, rows before an update too: for sums over rows.
+
+    `handle` also takes the batch's number: 0 begins with all rows that there are, and the last one may come again.
+    """
+    folder = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}"
+    name = checkpoint_name(variant)
+    _keep_only(spark, folder, {name})
+    _follow(spark, settings, table, tenant_id, f"{folder}/{name}", handle, with_preimages=True)
+
+
 def skip_to_now(spark: SparkSession, settings: Settings, table: Table, tenant_id: str, step: str, variant: str) -> None:
     """Let the step see only what changes from now on; also where its checkpoint needs changes that are gone."""
     checkpoint = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}/{checkpoint_name(variant)}"
@@ -77,9 +96,12 @@ def _follow(
     tenant_id: str,
     checkpoint: str,
     handle_batch: Callable[[DataFrame, int], None],
+    with_preimages: bool = False,
 ) -> None:
     """Stream the tenant's changes since the checkpoint until none is left."""
-    is_wanted = (F.col("tenant_id") == tenant_id) & (F.col("_change_type") != "update_preimage")
+    is_wanted = F.col("tenant_id") == tenant_id
+    if not with_preimages:
+        is_wanted &= F.col("_change_type") != "update_preimage"
     changes = (
         spark.readStream.format("delta").option("readChangeFeed", "true").load(table.path(settings.warehouse_root))
     )

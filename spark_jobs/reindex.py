@@ -22,6 +22,7 @@ from lakehouse.settings import Settings
 from lakehouse.spark import read
 from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS
 from lakehouse.versions import Version, versions
+from spark_jobs.count_names import bring_up_to_date
 from spark_jobs.embed_chunks import embed_missing
 from spark_jobs.reconcile_index import repair
 from spark_jobs.runs import Counts
@@ -65,9 +66,10 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
     index = Index(settings)
     try:
         old = agreed_version(settings, index, tenant_id)
-        if old and old.embedding_model == model:
+        if old and old.embedding_model == model and _is_whole(index, old.collection):
             log.info("tenant %s: %s is by this model already", tenant_id, old.collection)
             return
+        bring_up_to_date(spark, settings, tenant_id, run_id)
         embedded = embed_missing(spark, settings, run_id, model, chunks)
         kept = _kept_version(settings, index, tenant_id, model)
         new = kept or next_version(spark, settings, index, tenant_id, model, run_id)
@@ -96,10 +98,16 @@ def _check_reads(model: str, tokens: int) -> None:
         )
 
 
+def _is_whole(index: Index, collection: str) -> bool:
+    """Whether it has every column that this version of Lakehop makes on this server."""
+    return index.has_names(collection) or not index.capabilities.bm25
+
+
 def _kept_version(settings: Settings, index: Index, tenant_id: str, model: str) -> Version | None:
     """The retired version by this model that Milvus still has."""
     present = index.collections(tenant_id)
-    kept = [v for v in versions(settings, tenant_id) if v.state == "retired" and v.collection in present]
+    retired = [v for v in versions(settings, tenant_id) if v.state == "retired" and v.collection in present]
+    kept = [version for version in retired if _is_whole(index, version.collection)]
     return next((version for version in reversed(kept) if version.embedding_model == model), None)
 
 

@@ -1,5 +1,7 @@
 """Bring Milvus to what `silver.chunks` holds: upsert what changed, delete what is gone, then publish.
 
+`silver.frequencies`, which tells multi-hop search how rare the chunks' names are, is brought up to date before.
+
 The embedded server loses rows of concurrent writers, so one task writes to it, several to a Milvus. A tenant without
 a live collection gets a new one, filled from Delta and put behind the alias once it answers. Another embedding model is
 `spark_jobs.reindex`'s business: here a tenant keeps the one that its live collection has.
@@ -17,6 +19,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
 from lakehouse.collection import IndexRow
+from lakehouse.entities import HEADING_JOINT
 from lakehouse.errors import Unavailable
 from lakehouse.index import Index
 from lakehouse.settings import Settings
@@ -24,6 +27,7 @@ from lakehouse.spark import read
 from lakehouse.tables import CHUNKS, EMBEDDINGS
 from lakehouse.versions import Version, live_version, save, tenant_model, versions
 from spark_jobs.changes import for_each_change
+from spark_jobs.count_names import bring_up_to_date
 from spark_jobs.runs import Counts
 
 STEP = "sync_index"
@@ -34,6 +38,7 @@ INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "tex
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """Sync one tenant. It counts for nothing in `ops.ingest_runs`: `chunk_documents` counted the same chunks."""
+    bring_up_to_date(spark, settings, args.tenant, args.run_id)
     index = Index(settings)
     try:
         live = agreed_version(settings, index, args.tenant)
@@ -142,7 +147,7 @@ def rows_to_write(changes: DataFrame, embeddings: DataFrame, model: str) -> Data
 
 def heading() -> Column:
     """A chunk's heading path as one text."""
-    return F.concat_ws(" › ", "heading_path")
+    return F.concat_ws(HEADING_JOINT, "heading_path")
 
 
 def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:

@@ -111,7 +111,6 @@ def test_wrong_usage_is_exit_2_with_nothing_on_stdout(run: Run, arguments: tuple
     "arguments",
     [
         ("ask", "Why?", "--tenant", "acme", "--program", "team"),
-        ("search", "Why?", "--tenant", "acme", "--mode", "multihop"),
         ("plan", "--users", "100"),
     ],
     ids=" ".join,

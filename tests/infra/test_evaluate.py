@@ -219,19 +219,23 @@ def test_nothing_right_has_no_cost_per_success(
     assert (scores["success"], scores["usd_per_success"]) == (0.0, None)
 
 
+@pytest.mark.parametrize(
+    ("program", "mode", "noted"),
+    [("multihop", "multihop", "search_multihop"), ("single_shot", "hybrid", "search")],
+)
 def test_retrieval_only_searches_and_leaves_the_answers_scores_empty(
-    settings: Settings, gateway: Gateway, questions: Callable[..., Path]
+    settings: Settings, gateway: Gateway, questions: Callable[..., Path], program: str, mode: str, noted: str
 ) -> None:
     path = questions({"id": "1", "question": "q", "answer": "BSD", "gold_ids": ["a", "b"]})
     found = [{"doc_id": doc_id, "chunk_id": "c", "title": "", "score": 1.0, "text": "", "uri": ""} for doc_id in "axyb"]
     gateway.replies = {"q": (200, {"results": found, "took_ms": 1.0, "task_id": "t"})}
 
-    scores = evaluate(settings, path, "acme", ["staff"], "multihop", retrieval_only=True)
+    scores = evaluate(settings, path, "acme", ["staff"], program, retrieval_only=True)
 
     (asked,) = gateway.asked
     assert (asked[0], asked[2]) == (
         "/search",
-        {"question": "q", "tenant": "acme", "groups": ["staff"], "k": 5, "mode": "hybrid"},
+        {"question": "q", "tenant": "acme", "groups": ["staff"], "k": 5, "mode": mode},
     )
     assert [scores[name] for name in ("em", "f1", "success", "recall_at_2", "recall_at_5")] == [
         None,
@@ -241,7 +245,7 @@ def test_retrieval_only_searches_and_leaves_the_answers_scores_empty(
         1.0,
     ]
     (run,) = delta.read_rows(settings, EVAL_RUNS)
-    assert (run["program"], run["em"], run["usd_total"]) == ("search", None, Decimal(0))
+    assert (run["program"], run["em"], run["usd_total"]) == (noted, None, Decimal(0))
 
 
 def test_both_tables_hold_the_run(settings: Settings, gateway: Gateway, questions: Callable[..., Path]) -> None:

@@ -6,9 +6,20 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from lakehouse.collection import IndexRow, alias_name, collection_name, layout, stored, version_of
+from lakehouse.collection import (
+    MAX_TEXT_BYTES,
+    NAMES,
+    IndexRow,
+    alias_name,
+    collection_name,
+    layout,
+    names_of,
+    stored,
+    version_of,
+)
 from lakehouse.errors import InvalidInput
 from lakehouse.milvus import Capabilities
+from lakehouse.name_keys import dimension
 
 WITHOUT_BM25 = Capabilities("v2.3.5", bm25=False, scalar_index="Trie", several_writers=True)
 
@@ -43,12 +54,28 @@ def test_a_server_without_bm25_gets_no_bm25_schema():
 
 
 def test_a_text_too_long_for_milvus_is_cut_between_characters():
-    row = stored(chunk(text="é" * 40_000), WITHOUT_BM25)
+    row = stored(chunk(text="é" * 40_000), ())
 
     assert row["text"] == "é" * 32_767
+
+
+def test_a_chunk_holds_its_names_and_any_text_holds_one():
+    row = stored(chunk(title="Harrow Bridge", text="It was built by Ida Kestrel."), [NAMES])
+
+    assert names_of(row["spoken"]).own == {"harrow bridge": 1.0}
+    assert set(names_of(row["spoken"]).say) == {"ida kestrel", "harrow bridge"}
+    assert {dimension("own:harrow bridge"), dimension("say:ida kestrel")} < set(row[NAMES])
+    assert all(stored(chunk(text=text), [NAMES])[NAMES] for text in ("", "?", "中文"))  # Milvus refuses an empty one
+
+
+def test_names_fit_into_their_column_whatever_the_text():
+    words = " and ".join(f"{'É' * 90}x{number} Of É" for number in range(500))
+    row = stored(chunk(title="É" * 3_000, text=words), [NAMES])
+
+    assert len(row["spoken"].encode()) < MAX_TEXT_BYTES
 
 
 @pytest.mark.parametrize("chunk_id", ["", 'a"', "a\\", "a\n", "x" * 129])
 def test_an_impossible_chunk_id_is_refused(chunk_id):
     with pytest.raises(InvalidInput, match="chunk_id"):
-        stored(chunk(chunk_id=chunk_id), WITHOUT_BM25)
+        stored(chunk(chunk_id=chunk_id), ())

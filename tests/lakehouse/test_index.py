@@ -3,13 +3,8 @@
 Vectors are made by hand: a chunk's is one of four axes, and a question lies near one of them.
 """
 
-import socket
-import subprocess
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -20,6 +15,7 @@ from lakehouse.lexical import BM25_K1
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
 from tests.lakehouse import milvus_server
+from tests.lakehouse.lite_server import LiteServer
 
 AXES = np.eye(4, dtype=np.float32)
 ENG, HR = acl_key(["eng"]), acl_key(["hr"])
@@ -82,34 +78,6 @@ def nowhere(free_port):
 
 
 # ---- with a server ------------------------------------------------------------------------------------------
-
-
-@dataclass
-class LiteServer:
-    """`milvus-lite server` on loopback."""
-
-    folder: Path
-    port: int
-    process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1"]
-        command += ["--port", str(self.port), "--data-dir", str(self.folder)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        give_up_at = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, "milvus-lite ended"
-                assert time.monotonic() < give_up_at, "milvus-lite does not listen"
-                time.sleep(0.05)
-
-    def stop(self) -> None:
-        if self.process:
-            self.process.kill()
-            self.process.wait()
 
 
 @pytest.fixture(scope="module", params=["lite", "milvus"])
@@ -184,6 +152,14 @@ def eventually(call, within_s=30):
 
 @pytest.mark.integration
 class TestSearch:
+    def test_multihop_search_names_the_version_that_cannot(self, acme):
+        live = acme.live_collection("acme")
+        if acme.capabilities.bm25:
+            acme.check_names("acme", live)
+            return
+        with pytest.raises(InvalidInput, match=r"needs Milvus 2\.5 or newer, and this is 'v2\.3"):
+            acme.check_names("acme", live)
+
     @pytest.mark.parametrize("mode", MODES)
     def test_every_mode_finds_the_passage_and_all_that_is_known_of_it(self, acme, mode):
         best = acme.search("acme", [ENG], query="when does the rocket lift off", vector=AXES[0], mode=mode, k=5)[0]

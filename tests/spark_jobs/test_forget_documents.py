@@ -22,6 +22,7 @@ from lakehouse.tables import (
     EVAL_RESULTS,
     EVAL_RUNS,
     FORGET_RUNS,
+    FREQUENCIES,
     INDEX_VERSIONS,
     INGEST_RUNS,
     LINKS,
@@ -164,6 +165,7 @@ def test_a_tenant_is_removed_though_the_first_try_is_killed_and_its_bill_stays(
     removed = {row["place"]: row["rows_removed"] for row in lake.rows(FORGET_RUNS)}
     assert removed.pop(INGEST_RUNS.name) == 4
     assert removed.pop(EMBEDDINGS.name) >= 1  # those that other tests left unused go as well
+    assert removed.pop(FREQUENCIES.name) >= 1
     assert {place for place, rows in removed.items() if not rows} == {
         QUARANTINE.name, TITLES.name, MENTIONS.name, LINKS.name, RECONCILE_RUNS.name,
     }  # fmt: skip

@@ -1,16 +1,19 @@
 """Another embedding model goes live behind the alias, the old one can be returned to, and drift is repaired."""
 
 import threading
+import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from lakehouse.collection import layout
 from lakehouse.embedding import model_folder
-from lakehouse.errors import LakehopError
+from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.index import IndexRow
 from lakehouse.permissions import EVERYONE
-from lakehouse.retrieval import Retriever
+from lakehouse.retrieval import LIVE_AGE_S, Retriever
 from lakehouse.tables import EMBEDDINGS, RECONCILE_RUNS
 from lakehouse.versions import live_version, versions
 from spark_jobs import reindex
@@ -95,6 +98,28 @@ def test_another_model_goes_live_without_a_failed_search_and_the_old_one_can_be_
     assert len(by_model(lake, old.embedding_model)) == embeddings + 1
     states = {version.collection: version.state for version in versions(lake.settings, lake.tenant)}
     assert states == {old.collection: "live", new.collection: "retired"}
+
+
+def test_an_index_from_before_names_were_indexed_is_rebuilt_by_the_model_that_it_has(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr("lakehouse.index.layout", lambda able, dimension: layout(replace(able, bm25=False), dimension))
+        lake.ingest(lake.write(ORION, PAY))
+    old = live_version(lake.settings, lake.tenant)
+    assert old
+    retriever = Retriever(lake.settings)
+    with pytest.raises(InvalidInput, match="lakehop reindex"):
+        retriever.search(lake.tenant, [], "Orion", k=5, mode="multihop")
+
+    lake.run("reindex", embedding_model=old.embedding_model)
+
+    new = live_version(lake.settings, lake.tenant)
+    assert new
+    assert (new.collection != old.collection, new.embedding_model) == (True, old.embedding_model)
+    time.sleep(LIVE_AGE_S)
+    assert [one.doc_id for one in retriever.search(lake.tenant, [], "Orion", k=5, mode="multihop")] == ["orion"]
+    retriever.close()
 
 
 def by_model(lake: Lake, model: str) -> list[dict[str, Any]]:

@@ -1,0 +1,309 @@
+"""What is known of some 80 candidate passages of a question, and of each pair of them, as numbers.
+
+Everything comes from the question and from what lies beside the candidates in the index: text, vector, the names they
+speak of with the weights those have in the whole tenant, and how rare their terms are. No corpus is at hand here, and
+nothing is looked up. `OWN` and `PAIR` name the features; what each means stands beside its name, for the weights file
+and the explanations are read by these names.
+
+Shapes: n candidates, s seeds (the first of them), t terms of the question, m distinct names, r (candidate, name) pairs.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+
+import numpy as np
+
+from lakehouse.frequencies import Frequencies
+from lakehouse.multihop_texts import TINY, Candidate, Texts
+from lakehouse.name_keys import OWN as OWN_KEY
+from lakehouse.name_keys import SAY
+from lakehouse.terms import stem
+
+OWN = {
+    "cosine": "of question and passage",
+    "cosine_gap": "how far the cosine stays below the best candidate's",
+    "bm25": "of the question's terms, over the sum of their idf",
+    "first_search": "cosine, bm25, title and name in one score, weighted by hand: what the seeds are chosen by",
+    "coverage": "share of the question's terms, by idf, that the passage or its title holds",
+    "sentence_coverage": "the same for its best sentence with the title",
+    "text_coverage": "the same for its best sentence without the title",
+    "text_share": "text_coverage over coverage",
+    "named": "the question names the passage's document, by the longest name that fits",
+    "named_share": "share of the question's terms, by idf, in that name",
+    "named_whole": "named times named_share",
+    "title_coverage": "share of the title's terms that the question holds",
+    "walk": "personalised PageRank from the best seeds over the candidates' connections",
+    "walk_log": "its logarithm",
+    "dense_rank": "one over the place by cosine",
+    "words_rank": "one over the place by bm25",
+    "is_first": "first by first_search",
+}
+PAIR = {
+    "link": "the seed speaks of the candidate by name",
+    "link_named": "the same, by a name that the question says itself",
+    "link_sentence": "link times what the naming sentence covers of the question",
+    "link_focus": "link, less for a seed that names many candidates",
+    "named_link": "link times whether the question names the seed",
+    "back": "the candidate speaks of the seed by name",
+    "back_sentence": "back times what the naming sentence covers of the question",
+    "shared": "both speak of the same rare names, which the question does not say",
+    "shared_squared": "shared, squared",
+    "shared_sentence": "shared, by names whose sentences cover the question",
+    "residual": "bm25 of the terms that the seed leaves open, over the idf of all terms",
+    "residual_share": "share of what the seed leaves open that the candidate covers",
+    "residual_sentence": "the same for the candidate's best sentence, over all terms",
+    "residual_at_name": "what the sentence with the connecting name covers of what the seed leaves open",
+    "through_name": "residual_at_name, less where the seed's sentence with that name covers little of the question",
+    "joint_coverage": "what both cover together",
+    "cosine": "of the two passages",
+    "cosine_left": "of the candidate and what the seed's vector leaves of the question's",
+    "cosine_sum": "of the question and the sum of both vectors",
+    "cosine_span": "of the question and the plane of both vectors",
+    "same_title": "both have the same title",
+    "connection": "link, back and shared in one",
+    "connected_residual": "connection times residual",
+    "connected_at_name": "connection times residual_at_name",
+}
+MAX_COMMON = 20
+MAX_COMMON_SHARE = 0.03
+"""A name that more chunks speak of, by number and by share of all, connects nothing."""
+MAX_OWNERS = 20
+"""A name of more chunks' documents is nobody's name."""
+_WALK_SEEDS = 20
+_WALK_ROUNDS = 12
+_SHARPNESS = 0.1
+_LEAST_NAME = 3
+
+
+def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1."""
+    said = frequencies.counts([SAY + name for name in names])
+    is_common = said > max(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
+    share = np.where(is_common, 0, frequencies.rarity(said))
+    owned = frequencies.counts([OWN_KEY + name for name in names])
+    return share, np.where(owned > MAX_OWNERS, 0, share)
+
+
+class Evidence(Texts):
+    """The features of one question's candidates; the first `seeds` of them may lead to others."""
+
+    def __init__(
+        self, question: str, vector: np.ndarray, candidates: Sequence[Candidate], seeds: int, frequencies: Frequencies
+    ) -> None:
+        super().__init__(question, vector, candidates, frequencies)
+        self.seeds = min(seeds, len(self.candidates))
+        self._read_names()
+
+    def _read_names(self) -> None:
+        said = self._said()
+        numbers: dict[str, int] = {}
+        for names in said:
+            for name in names:
+                numbers.setdefault(name, len(numbers))
+        self.names = list(numbers)
+        share, link = weights(self._frequencies, self.names)
+        shape = (len(self.candidates), len(numbers))
+        self._owned, self._shares, self._links = (np.zeros(shape, dtype=np.float32) for _ in range(3))
+        sentence_numbers: list[int] = []
+        begins: list[int] = []
+        for number, candidate in enumerate(self.candidates):
+            self._owned[number, [numbers[name] for name in candidate.names.own]] = list(candidate.names.own.values())
+            for name in said[number]:
+                begins.append(len(sentence_numbers))
+                sentence_numbers += self._sentences_with(number, name)
+        places = [numbers[name] for names in said for name in names]
+        owners = np.repeat(np.arange(len(said)), [len(names) for names in said])
+        sure = np.array([weight for names in said for weight in names.values()], dtype=np.float32)
+        self._pairs = np.stack([owners, np.array(places, dtype=np.int64)], axis=1)
+        self._shares[owners, places], self._links[owners, places] = sure * share[places], sure * link[places]
+        self._at = np.array(sentence_numbers, dtype=np.int64)
+        self._pair_begins = np.array(begins, dtype=np.int64)
+        self.is_asked = np.array([len(n) >= _LEAST_NAME and f" {n} " in self.line for n in self.names], dtype=bool)
+        self._links = np.where(self._owned > 0, 0, self._links)  # who has a name means itself by it
+
+    def _said(self) -> list[dict[str, float]]:
+        """Of each candidate the names that it speaks of, and by which it or a seed speaks of the other in any case."""
+        long_names = [[name for name in one.names.own if " " in name] for one in self.candidates]
+        of_seeds = {name for names in long_names[: self.seeds] for name in names}
+        of_all = {name for names in long_names for name in names}
+        self._joined = ["".join(self._lines[slice(*self._sentence_range(at))]) for at in range(len(self.candidates))]
+        found = []
+        for number, candidate in enumerate(self.candidates):
+            text = self._joined[number]
+            others = of_all if number < self.seeds else of_seeds
+            mentioned = {name: 1.0 for name in others if f" {name} " in text}
+            found.append({**candidate.names.say, **dict.fromkeys(candidate.names.own, 1.0), **mentioned})
+        return found
+
+    def _sentences_with(self, number: int, name: str) -> list[int]:
+        """Numbers of the candidate's sentences that hold the name; its first where none does."""
+        first, last = self._sentence_range(number)
+        padded = f" {name} "
+        if padded in self._joined[number]:
+            return [at for at in range(first, last) if padded in self._lines[at]] or [first]
+        return [first]
+
+    def _sentence_range(self, number: int) -> tuple[int, int]:
+        is_last = number + 1 == len(self._begins)
+        return int(self._begins[number]), len(self._lines) if is_last else int(self._begins[number + 1])
+
+    # Of a candidate alone
+
+    def own(self) -> np.ndarray:
+        """(n, len(OWN))"""
+        coverage = self.covered @ self.idf / self._all_idf
+        with_title = self._best_sentence((self._sentences | self._titles[self._owners]) @ self.idf) / self._all_idf
+        text = self._best_sentence(self._sentences @ self.idf) / self._all_idf
+        sure, share = self.named
+        walk = self._walk()
+        columns = {
+            "cosine": self._cosine,
+            "cosine_gap": self._cosine - self._cosine.max(),
+            "bm25": self._bm25,
+            "first_search": self.first_search,
+            "coverage": coverage,
+            "sentence_coverage": with_title,
+            "text_coverage": text,
+            "text_share": text / np.maximum(coverage, 0.05),
+            "named": sure,
+            "named_share": share,
+            "named_whole": sure * share,
+            "title_coverage": self._titles.sum(axis=1) / self._title_length,
+            "walk": walk,
+            "walk_log": np.log(walk + 1e-4) / 9,
+            "dense_rank": _one_over_rank(self._cosine),
+            "words_rank": _one_over_rank(self._bm25),
+            "is_first": (self.first_search == self.first_search.max()).astype(np.float32),
+        }
+        return np.stack([columns[name] for name in OWN], axis=1).astype(np.float32)
+
+    def _walk(self) -> np.ndarray:
+        start = np.exp((self.first_search - self.first_search.max()) / _SHARPNESS)
+        start[np.argsort(-start, kind="stable")[_WALK_SEEDS:]] = 0
+        start /= start.sum()
+        link = np.minimum(self._links @ self._owned.T, 1)
+        shared = self._shares * ~self.is_asked
+        step = 0.6 * (link + 0.5 * link.T) + 0.4 * (1 - np.exp(-shared @ shared.T))
+        np.fill_diagonal(step, 0)
+        step /= np.maximum(step.sum(axis=0, keepdims=True), TINY)
+        at = start
+        for _ in range(_WALK_ROUNDS):
+            at = 0.5 * start + 0.5 * (step @ at)
+        return np.asarray(at)
+
+    # Of a seed and a candidate
+
+    def pair(self) -> np.ndarray:
+        """(s, n, len(PAIR)); zero for a candidate with itself"""
+        s = self.seeds
+        open_idf = ~self.covered[:s] * self.idf
+        by_name = self._coverage_at_names()
+        shared = self._shared(np.ones(1, dtype=np.float32))
+        link = np.minimum((self._links[:s] * np.where(self.is_asked, 0.3, 1)) @ self._owned.T, 1)
+        back = np.minimum(self._owned[:s] @ self._links.T, 1)
+        residual = open_idf @ self._frequency.T / self._all_idf
+        left = open_idf @ self.covered.T
+        at_name, through = self._residual_at_names(open_idf, 0.1 + by_name[:s])
+        connection = 1 - (1 - 0.9 * link) * (1 - 0.6 * back) * (1 - 0.6 * shared)
+        titles = np.unique([candidate.title for candidate in self.candidates], return_inverse=True)[1]
+        columns = {
+            "link": link,
+            "link_named": np.minimum((self._links[:s] * self.is_asked) @ self._owned.T, 1),
+            "link_sentence": np.minimum((self._links[:s] * by_name[:s]) @ self._owned.T, 1),
+            "link_focus": link / np.sqrt(1 + (link > 0).sum(axis=1, keepdims=True)),
+            "named_link": self.named[0][:s, None] * link,
+            "back": back,
+            "back_sentence": np.minimum(self._owned[:s] @ (self._links * by_name).T, 1),
+            "shared": shared,
+            "shared_squared": shared**2,
+            "shared_sentence": self._shared(0.2 + by_name),
+            "residual": residual,
+            "residual_share": left / np.maximum(open_idf.sum(axis=1, keepdims=True), TINY),
+            "residual_sentence": self._best_sentence(self._sentences @ open_idf.T).T / self._all_idf,
+            "residual_at_name": at_name,
+            "through_name": through,
+            "joint_coverage": ((self.covered[:s] @ self.idf)[:, None] + left) / self._all_idf,
+            **self._cosines(),
+            "same_title": (titles[:s, None] == titles[None]).astype(np.float32),
+            "connection": connection,
+            "connected_residual": connection * residual,
+            "connected_at_name": connection * at_name,
+        }
+        found = np.stack([columns[name] for name in PAIR], axis=2).astype(np.float32)
+        found[np.arange(s), np.arange(s)] = 0
+        return found
+
+    def connection(self, seed: int, other: int) -> tuple[str, str]:
+        """How one candidate leads to another, and by which name: `names`, `named_by`, `shares`, or `continues`."""
+        ways = {
+            "names": self._links[seed] * self._owned[other],
+            "named_by": self._owned[seed] * self._links[other],
+            "shares": self._shares[seed] * self._shares[other] * ~self.is_asked,
+        }
+        for how, strength in ways.items():
+            if strength.size and strength.max() > 0:
+                return how, self.names[int(strength.argmax())]
+        return "continues", ""
+
+    def _shared(self, worth: np.ndarray) -> np.ndarray:
+        """How much each seed shares with each candidate, (s, n), every mention counted by its worth."""
+        worths = np.broadcast_to(worth, self._shares.shape) * self._shares * ~self.is_asked
+        return np.asarray(1 - np.exp(-worths[: self.seeds] @ worths.T))
+
+    def _coverage_at_names(self) -> np.ndarray:
+        """Share of the question that the best sentence with a name covers, beside the name itself, (n, m)."""
+        covered = np.zeros(self._shares.shape, dtype=np.float32)
+        if len(self._pairs):
+            best = np.maximum.reduceat(self._beside_names @ self.idf, self._pair_begins)
+            covered[self._pairs[:, 0], self._pairs[:, 1]] = best / self._all_idf
+        return covered
+
+    def _residual_at_names(self, open_idf: np.ndarray, at_seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What the candidate's sentence with the name that connects the two covers of what the seed leaves open.
+
+        The second of both counts a name by `at_seed` (s, m): what the seed says beside it.
+        """
+        s = self.seeds
+        found, through = (np.zeros((len(self.candidates), s), dtype=np.float32) for _ in range(2))
+        if len(self._pairs):
+            best = np.maximum.reduceat(self._beside_names @ open_idf.T, self._pair_begins, axis=0) / self._all_idf
+            owner, name = self._pairs.T
+            shares = self._shares * ~self.is_asked
+            by_sharing = (shares[:s] > 0).T[name] * shares[owner, name][:, None]
+            by_speaking = self._owned[:s].T[name] * self._links[owner, name][:, None]
+            counted = np.maximum(by_sharing, by_speaking) * best
+            np.maximum.at(found, owner, counted)
+            np.maximum.at(through, owner, counted * at_seed.T[name])
+        return found.T, through.T
+
+    def _cosines(self) -> dict[str, np.ndarray]:
+        """How the vectors of question, seed and candidate lie to each other."""
+        s = self.seeds
+        both = self._vectors[:s] @ self._vectors.T
+        seed, other = self._cosine[:s, None], self._cosine[None]
+        in_plane = (seed**2 + other**2 - 2 * seed * other * both) / np.maximum(1 - both**2, 0.05)
+        return {
+            "cosine": both,
+            "cosine_left": (other - seed * both) / np.sqrt(np.maximum(1 - seed**2, 0.01)),
+            "cosine_sum": (seed + other) / np.sqrt(np.maximum(2 + 2 * both, 0.01)),
+            "cosine_span": np.sqrt(np.clip(in_plane, 0, 1)),
+        }
+
+    @cached_property
+    def _beside_names(self) -> np.ndarray:
+        """The terms of each sentence that holds a name, without the name's own, a row a (pair, sentence)."""
+        of_names = np.zeros((len(self.names), len(self.terms)), dtype=bool)
+        for number, name in enumerate(self.names):
+            for word in name.split():
+                place = self._place.get(stem(word))
+                if place is not None:
+                    of_names[number, place] = True
+        lengths = np.diff(np.append(self._pair_begins, len(self._at)))
+        named = np.repeat(self._pairs[:, 1], lengths)
+        return np.asarray((self._sentences[self._at] & ~of_names[named]).astype(np.float32))
+
+
+def _one_over_rank(scores: np.ndarray) -> np.ndarray:
+    ranks = np.empty(len(scores), dtype=np.float32)
+    ranks[np.argsort(-scores, kind="stable")] = np.arange(1, len(scores) + 1)
+    return 1 / ranks

@@ -1,0 +1,68 @@
+"""Multi-hop search of one tenant's index: two round trips, both filtered by what the caller may read, then arithmetic.
+
+Candidates, names and vectors come from those two searches alone. What the caller may not read is no candidate, so it
+neither appears, nor leads anywhere, nor counts for what others score; the counts of names and terms, which decide how
+rare something is, are the tenant's.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from lakehouse.frequencies import FrequencyDirectory
+from lakehouse.index import Index
+from lakehouse.multihop import Weights, rank
+from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
+from lakehouse.multihop_texts import Candidate
+from lakehouse.passages import Indexed, Passage
+
+
+class MultihopSearch:
+    """Finds the passages that a question needs together; blocking, safe to share between threads."""
+
+    def __init__(self, index: Index, frequencies: FrequencyDirectory, weights: Weights) -> None:
+        self._index = index
+        self._frequencies = frequencies
+        self._weights = weights
+
+    def search(
+        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
+    ) -> list[Passage]:
+        """The k passages (at most `KEPT`) that the question needs most, best first, each with the path to it.
+
+        Raises `InvalidInput` where the server or the collection cannot be searched by names, `Unavailable`.
+        """
+        self._index.check_names(tenant_id, collection)
+        if not allowed_keys or not query.strip():
+            return []
+        found = self._index.candidates(
+            tenant_id, allowed_keys, query=query, vector=vector, k=FIRST_DEPTH, collection=collection
+        )
+        if not found:
+            return []
+        counts = self._frequencies.of(tenant_id)
+        seeds, scores = first_seeds(query, vector, [_candidate(one) for one in found], counts)
+        known = {seed.chunk_id for seed in seeds}
+        wanted = names_to_find(query, seeds, scores, counts)
+        by_names = self._index.candidates_by_names(
+            tenant_id, allowed_keys, wanted=wanted, k=FETCHED + STARTS, collection=collection
+        )
+        led = [one for one in by_names if one.passage.chunk_id not in known]
+        chosen = kept(seeds, [_candidate(one) for one in led], [one.passage.score for one in led], vector)
+        passages = {one.passage.chunk_id: one.passage for one in (*found, *led)}
+        return [
+            replace(
+                passages[one.chunk_id],
+                score=one.score,
+                probability=one.probability,
+                path=one.path,
+                covers=one.covers,
+            )
+            for one in rank(query, vector, chosen, self._weights, k=k, frequencies=counts)
+        ]
+
+
+def _candidate(one: Indexed) -> Candidate:
+    passage = one.passage
+    return Candidate(passage.chunk_id, passage.title, passage.text, one.vector, one.names, passage.heading)

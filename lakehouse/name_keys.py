@@ -1,0 +1,45 @@
+"""The keys of names and terms, by which chunks are counted, stored and searched for; one meaning in all three places.
+
+A chunk's keys follow from its title, heading and text alone: they go stale only with the chunk.
+"""
+
+from functools import lru_cache
+from hashlib import blake2b
+
+from lakehouse.entities import Names
+from lakehouse.terms import terms
+
+OWN, SAY, TERM = "own:", "say:", "term:"
+"""What a key begins with: a name of a chunk's document, a name that a chunk speaks of, a term of its text."""
+EVERY_CHUNK = "chunk:"
+"""The key that every chunk holds: its count is their number."""
+_SIGN = 1 << 63
+_NEXT_TO_NOTHING = 1e-6
+
+
+@lru_cache(maxsize=1 << 18)
+def hashed(key: str) -> int:
+    """64 bits of a key, signed as Delta's BIGINT is."""
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), "little") - _SIGN
+
+
+def dimension(key: str) -> int:
+    """Its dimension in Milvus's sparse vectors, 32 bits. Of two names with one dimension each may bring the other's."""
+    return min((hashed(key) + _SIGN) & 0xFFFFFFFF, 0xFFFFFFFE)  # Milvus takes none of 2**32 - 1
+
+
+def name_vector(names: Names) -> dict[str, float]:
+    """What a chunk is found by: the names of its document, by how surely they mean it, and the names it speaks of."""
+    own = {OWN + name: weight for name, weight in names.own.items()}
+    return own | {SAY + name: weight for name, weight in names.say.items()}
+
+
+def sparse(vector: dict[str, float]) -> dict[int, float]:
+    """A vector of keys as Milvus takes it. `EVERY_CHUNK` stands in each, for Milvus refuses one without a number."""
+    return {dimension(EVERY_CHUNK): _NEXT_TO_NOTHING} | {dimension(name): value for name, value in vector.items()}
+
+
+def counted_keys(title: str, heading: str, text: str) -> set[str]:
+    """The keys that a chunk counts for in `silver.frequencies`."""
+    found = {TERM + term for term in terms("\n".join((title, heading, text)))}
+    return {EVERY_CHUNK, *name_vector(Names.of(title, heading, text)), *found}

@@ -1,0 +1,61 @@
+"""Passages as a search finds them, and how they come from the engine's rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lakehouse.collection import PASSAGE_COLUMNS, names_of
+from lakehouse.entities import Names
+from lakehouse.lexical import fuse
+from lakehouse.multihop import Step
+
+FOUND_COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
+INDEXED_COLUMNS = [*FOUND_COLUMNS, "vector", "spoken"]
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A chunk as found. `score` compares within one result only: cosine, BM25, or the fused rank (at most 1).
+
+    By multi-hop search also the `probability` that the question needs it, the `path` of passages that led to it (empty
+    where it stands by itself) and the words of the question that it `covers` beyond them.
+    """
+
+    chunk_id: str
+    doc_id: str
+    title: str
+    heading: str
+    text: str
+    uri: str
+    score: float
+    probability: float | None = None
+    path: tuple[Step, ...] = ()
+    covers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Indexed:
+    """A passage with what is stored beside it for multi-hop search."""
+
+    passage: Passage
+    vector: np.ndarray
+    names: Names
+
+
+def passage(row: Mapping[str, Any], score: float) -> Passage:
+    return Passage(**{name: row[name] for name in FOUND_COLUMNS}, score=float(score))
+
+
+def indexed(found: Mapping[str, Any]) -> Indexed:
+    row = found["entity"]
+    vector = np.asarray(row["vector"], dtype=np.float32)
+    length = float(np.linalg.norm(vector))
+    return Indexed(passage(row, found["distance"]), vector / length if length else vector, names_of(row["spoken"]))
+
+
+def fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
+    passages = {passage.chunk_id: passage for ranking in rankings for passage in ranking}
+    fused = fuse([[passage.chunk_id for passage in ranking] for ranking in rankings], k)
+    return [passage(vars(passages[chunk_id]), score) for chunk_id, score in fused]

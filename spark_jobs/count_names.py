@@ -1,0 +1,102 @@
+"""Count in how many chunks of a tenant each name and term stands: `silver.frequencies`, from the chunks that changed.
+
+A change adds or takes one from the counts of its chunk's keys, and only those rows are written. Sums must not take a
+change in twice, so a row of the table itself notes the last batch, in the same commit as its counts.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
+
+from lakehouse.delta import read_rows
+from lakehouse.entities import HEADING_JOINT
+from lakehouse.name_keys import counted_keys, hashed
+from lakehouse.settings import Settings
+from lakehouse.spark import delta_table
+from lakehouse.tables import CHUNKS, FREQUENCIES
+from spark_jobs.changes import for_each_batch
+
+STEP = "count_names"
+RULES = "1"
+"""Of `lakehouse.terms` and `lakehouse.entities`; another number has every tenant counted anew."""
+BATCHES = hashed("batches:")
+"""The row whose count is the number of batches that the others hold."""
+_SUMS = "key BIGINT, chunks BIGINT"
+_SUMS_SCHEMA = pa.schema([("key", pa.int64()), ("chunks", pa.int64())])
+
+
+def bring_up_to_date(spark: SparkSession, settings: Settings, tenant_id: str, run_id: str) -> None:
+    """Take in what changed in the tenant's chunks since the last run."""
+
+    def handle(batch: DataFrame, number: int) -> None:
+        if number == 0:
+            _replace(settings, tenant_id, _noted(spark, batch, run_id))
+        elif _batches(settings, tenant_id) == number:
+            _merge(spark, settings, tenant_id, _noted(spark, batch, run_id))
+
+    for_each_batch(spark, settings, CHUNKS, tenant_id, STEP, RULES, handle)
+
+
+def key_sums(changes: DataFrame) -> DataFrame:
+    """Of each key in these changes how many chunks more hold it, below zero for fewer; none that stays as it was."""
+    is_gone = F.col("_change_type").isin("delete", "update_preimage")
+    heading = F.concat_ws(HEADING_JOINT, "heading_path").alias("heading")
+    signed = changes.select("title", heading, "text", F.when(is_gone, -1).otherwise(1).alias("sign"))
+    return signed.mapInArrow(counting, _SUMS).groupBy("key").agg(F.sum("chunks").alias("chunks")).filter("chunks <> 0")
+
+
+def counting(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """For `mapInArrow`: texts with a sign in, sums of their keys out."""
+    for batch in batches:
+        sums: Counter[int] = Counter()
+        for row in batch.to_pylist():
+            for key in counted_keys(row["title"], row["heading"], row["text"]):
+                sums[hashed(key)] += row["sign"]
+        yield pa.RecordBatch.from_arrays([list(sums), list(sums.values())], schema=_SUMS_SCHEMA)
+
+
+def _noted(spark: SparkSession, batch: DataFrame, run_id: str) -> DataFrame:
+    """The sums of a batch, and one batch more."""
+    one_more = spark.createDataFrame([(BATCHES, 1)], _SUMS)
+    return key_sums(batch).union(one_more).withColumn("ingest_run_id", F.lit(run_id))
+
+
+def _batches(settings: Settings, tenant_id: str) -> int:
+    rows = read_rows(settings, FREQUENCIES, [("tenant_id", "=", tenant_id), ("key", "=", BATCHES)], ["chunks"])
+    return int(rows[0]["chunks"]) if rows else 0
+
+
+def _replace(settings: Settings, tenant_id: str, sums: DataFrame) -> None:
+    rows = sums.filter("chunks > 0").withColumn("tenant_id", F.lit(tenant_id))
+    (
+        rows.select(*FREQUENCIES.column_names)
+        .write.format("delta")
+        .mode("overwrite")
+        .option("replaceWhere", f"tenant_id = '{tenant_id}'")
+        .save(FREQUENCIES.path(settings.warehouse_root))
+    )
+
+
+def _merge(spark: SparkSession, settings: Settings, tenant_id: str, sums: DataFrame) -> None:
+    total = "known.chunks + new.chunks"
+    (
+        delta_table(spark, settings, FREQUENCIES)
+        .alias("known")
+        # the tenant as a constant lets Delta read that partition only
+        .merge(sums.alias("new"), f"known.tenant_id = '{tenant_id}' AND known.key = new.key")
+        .whenMatchedDelete(f"{total} <= 0")
+        .whenMatchedUpdate(set={"chunks": total, "ingest_run_id": "new.ingest_run_id"})
+        .whenNotMatchedInsert(
+            "new.chunks > 0",
+            {
+                "tenant_id": F.lit(tenant_id),
+                "key": "new.key",
+                "chunks": "new.chunks",
+                "ingest_run_id": "new.ingest_run_id",
+            },
+        )
+        .execute()
+    )

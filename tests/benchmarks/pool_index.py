@@ -1,0 +1,120 @@
+"""A corpus file as an index in memory, with beside each passage what the product would store there.
+
+Every document counts as one chunk. It holds what three round trips to an engine would bring, and no more: a first
+search by vector and by words, then passages by id. Names, weights and neighbours come from the text alone.
+"""
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bm25s
+import numpy as np
+
+from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder
+from lakehouse.entities import Names
+from lakehouse.frequencies import Frequencies
+from lakehouse.lexical import BM25_B, BM25_K1
+from lakehouse.multihop_texts import Candidate
+from lakehouse.name_keys import TERM, name_vector
+from lakehouse.terms import terms
+
+ENCODED_AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Question:
+    text: str
+    vector: np.ndarray
+    gold: frozenset[int]
+    hops: int
+    id: str
+
+
+class PoolIndex:
+    """All passages of a corpus file, and its questions."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.name = folder.name
+        self.documents = _lines(folder / "corpus.jsonl")
+        asked = _lines(folder / "questions.jsonl")
+        numbers = {document["id"]: number for number, document in enumerate(self.documents)}
+        texts = [embedded_text(document["title"], (), document["text"]) for document in self.documents]
+        self.vectors = encoded(texts, cache, f"{folder.name}.corpus")
+        vectors = encoded([question["question"] for question in asked], cache, f"{folder.name}.questions")
+        self.questions = [
+            Question(one["question"], vector, frozenset(numbers[gold] for gold in one["gold_ids"]),
+                     len(one["gold_ids"]), one["id"])
+            for one, vector in zip(asked, vectors, strict=True)
+        ]  # fmt: skip
+        begun = time.process_time()
+        self._index_words()
+        self._index_names()
+        self.frequencies = Frequencies.of(len(self.documents), self._held)
+        self.build_seconds = time.process_time() - begun
+
+    def _index_words(self) -> None:
+        split = [terms(f"{document['title']}\n{document['text']}") for document in self.documents]
+        self._held = Counter(TERM + term for found in split for term in set(found))
+        self._vocabulary = {term for found in split for term in found}
+        self._bm25 = bm25s.BM25(method="lucene", k1=BM25_K1, b=BM25_B)
+        self._bm25.index(split, show_progress=False)
+
+    def _index_names(self) -> None:
+        self._names = [Names.of(document["title"], "", document["text"]) for document in self.documents]
+        postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
+        for number, found in enumerate(self._names):
+            for name, weight in name_vector(found).items():
+                postings[name].append((number, weight))
+        self._held.update({name: len(holders) for name, holders in postings.items()})
+        self._postings = {name: tuple(map(np.array, zip(*holders, strict=True))) for name, holders in postings.items()}
+
+    def by_names(self, wanted: Mapping[str, float], depth: int) -> list[tuple[int, float]]:
+        """The search by names: passages and the inner product of their names with these, best first."""
+        scores = np.zeros(len(self.documents))
+        for name, value in wanted.items():
+            if name in self._postings:
+                numbers, weights = self._postings[name]
+                scores[numbers] += value * weights
+        return [(number, float(scores[number])) for number in _best(scores, depth) if scores[number] > 0]
+
+    def candidate(self, number: int) -> Candidate:
+        document = self.documents[number]
+        return Candidate(str(number), document["title"], document["text"], self.vectors[number], self._names[number])
+
+    def dense(self, question: Question, depth: int) -> list[int]:
+        return _best(self.vectors @ question.vector, depth)
+
+    def lexical(self, question: Question, depth: int) -> list[int]:
+        asked = [term for term in dict.fromkeys(terms(question.text)) if term in self._vocabulary]
+        if not asked:
+            return []
+        scores = self._bm25.get_scores(asked)
+        return [number for number in _best(scores, depth) if scores[number] > 0]
+
+
+def encoded(texts: Sequence[str], cache: Path, name: str) -> np.ndarray:
+    """Vectors by the bundled model, kept in the cache folder part by part, so that a run cut short goes on."""
+    parts = []
+    for begin in range(0, len(texts), ENCODED_AT_ONCE):
+        path = cache / f"{name}.{begin}.npy"
+        if not path.exists():
+            unfinished = path.with_suffix(".part.npy")
+            np.save(unfinished, load_embedder(BUNDLED_MODEL).encode(texts[begin : begin + ENCODED_AT_ONCE]))
+            unfinished.rename(path)
+        parts.append(np.load(path))
+    return np.concatenate(parts)
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+
+
+def _best(scores: np.ndarray, depth: int) -> list[int]:
+    depth = min(depth, len(scores))
+    found = np.argpartition(-scores, depth - 1)[:depth]
+    return [int(number) for number in found[np.argsort(-scores[found], kind="stable")]]

@@ -1,0 +1,156 @@
+"""Pairs of passages: the second is found by what the first leaves open, and bad input harms nobody."""
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lakehouse.entities import Names
+from lakehouse.errors import InvalidInput
+from lakehouse.frequencies import Frequencies
+from lakehouse.multihop import SHIPPED, Ranked, Weights, rank, score, shipped_weights
+from lakehouse.multihop_candidates import KEPT, MAX_NAMES, STARTS, kept, names_to_find
+from lakehouse.multihop_features import OWN, PAIR, Evidence
+from lakehouse.multihop_texts import Candidate
+from lakehouse.multihop_training import Example, calibration_error, learn
+from lakehouse.name_keys import counted_keys
+
+DIMENSION = 8
+
+
+def unit(seed: int) -> np.ndarray:
+    vector = np.random.default_rng(seed).normal(size=DIMENSION).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def candidate(chunk_id: str, title: str, text: str) -> Candidate:
+    return Candidate(chunk_id, title, text, unit(len(text)), Names.of(title, "", text))
+
+
+def ranked(candidates: list[Candidate], k: int, question: str = "") -> list[Ranked]:
+    return rank(question or QUESTION, unit(1), candidates, shipped_weights(), k=k, frequencies=COUNTS)
+
+
+QUESTION = "In which town was the architect of Harrow Bridge born?"
+BRIDGE = candidate("bridge", "Harrow Bridge", "Harrow Bridge was designed by the architect Ida Kestrel.")
+ARCHITECT = candidate("kestrel", "Ida Kestrel", "Ida Kestrel was born in the town of Marl.")
+OTHERS = [
+    candidate(f"other{number}", f"Person {number}", f"Person {number} was born in the town of Place{number}.")
+    for number in range(6)
+]
+
+COUNTS = Frequencies.of(
+    1_000, Counter(key for one in (BRIDGE, ARCHITECT, *OTHERS) for key in counted_keys(one.title, "", one.text))
+)
+
+
+def test_what_the_first_passage_names_and_leaves_open_comes_before_what_is_only_alike() -> None:
+    found = ranked([BRIDGE, *OTHERS, ARCHITECT], 3)
+    assert {found[0].chunk_id, found[1].chunk_id} == {"bridge", "kestrel"}
+
+
+def test_a_result_tells_the_path_that_led_to_it() -> None:
+    found = {one.chunk_id: one for one in ranked([BRIDGE, *OTHERS, ARCHITECT], 8)}
+    (step,) = found["kestrel"].path
+    assert (step.chunk_id, step.title, step.how, step.via) == ("bridge", "Harrow Bridge", "names", "ida kestrel")
+    assert set(found["kestrel"].covers) == {"town", "born"}
+    assert all(0 <= one.probability <= 1 for one in found.values())
+    assert found["kestrel"].probability > found["other0"].probability
+
+
+def test_features_are_zero_for_a_passage_with_itself() -> None:
+    pair = Evidence(QUESTION, unit(1), [BRIDGE, ARCHITECT], 2, COUNTS).pair()
+    assert pair.shape == (2, 2, len(PAIR))
+    assert not pair[0, 0].any()
+    assert not pair[1, 1].any()
+    assert pair[0, 1, list(PAIR).index("link")] > 0.5
+    assert pair[1, 0, list(PAIR).index("back")] > 0.5
+
+
+@pytest.mark.parametrize("question", ["", "   ", "?!", "the of a", "中国的首都在哪里", "من هو", "word " * 5_000])
+def test_any_question_is_answered_in_order(question: str) -> None:
+    found = ranked([BRIDGE, ARCHITECT, *OTHERS], 20, question)
+    assert len(found) == 8
+    assert all(np.isfinite(one.score) for one in found)
+    assert [one.score for one in found] == sorted((one.score for one in found), reverse=True)
+
+
+@pytest.mark.parametrize("title", ["", "the", "1984", "x", "A" * 2_000, "東京", "القاهرة"])
+@pytest.mark.parametrize("text", ["", ". . .", "no capitals", "中文。日本語。", "x" * 100_000])
+def test_any_title_and_text_can_be_ranked(title: str, text: str) -> None:
+    names = Names.of(title, title, text)
+    odd = [Candidate(str(number), title, text, unit(number), names, title) for number in range(3)]
+    assert len(ranked([*odd, ARCHITECT], 4)) == 4
+
+
+def test_no_candidate_and_one_candidate() -> None:
+    assert ranked([], 5) == []
+    (alone,) = ranked([BRIDGE], 5)
+    assert alone.path == ()
+
+
+def test_names_that_the_question_says_are_looked_for_less_than_those_that_it_leaves_open() -> None:
+    wanted = names_to_find(QUESTION, [BRIDGE], np.ones(1), COUNTS)
+    assert wanted["own:ida kestrel"] > 2 * wanted["say:harrow bridge"]
+    assert "own:harrow bridge" not in wanted  # that is the seed itself
+
+
+def test_a_name_of_every_chunk_leads_nowhere() -> None:
+    hub = Frequencies.of(10_000, {"say:ida kestrel": 10_000, "own:ida kestrel": 10_000})
+    assert not any("kestrel" in name for name in names_to_find(QUESTION, [BRIDGE], np.ones(1), hub))
+
+
+def test_however_many_are_fetched_a_bounded_number_is_scored() -> None:
+    fetched = [replace(ARCHITECT, chunk_id=str(number)) for number in range(10_000)]
+    assert len(kept([BRIDGE], fetched, [0.5] * len(fetched), unit(1))) == KEPT
+
+
+def test_a_question_of_many_names_makes_a_bounded_search() -> None:
+    text = " ".join(f"Name{number} Bearer{number} spoke." for number in range(5_000))
+    seeds = [candidate(str(number), f"Title {number}", text[number * 2_000 :]) for number in range(STARTS)]
+    assert len(names_to_find(QUESTION, seeds, np.ones(STARTS), COUNTS)) == MAX_NAMES
+
+
+def test_the_shipped_weights_name_every_feature() -> None:
+    weights = Weights.read(SHIPPED)
+    assert set(weights.own) == set(OWN)
+    assert set(weights.pair) == set(PAIR)
+
+
+def test_weights_of_other_features_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "weights.json"
+    shipped = shipped_weights()
+    replace(shipped, own={name: 0.0 for name in shipped.own if name != "cosine"}).write(path)
+    with pytest.raises(InvalidInput, match="cosine"):
+        Weights.read(path)
+
+
+def test_what_decides_in_the_examples_is_learned() -> None:
+    random = np.random.default_rng(3)
+    at = list(PAIR).index("connected_residual")
+    examples = []
+    for _ in range(30):
+        own = random.normal(scale=0.1, size=(12, len(OWN))).astype(np.float32)
+        pair = np.zeros((4, 12, len(PAIR)), dtype=np.float32)
+        needed = np.zeros(12, dtype=bool)
+        needed[random.integers(4, 12)] = True
+        pair[:, needed, at] = 1.0
+        examples.append(Example(own, pair, needed))
+    weights = learn(examples)
+    assert weights.pair["connected_residual"] > 0
+    first = [bool(one.needed[score(one.own, one.pair, weights).argmax()]) for one in examples]
+    assert np.mean(first) > 0.9
+
+
+def test_nothing_is_learned_from_questions_without_a_needed_passage() -> None:
+    nothing = Example(np.zeros((3, len(OWN)), np.float32), np.zeros((2, 3, len(PAIR)), np.float32), np.zeros(3, bool))
+    with pytest.raises(InvalidInput, match="gold_ids"):
+        learn([nothing])
+
+
+def test_calibration_error_is_zero_for_honest_probabilities() -> None:
+    needed = np.array([True] * 3 + [False] * 1)
+    assert calibration_error(np.full(4, 0.75), needed) == 0
+    assert calibration_error(np.full(4, 0.25), needed) == 0.5
