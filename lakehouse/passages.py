@@ -45,10 +45,12 @@ class Indexed:
 
 
 def passage(row: Mapping[str, Any], score: float) -> Passage:
+    """A passage of a row that holds `FOUND_COLUMNS`."""
     return Passage(**{name: row[name] for name in FOUND_COLUMNS}, score=float(score))
 
 
 def indexed(found: Mapping[str, Any]) -> Indexed:
+    """A row of a search for `INDEXED_COLUMNS`, its vector brought to length 1."""
     row = found["entity"]
     vector = np.asarray(row["vector"], dtype=np.float32)
     length = float(np.linalg.norm(vector))
@@ -56,6 +58,7 @@ def indexed(found: Mapping[str, Any]) -> Indexed:
 
 
 def fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
-    passages = {passage.chunk_id: passage for ranking in rankings for passage in ranking}
-    fused = fuse([[passage.chunk_id for passage in ranking] for ranking in rankings], k)
-    return [passage(vars(passages[chunk_id]), score) for chunk_id, score in fused]
+    """The first k of several rankings in one, by reciprocal rank fusion."""
+    known = {one.chunk_id: one for ranking in rankings for one in ranking}
+    best = fuse([[one.chunk_id for one in ranking] for ranking in rankings], k)
+    return [passage(vars(known[chunk_id]), score) for chunk_id, score in best]
