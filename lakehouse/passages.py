@@ -1,7 +1,7 @@
 """Passages as a search finds them, and how they come from the engine's rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -45,12 +45,12 @@ class Indexed:
 
 
 def passage(row: Mapping[str, Any], score: float) -> Passage:
-    """A row with `FOUND_COLUMNS` as a passage."""
+    """A passage of a row that holds `FOUND_COLUMNS`."""
     return Passage(**{name: row[name] for name in FOUND_COLUMNS}, score=float(score))
 
 
 def indexed(found: Mapping[str, Any]) -> Indexed:
-    """A hit with `INDEXED_COLUMNS` as a candidate of multi-hop search."""
+    """A row of a search for `INDEXED_COLUMNS`, its vector brought to length 1."""
     row = found["entity"]
     vector = np.asarray(row["vector"], dtype=np.float32)
     length = float(np.linalg.norm(vector))
@@ -58,7 +58,7 @@ def indexed(found: Mapping[str, Any]) -> Indexed:
 
 
 def fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
-    """The k best of several rankings by reciprocal rank."""
-    found = {one.chunk_id: one for ranking in rankings for one in ranking}
-    scores = fuse([[one.chunk_id for one in ranking] for ranking in rankings], k)
-    return [replace(found[chunk_id], score=score) for chunk_id, score in scores]
+    """The first k of several rankings in one, by reciprocal rank fusion."""
+    known = {one.chunk_id: one for ranking in rankings for one in ranking}
+    best = fuse([[one.chunk_id for one in ranking] for ranking in rankings], k)
+    return [passage(vars(known[chunk_id]), score) for chunk_id, score in best]

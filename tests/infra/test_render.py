@@ -1,0 +1,20 @@
+"""What a person reads of a result."""
+
+import pytest
+
+from infra.render import print_search
+
+STEP = {"chunk_id": "b", "title": "Harrow Bridge", "how": "names", "via": "ida kestrel"}
+FOUND = {"chunk_id": "k", "doc_id": "kestrel", "title": "Ida Kestrel", "score": 3.2, "text": "Born in Marl.", "uri": ""}
+
+
+def test_a_search_tells_the_path_to_a_passage(capsys: pytest.CaptureFixture[str]) -> None:
+    led = FOUND | {"probability": 0.814, "path": [STEP], "covers": ["town", "born"]}
+    alone = FOUND | {"probability": 0.5, "path": [], "covers": []}
+    plain = FOUND | {"probability": None, "path": [], "covers": []}
+    print_search({"results": [led, alone, plain], "took_ms": 1.0})
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "needed with 81%; “Harrow Bridge” names “ida kestrel” → this one; covers town, born" in shown
+    assert "needed with 50%; found by the question itself" in shown
+    assert shown.count("needed with") == 2
