@@ -1,7 +1,8 @@
 """Count in how many chunks of a tenant each name and term stands: `silver.frequencies`, from the chunks that changed.
 
 A change adds or takes one from the counts of its chunk's keys, and only those rows are written. Sums must not take a
-change in twice, so a row of the table itself notes the last batch, in the same commit as its counts.
+change in twice, so a row of the table itself notes the last batch, in the same commit as its counts. Batches of other
+tenants' changes alone are passed over by maintenance, so the next one may have any higher number.
 """
 
 from collections import Counter
@@ -22,8 +23,8 @@ from spark_jobs.changes import for_each_batch
 STEP = "count_names"
 RULES = "1"
 """Of `lakehouse.terms` and `lakehouse.entities`; another number has every tenant counted anew."""
-BATCHES = hashed("batches:")
-"""The row whose count is the number of batches that the others hold."""
+NEXT_BATCH = hashed("next batch:")
+"""The row whose count is the number of the first batch that the others do not hold."""
 _SUMS = "key BIGINT, chunks BIGINT"
 _SUMS_SCHEMA = pa.schema([("key", pa.int64()), ("chunks", pa.int64())])
 
@@ -33,9 +34,9 @@ def bring_up_to_date(spark: SparkSession, settings: Settings, tenant_id: str, ru
 
     def handle(batch: DataFrame, number: int) -> None:
         if number == 0:
-            _replace(settings, tenant_id, _noted(spark, batch, run_id))
-        elif _batches(settings, tenant_id) == number:
-            _merge(spark, settings, tenant_id, _noted(spark, batch, run_id))
+            _replace(settings, tenant_id, _noted(spark, batch, number, run_id))
+        elif number >= _next_batch(settings, tenant_id):
+            _merge(spark, settings, tenant_id, _noted(spark, batch, number, run_id))
 
     for_each_batch(spark, settings, CHUNKS, tenant_id, STEP, RULES, handle)
 
@@ -58,14 +59,14 @@ def counting(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         yield pa.RecordBatch.from_arrays([list(sums), list(sums.values())], schema=_SUMS_SCHEMA)
 
 
-def _noted(spark: SparkSession, batch: DataFrame, run_id: str) -> DataFrame:
-    """The sums of a batch, and one batch more."""
-    one_more = spark.createDataFrame([(BATCHES, 1)], _SUMS)
-    return key_sums(batch).union(one_more).withColumn("ingest_run_id", F.lit(run_id))
+def _noted(spark: SparkSession, batch: DataFrame, number: int, run_id: str) -> DataFrame:
+    """The sums of a batch, and the number of the next."""
+    following = spark.createDataFrame([(NEXT_BATCH, number + 1)], _SUMS)
+    return key_sums(batch).union(following).withColumn("ingest_run_id", F.lit(run_id))
 
 
-def _batches(settings: Settings, tenant_id: str) -> int:
-    rows = read_rows(settings, FREQUENCIES, [("tenant_id", "=", tenant_id), ("key", "=", BATCHES)], ["chunks"])
+def _next_batch(settings: Settings, tenant_id: str) -> int:
+    rows = read_rows(settings, FREQUENCIES, [("tenant_id", "=", tenant_id), ("key", "=", NEXT_BATCH)], ["chunks"])
     return int(rows[0]["chunks"]) if rows else 0
 
 
@@ -81,7 +82,7 @@ def _replace(settings: Settings, tenant_id: str, sums: DataFrame) -> None:
 
 
 def _merge(spark: SparkSession, settings: Settings, tenant_id: str, sums: DataFrame) -> None:
-    total = "known.chunks + new.chunks"
+    total = f"IF(new.key = {NEXT_BATCH}, new.chunks, known.chunks + new.chunks)"
     (
         delta_table(spark, settings, FREQUENCIES)
         .alias("known")

@@ -22,7 +22,8 @@ from lakehouse.collection import PASSAGE_COLUMNS
 from lakehouse.delta import read_rows
 from lakehouse.index import Index
 from lakehouse.settings import PROJECT_ROOT, Settings
-from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, LINKS, MENTIONS, QUARANTINE, TITLES
+from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, QUARANTINE, TITLES
+from spark_jobs.count_names import NEXT_BATCH
 
 LOAD = ("parse_documents", "chunk_documents", "link_documents")
 BUILD = ("embed_chunks", "sync_index")
@@ -95,8 +96,10 @@ class House:
         """Every row of every table and of the live collection, without clocks, and without where the house stands."""
         found: dict[str, Any] = self.tables()
         found[EMBEDDINGS.name] = sorted(row["content_hash"] for row in read_rows(self.settings, EMBEDDINGS))
+        counts = [(row["key"], row["chunks"]) for row in read_rows(self.settings, FREQUENCIES)]
+        found[FREQUENCIES.name] = sorted(count for count in counts if count[0] != NEXT_BATCH)  # a kill may part a batch
         index = Index(self.settings)
-        columns = ("chunk_id", "tenant_id", "acl_key", "source", *PASSAGE_COLUMNS, "vector")
+        columns = ("chunk_id", "tenant_id", "acl_key", "source", *PASSAGE_COLUMNS, "spoken", "vector")
         rows = sorted(index.rows(index.live_collection("acme") or "", columns, "", ""), key=lambda row: row["chunk_id"])
         index.close()
         found["vectors"] = np.array([row.pop("vector") for row in rows])

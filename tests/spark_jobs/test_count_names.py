@@ -9,6 +9,7 @@ from lakehouse.passages import Passage
 from lakehouse.retrieval import Retriever
 from lakehouse.tables import CHUNKS, FREQUENCIES
 from spark_jobs import count_names
+from spark_jobs.changes import checkpoint_name, skip_changes_of_others
 from tests.spark_jobs.conftest import Lake
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("milvus")]
@@ -23,7 +24,7 @@ QUESTION = "In which town was the architect of Harrow Bridge born?"
 
 
 def counted(lake: Lake) -> dict[int, int]:
-    return {row["key"]: row["chunks"] for row in lake.rows(FREQUENCIES) if row["key"] != count_names.BATCHES}
+    return {row["key"]: row["chunks"] for row in lake.rows(FREQUENCIES) if row["key"] != count_names.NEXT_BATCH}
 
 
 def fresh(lake: Lake) -> dict[int, int]:
@@ -66,7 +67,9 @@ def test_counts_follow_edits_renames_and_deletes_and_multihop_search_follows_nam
     assert "kestrel" in {passage.doc_id for passage in multihop(lake, "hr")}
 
 
-def test_a_batch_that_comes_again_counts_once(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_comes_again_counts_once_and_none_is_lost_after_maintenance(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def twice(*args: object) -> None:
         handle = args[-1]
         assert callable(handle)
@@ -75,5 +78,10 @@ def test_a_batch_that_comes_again_counts_once(lake: Lake, monkeypatch: pytest.Mo
     follow = count_names.for_each_batch
     monkeypatch.setattr(count_names, "for_each_batch", twice)
     lake.ingest(lake.write(BRIDGE, KESTREL))
+    other = Lake(lake.spark, lake.settings, lake.folder)
+    other.run("parse_documents", "chunk_documents", path=other.write(BRIDGE))
+    checkpoint = f"_checkpoints/{count_names.STEP}/{lake.tenant}/{checkpoint_name(count_names.RULES)}"
+    stream = f"{lake.settings.warehouse_root}/{checkpoint}"
+    assert skip_changes_of_others(lake.spark, lake.settings, CHUNKS, lake.tenant, stream)
     lake.ingest(lake.write(BRIDGE, KESTREL | {"text": "Nothing is known of her."}))
     assert counted(lake) == fresh(lake)

@@ -17,7 +17,7 @@ BRINGS_ROWS = {
     *("inputFiles", "read_rows", "to_pyarrow_table"),
 }
 BOUNDED = {
-    "count_names._batches": "one row, of one key of one tenant",
+    "count_names._next_batch": "one row, of one key of one tenant",
     "forget_documents._of_evaluations": "a row a run of an evaluation, which people start",
     "forget_documents._Proof.__init__": "a row a place of one run",
     "inputs._line_number": "a row for each 128 MB of one file",
