@@ -25,9 +25,7 @@ class View:
 
 _TENANT = Column("tenant_id", Type.STRING, "Whose cost it is, e.g. `acme`.")
 _APP = Column("app", Type.STRING, "App of the API key.")
-_PROGRAM = Column(
-    "program", Type.STRING, "Program that ran, e.g. `multihop`; `search` or `search_multihop` for a bare search."
-)
+_PROGRAM = Column("program", Type.STRING, "Program that ran, e.g. `multihop`; `search` for a bare search.")
 _INPUT = Column("input_tokens", Type.LONG, "Prompt tokens, cached ones included.")
 _CACHED = Column("cached_tokens", Type.LONG, "Prompt tokens that the model server had cached; part of `input_tokens`.")
 _OUTPUT = Column("output_tokens", Type.LONG, "Tokens that models wrote.")

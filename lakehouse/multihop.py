@@ -123,7 +123,7 @@ def rank(
     evidence = Evidence(question, vector, candidates, seeds, frequencies)
     own, pair = evidence.own(), evidence.pair()
     scores = _scored(own, pair, weights)
-    sure = _probabilities(scores.total, own, weights)
+    sure = probabilities(scores.total, own, weights)
     best = np.argsort(-scores.total, kind="stable")[:k]
     return [_explained(evidence, scores, int(number), float(sure[number])) for number in best]
 
@@ -154,7 +154,8 @@ def _scored(own_features: np.ndarray, pair_features: np.ndarray, weights: Weight
     return _Scores(own, pair, leading, total)
 
 
-def _probabilities(total: np.ndarray, own_features: np.ndarray, weights: Weights) -> np.ndarray:
+def probabilities(total: np.ndarray, own_features: np.ndarray, weights: Weights) -> np.ndarray:
+    """How likely each candidate (n,) is needed, of scores and the features that `Evidence.own` gives."""
     known = confidence_features(total, own_features)
     logit = known @ np.array(list(weights.confidence.values())[1:]) + weights.confidence["constant"]
     return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))))

@@ -132,7 +132,7 @@ class Evidence(Texts):
             text = self._joined[number]
             others = of_all if number < self.seeds else of_seeds
             mentioned = {name: 1.0 for name in others if f" {name} " in text}
-            found.append({**candidate.names.say, **dict.fromkeys(candidate.names.own, 1.0), **mentioned})
+            found.append({**candidate.names.say, **mentioned})
         return found
 
     def _sentences_with(self, number: int, name: str) -> list[int]:

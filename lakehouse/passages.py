@@ -1,7 +1,7 @@
 """Passages as a search finds them, and how they come from the engine's rows."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -61,4 +61,4 @@ def fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
     """The first k of several rankings in one, by reciprocal rank fusion."""
     known = {one.chunk_id: one for ranking in rankings for one in ranking}
     best = fuse([[one.chunk_id for one in ranking] for ranking in rankings], k)
-    return [passage(vars(known[chunk_id]), score) for chunk_id, score in best]
+    return [replace(known[chunk_id], score=score) for chunk_id, score in best]

@@ -491,11 +491,7 @@ LLM_CALLS = Table(
         Column("user_id", Type.STRING, "Who asked, as the app says; NULL when it does not say.", True),
         Column("app", Type.STRING, "App of the API key."),
         Column("key_id", Type.STRING, "API key that it was charged to."),
-        Column(
-            "program",
-            Type.STRING,
-            "Program that ran, e.g. `multihop`; `search` or `search_multihop` for a bare search.",
-        ),
+        Column("program", Type.STRING, "Program that ran, e.g. `multihop`; `search` for a bare search."),
         Column("program_version", Type.STRING, "Version of the compiled program; `uncompiled` for none."),
         Column(
             "agent",
@@ -591,7 +587,9 @@ EVAL_RUNS = Table(
     columns=(
         Column("run_id", Type.STRING, "Id of the evaluation."),
         _TENANT,
-        Column("program", Type.STRING, "Program asked; `search` when only retrieval was measured."),
+        Column(
+            "program", Type.STRING, "Program asked; `search` or `search_multihop` when only retrieval was measured."
+        ),
         Column("questions", Type.STRING, "Name of the questions file."),
         Column("n", Type.INT, "Questions asked."),
         Column(

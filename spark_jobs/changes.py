@@ -33,14 +33,13 @@ def for_each_change(
     `_change_type` says `delete` for a row that is gone. After a crash the last batch comes again, so handling one
     twice must do no harm. Of other variants only the kept ones may be resumed later where they stopped.
     """
-    folder = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}"
-    name = checkpoint_name(variant)
-    _keep_only(spark, folder, {name, *map(checkpoint_name, kept_variants)})
 
     def handle_batch(batch: DataFrame, batch_id: int) -> None:
         handle(newest_changes(batch, table.key))
 
-    _follow(spark, settings, table, tenant_id, f"{folder}/{name}", handle_batch)
+    checkpoint = checkpoint_path(settings, step, tenant_id, variant)
+    _keep_only(spark, checkpoint, kept_variants)
+    _follow(spark, settings, table, tenant_id, checkpoint, handle_batch)
 
 
 def for_each_batch(
@@ -56,15 +55,14 @@ def for_each_batch(
 
     `handle` also takes the batch's number: 0 begins with all rows that there are, and the last one may come again.
     """
-    folder = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}"
-    name = checkpoint_name(variant)
-    _keep_only(spark, folder, {name})
-    _follow(spark, settings, table, tenant_id, f"{folder}/{name}", handle, with_preimages=True)
+    checkpoint = checkpoint_path(settings, step, tenant_id, variant)
+    _keep_only(spark, checkpoint)
+    _follow(spark, settings, table, tenant_id, checkpoint, handle, with_preimages=True)
 
 
 def skip_to_now(spark: SparkSession, settings: Settings, table: Table, tenant_id: str, step: str, variant: str) -> None:
     """Let the step see only what changes from now on; also where its checkpoint needs changes that are gone."""
-    checkpoint = f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}/{checkpoint_name(variant)}"
+    checkpoint = checkpoint_path(settings, step, tenant_id, variant)
     _remove(spark, checkpoint)
     _follow(spark, settings, table, tenant_id, checkpoint, lambda batch, batch_id: None)
 
@@ -173,13 +171,20 @@ def merge_differences(
     )
 
 
+def checkpoint_path(settings: Settings, step: str, tenant_id: str, variant: str) -> str:
+    """Folder of a variant's checkpoint."""
+    return f"{settings.warehouse_root}/_checkpoints/{step}/{tenant_id}/{checkpoint_name(variant)}"
+
+
 def checkpoint_name(variant: str) -> str:
     """Folder of a variant's checkpoint, below those of its step and tenant."""
     return hashlib.sha256(variant.encode()).hexdigest()[:16]
 
 
-def _keep_only(spark: SparkSession, folder: str, names: Collection[str]) -> None:
+def _keep_only(spark: SparkSession, checkpoint: str, kept_variants: Collection[str] = ()) -> None:
     """Remove the checkpoints of other variants: who comes back to one must not resume where it once stopped."""
+    folder, _, name = checkpoint.rpartition("/")
+    names = {name, *map(checkpoint_name, kept_variants)}
     files, path = _files(spark, folder)
     if files.exists(path):
         for found in files.listStatus(path):

@@ -1,11 +1,7 @@
 """Agents over a real index: another tenant's and another group's passages are out of reach of any text."""
 
-import socket
-import subprocess
-import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,6 +13,7 @@ from lakehouse.permissions import EVERYONE, Caller
 from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 from tests.agents.conftest import CALLER, ENG, HR
+from tests.lite_server import LiteServer
 
 pytestmark = pytest.mark.integration
 
@@ -42,16 +39,9 @@ def chunk(tenant: str, name: str, text: str, key: str) -> IndexRow:
 @pytest.fixture(scope="module")
 def milvus(tmp_path_factory, free_port):
     """The URI of a server with the passages of two tenants."""
-    port, folder = free_port(), tmp_path_factory.mktemp("milvus")
-    command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--data-dir", str(folder)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    give_up_at = time.monotonic() + 60
-    while socket.socket().connect_ex(("127.0.0.1", port)):
-        assert server.poll() is None, "milvus-lite ended"
-        assert time.monotonic() < give_up_at, "milvus-lite does not listen"
-        time.sleep(0.05)
-    uri = f"http://127.0.0.1:{port}"
+    server = LiteServer(tmp_path_factory.mktemp("milvus"), free_port())
+    server.start()
+    uri = f"http://127.0.0.1:{server.port}"
     index = Index(Settings(milvus_uri=uri))
     corpus = {
         "acme": [("Flask", INJECTED, EVERYONE), ("Plan", "Flask launch is in May.", ENG), ("Payroll", "Flask pay", HR)],
@@ -63,8 +53,7 @@ def milvus(tmp_path_factory, free_port):
         index.publish(tenant, collection)
     index.close()
     yield uri
-    server.kill()
-    server.wait()
+    server.stop()
 
 
 @pytest.fixture

@@ -36,10 +36,11 @@ import psutil
 from pyspark.sql import SparkSession
 
 from lakehouse.delta import ensure_tables, read_rows
-from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.settings import Settings
 from lakehouse.spark import spark_session
 from lakehouse.tables import INGEST_RUNS
 from spark_jobs.main import INGEST_STEPS, run_step
+from tests.lite_server import LiteServer
 
 _SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "xu", "za"]
 _RUNS = ("first", "unchanged", "changed")
@@ -191,18 +192,12 @@ def _tiny_model(folder: Path) -> str:
 
 @contextmanager
 def milvus(settings: Settings, port: int) -> Iterator[None]:
-    command = [PROJECT_ROOT / ".venv/bin/milvus-lite", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--data-dir", str(settings.home / "milvus")]
-    with (settings.home / "milvus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
-        try:
-            while True:
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
-            yield
-        finally:
-            server.terminate()
+    server = LiteServer(settings.home / "milvus", port)
+    try:
+        server.start()
+        yield
+    finally:
+        server.stop()
 
 
 @contextmanager

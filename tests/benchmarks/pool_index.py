@@ -1,7 +1,7 @@
 """A corpus file as an index in memory, with beside each passage what the product would store there.
 
-Every document counts as one chunk. It holds what three round trips to an engine would bring, and no more: a first
-search by vector and by words, then passages by id. Names, weights and neighbours come from the text alone.
+Every document counts as one chunk. It holds what two round trips to an engine would bring, and no more: a search by
+vector and by words, then one by names. Names and how rare they are come from the texts alone.
 """
 
 import json
@@ -60,7 +60,6 @@ class PoolIndex:
     def _index_words(self) -> None:
         split = [terms(f"{document['title']}\n{document['text']}") for document in self.documents]
         self._held = Counter(TERM + term for found in split for term in set(found))
-        self._vocabulary = {term for found in split for term in found}
         self._bm25 = bm25s.BM25(method="lucene", k1=BM25_K1, b=BM25_B)
         self._bm25.index(split, show_progress=False)
 
@@ -90,7 +89,7 @@ class PoolIndex:
         return _best(self.vectors @ question.vector, depth)
 
     def lexical(self, question: Question, depth: int) -> list[int]:
-        asked = [term for term in dict.fromkeys(terms(question.text)) if term in self._vocabulary]
+        asked = [term for term in dict.fromkeys(terms(question.text)) if TERM + term in self._held]
         if not asked:
             return []
         scores = self._bm25.get_scores(asked)

@@ -5,7 +5,7 @@
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --write     # learn from all, ship the weights
 
 A pool is a folder with corpus.jsonl ({"id","title","text"}) and questions.jsonl ({"question","gold_ids"}). Milvus and
-Spark are left out: the index is in memory, brings what three round trips would, and the rest is the product's code.
+Spark are left out: the index is in memory, brings what two round trips would, and the rest is the product's code.
 """
 
 import random
@@ -18,7 +18,7 @@ import click
 import numpy as np
 
 from lakehouse.lexical import fuse
-from lakehouse.multihop import SEEDS, SHIPPED, Weights, _probabilities, score
+from lakehouse.multihop import SEEDS, SHIPPED, Weights, probabilities, score
 from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
 from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_training import Example, calibration_error, learn
@@ -105,7 +105,7 @@ def cross_validated(pools: Sequence[Prepared]) -> tuple[list[list[np.ndarray]], 
             for at in np.flatnonzero(folds[number] == fold):
                 one = pool.examples[at]
                 totals[number][at] = score(one.own, one.pair, weights)
-                sure[number][at] = _probabilities(totals[number][at], one.own, weights)
+                sure[number][at] = probabilities(totals[number][at], one.own, weights)
     return totals, sure
 
 

@@ -30,7 +30,7 @@ from lakehouse.settings import Settings
 from lakehouse.tables import FREQUENCIES
 from tests.benchmarks.pool_index import PoolIndex
 from tests.benchmarks.retrieval import recalls
-from tests.lakehouse.lite_server import LiteServer
+from tests.lite_server import LiteServer
 
 TENANT = "bench"
 ALLOWED = ["everyone"]
@@ -44,9 +44,7 @@ def rows(pool: PoolIndex, copies: int) -> Iterator[IndexRow]:
             text, title = document["text"], document["title"]
             vector = pool.vectors[number]
             if copy:  # other names of the same shape, and a vector as near to it as another passage is
-                text, title = (
-                    " ".join(f"{w}{copy}" if w[:1].isupper() else w for w in t.split()) for t in (text, title)
-                )
+                text, title = _renamed(text, copy), _renamed(title, copy)
                 vector = vector + random.normal(scale=0.04, size=vector.shape).astype(np.float32)
             yield IndexRow(
                 chunk_id=f"{number}-{copy}", tenant_id=TENANT, acl_key="everyone", doc_id=str(number), source="pool",

@@ -15,7 +15,7 @@ from lakehouse.lexical import BM25_K1
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
 from tests.lakehouse import milvus_server
-from tests.lakehouse.lite_server import LiteServer
+from tests.lite_server import LiteServer
 
 AXES = np.eye(4, dtype=np.float32)
 ENG, HR = acl_key(["eng"]), acl_key(["hr"])

@@ -21,7 +21,7 @@ from lakehouse.name_keys import counted_keys, hashed
 from lakehouse.passages import Passage
 from lakehouse.settings import Settings
 from lakehouse.tables import FREQUENCIES
-from tests.lakehouse.lite_server import LiteServer
+from tests.lite_server import LiteServer
 
 pytestmark = pytest.mark.integration
 

@@ -2,10 +2,6 @@
 
 import itertools
 import json
-import socket
-import subprocess
-import sys
-import time
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -22,6 +18,7 @@ from lakehouse.settings import Settings
 from lakehouse.spark import spark_session
 from lakehouse.tables import INGEST_RUNS, Table
 from spark_jobs.main import run_step
+from tests.lite_server import LiteServer
 
 _TENANTS = itertools.count(1)
 
@@ -49,18 +46,12 @@ def spark(settings: Settings) -> Iterator[SparkSession]:
 @pytest.fixture(scope="session")
 def milvus(settings: Settings) -> Iterator[None]:
     port = int(settings.milvus_uri.rsplit(":", 1)[1])
-    command = [Path(sys.executable).parent / "milvus-lite", "server", "--host", "127.0.0.1"]
-    command += ["--port", str(port), "--data-dir", str(settings.home / "milvus")]
-    with (settings.home / "milvus.log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as server:
-        try:
-            for _ in range(600):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", port)) == 0:
-                        break
-                time.sleep(0.1)
-            yield
-        finally:
-            server.terminate()
+    server = LiteServer(settings.home / "milvus", port)
+    try:
+        server.start()
+        yield
+    finally:
+        server.stop()
 
 
 class Lake:

@@ -6,10 +6,8 @@ For tests that compare whole runs: what two of them left is compared to the last
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,6 +22,7 @@ from lakehouse.index import Index
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, QUARANTINE, TITLES
 from spark_jobs.count_names import NEXT_BATCH
+from tests.lite_server import LiteServer
 
 LOAD = ("parse_documents", "chunk_documents", "link_documents")
 BUILD = ("embed_chunks", "sync_index")
@@ -127,14 +126,9 @@ def house(
 ) -> Iterator[House]:
     """A house whose Milvus serves at `port`; `given`: more of its settings."""
     folder.mkdir()
-    command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1", "--port", str(port)]
-    server = subprocess.Popen(
-        [*command, "--data-dir", str(folder / "milvus")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    server = LiteServer(folder / "milvus", port)
     try:
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            assert server.poll() is None, "milvus-lite ended"
-            time.sleep(0.1)
+        server.start()
         settings = Settings(
             **{"home": folder, "spark_driver_memory": "1g", "milvus_uri": f"http://127.0.0.1:{port}"} | given
         )
@@ -144,5 +138,4 @@ def house(
         finally:
             lakehouse.stop()
     finally:
-        server.kill()
-        server.wait()
+        server.stop()

@@ -9,7 +9,7 @@ from lakehouse.passages import Passage
 from lakehouse.retrieval import Retriever
 from lakehouse.tables import CHUNKS, FREQUENCIES
 from spark_jobs import count_names
-from spark_jobs.changes import checkpoint_name, skip_changes_of_others
+from spark_jobs.changes import checkpoint_path, skip_changes_of_others
 from tests.spark_jobs.conftest import Lake
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("milvus")]
@@ -80,8 +80,7 @@ def test_a_batch_that_comes_again_counts_once_and_none_is_lost_after_maintenance
     lake.ingest(lake.write(BRIDGE, KESTREL))
     other = Lake(lake.spark, lake.settings, lake.folder)
     other.run("parse_documents", "chunk_documents", path=other.write(BRIDGE))
-    checkpoint = f"_checkpoints/{count_names.STEP}/{lake.tenant}/{checkpoint_name(count_names.RULES)}"
-    stream = f"{lake.settings.warehouse_root}/{checkpoint}"
+    stream = checkpoint_path(lake.settings, count_names.STEP, lake.tenant, count_names.RULES)
     assert skip_changes_of_others(lake.spark, lake.settings, CHUNKS, lake.tenant, stream)
     lake.ingest(lake.write(BRIDGE, KESTREL | {"text": "Nothing is known of her."}))
     assert counted(lake) == fresh(lake)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass
 class LiteServer:
-    """`milvus-lite server` on loopback."""
+    """`milvus-lite server` on loopback; what it says is in a log beside its folder."""
 
     folder: Path
     port: int
@@ -19,7 +19,8 @@ class LiteServer:
     def start(self) -> None:
         command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--data-dir", str(self.folder)]
-        self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        with self.folder.with_suffix(".log").open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=log, stderr=log)
         give_up_at = time.monotonic() + 60
         while True:
             try:
