@@ -129,7 +129,7 @@ def print_answer(document: Document) -> None:
     usage = document["usage"]
     console.print(
         f"[dim]{usage['calls']} calls, {usage['input_tokens']} tokens in ({usage['cached_tokens']} cached), "
-        f"{usage['output_tokens']} out, ${usage['usd']}, {document['latency_s']} s, task {document['task_id']}[/]"
+        f"{usage['output_tokens']} out, ${usage['usd']}, {document['latency_s']:.1f} s, task {document['task_id']}[/]"
     )
 
 

@@ -26,3 +26,9 @@ def free_port() -> Callable[[], int]:
             return port
 
     return find
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that hold a slow test first, the whole stack before all: whichever is begun last is waited for alone."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: str(item.path) if item.path in slow else "", reverse=True)

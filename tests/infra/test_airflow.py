@@ -17,7 +17,7 @@ from infra.stack import Stack
 from lakehouse.errors import InvalidInput, NotAuthenticated, NotFound, Unavailable
 from lakehouse.settings import PROJECT_ROOT, Settings
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

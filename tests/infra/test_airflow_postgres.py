@@ -13,7 +13,7 @@ from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
 from tests.infra.conftest import PASSWORD
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

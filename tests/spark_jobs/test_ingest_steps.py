@@ -7,7 +7,7 @@ from lakehouse.index import Index
 from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS
 from tests.spark_jobs.conftest import Lake
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("milvus")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures("milvus")]
 
 # Two chunks: neither half leaves room for the other.
 FLEET, SIZE = "Orion serves the inference fleet. " * 20, "Orion runs 8 replicas at 48 streams. " * 15

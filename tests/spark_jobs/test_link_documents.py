@@ -15,7 +15,7 @@ from spark_jobs.chunk_documents import chunk_rows
 from tests.spark_jobs.conftest import Lake
 from tests.spark_jobs.links_by_definition import expected_links
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 # Names within names, namesakes, a common word, a disambiguated one: every edit can change the meaning of another text.
 TITLES_POOL = ("York", "New York", "New York City", "Orion", "Orion (film)", "Overview", "Staten Island, New York")

@@ -12,7 +12,7 @@ from spark_jobs.near_duplicates import near_copies
 from spark_jobs.signatures import HASHES, signature
 from tests.spark_jobs.conftest import Lake
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PAGE = " ".join(f"word{n}" for n in range(400))
 COPY = PAGE + " and one more sentence."

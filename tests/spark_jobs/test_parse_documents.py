@@ -16,7 +16,7 @@ from spark_jobs.parsing import Limits
 from tests.spark_jobs import samples
 from tests.spark_jobs.conftest import Lake
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 PLAN = {"id": "plan", "title": "Plan", "text": "Launch is in May."}
 TEAM = {"id": "team", "title": "Team", "text": "Mia leads.", "groups": ["hr"], "updated_at": "2026-11-05T09:30:00Z"}

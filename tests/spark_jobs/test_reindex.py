@@ -19,7 +19,7 @@ from lakehouse.versions import live_version, versions
 from spark_jobs import reindex
 from tests.spark_jobs.conftest import Lake
 
-pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("milvus")]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures("milvus")]
 
 ORION = {"id": "orion", "title": "Orion", "text": "Orion serves the inference fleet."}
 PAY = {"id": "pay", "title": "Salaries", "text": "Salaries of the Orion team.", "groups": ["hr"]}

@@ -7,7 +7,7 @@ import pytest
 from lakehouse.tables import DOCUMENTS, QUARANTINE
 from tests.spark_jobs.conftest import Lake
 
-pytestmark = pytest.mark.integration
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 GOOD = {"id": "good", "text": "Fine."}
 BAD_LINE, BAD_GROUPS = b"{bad", {"id": "pay", "text": "Salaries.", "groups": "hr"}
