@@ -1,0 +1,59 @@
+"""Every Delta table, declared once and free of any engine: grain, key, columns, and a sentence on each column.
+
+Spark schemas, Arrow schemas, the SQL catalog, the data dictionary in `docs/` and the tests all read these
+declarations, so a column is added here and nowhere else.
+"""
+
+from lakehouse.tables.calls import EVAL_RESULTS, EVAL_RUNS, LLM_CALLS, LLM_CALLS_RAW
+from lakehouse.tables.chunks import ACL_KEYS, CHUNKS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, TITLES
+from lakehouse.tables.documents import DOCUMENTS, QUARANTINE
+from lakehouse.tables.runs import AGENT_PROGRAMS, FORGET_RUNS, INDEX_VERSIONS, INGEST_RUNS, RECONCILE_RUNS
+from lakehouse.tables.schema import Column, Forget, Rule, Table, Type
+
+__all__ = [
+    "ACL_KEYS",
+    "AGENT_PROGRAMS",
+    "CHUNKS",
+    "DOCUMENTS",
+    "EMBEDDINGS",
+    "EVAL_RESULTS",
+    "EVAL_RUNS",
+    "FORGET_RUNS",
+    "FREQUENCIES",
+    "INDEX_VERSIONS",
+    "INGEST_RUNS",
+    "LINKS",
+    "LLM_CALLS",
+    "LLM_CALLS_RAW",
+    "MENTIONS",
+    "QUARANTINE",
+    "RECONCILE_RUNS",
+    "TABLES",
+    "TITLES",
+    "Column",
+    "Forget",
+    "Rule",
+    "Table",
+    "Type",
+]
+
+TABLES: tuple[Table, ...] = (
+    DOCUMENTS,
+    QUARANTINE,
+    CHUNKS,
+    ACL_KEYS,
+    TITLES,
+    MENTIONS,
+    LINKS,
+    FREQUENCIES,
+    EMBEDDINGS,
+    INDEX_VERSIONS,
+    RECONCILE_RUNS,
+    INGEST_RUNS,
+    FORGET_RUNS,
+    LLM_CALLS_RAW,
+    LLM_CALLS,
+    AGENT_PROGRAMS,
+    EVAL_RUNS,
+    EVAL_RESULTS,
+)
