@@ -1,7 +1,7 @@
 """What lies at a path, as one DataFrame of parsed documents and rejections, a row each.
 
-Files of a local folder are listed on the driver (`spark_jobs.folders`) and read in the tasks. On object stores, where
-there are no links, Spark lists. A website is read by one task, so that its server meets one polite reader.
+Files of a folder (`spark_jobs.folders`) and objects of a bucket (`spark_jobs.buckets`) are listed on the driver and
+read in the tasks. A website is read by one task, so that its server meets one polite reader.
 """
 
 import os
@@ -21,7 +21,8 @@ from pyspark.sql import types as T  # noqa: N812
 
 from lakehouse.errors import InvalidInput
 from lakehouse.settings import Settings
-from spark_jobs.files import read_bytes, read_path, size_refusal
+from spark_jobs import buckets
+from spark_jobs.files import read_path
 from spark_jobs.folders import listing
 from spark_jobs.parsing import Document, Limits, Rejection, parse_line, parse_row, too_large_line
 from spark_jobs.quality import checked
@@ -79,7 +80,7 @@ Parsed = tuple[int, Document | Rejection]
 
 
 class Input(NamedTuple):
-    """What lies at a path: `PARSED` rows, and how many files of a local folder are not among them, by why."""
+    """What lies at a path: `PARSED` rows, and how many files of a folder or bucket are not among them, by why."""
 
     parsed: DataFrame
     skipped: Counter[str]
@@ -104,7 +105,7 @@ def read_input(spark: SparkSession, path: str, settings: Settings, only: Collect
         if path.endswith(".parquet"):
             return Input(_rows(spark, uri, limits), Counter())
         if is_remote:
-            return Input(_remote_files(spark, path, limits, only), Counter())
+            return _bucket(spark, path, limits, settings, only)
         files, skipped = listing(Path(path), only)
         return Input(_local_files(spark, files, limits), skipped)
     except (PySparkException, Py4JJavaError) as error:  # while Spark looks for the schema and the file's parts
@@ -206,10 +207,7 @@ def _local_files(spark: SparkSession, files: pa.Table, limits: Limits) -> DataFr
         else:
             yield from _numbered(read_path(file["doc_id"], file["uri"], file["path"], limits))
 
-    read = spark.createDataFrame(files)
-    if (bundles := files.num_rows // _BUNDLE_FILES) > spark.sparkContext.defaultParallelism:
-        read = read.repartition(bundles)  # a task that meets a slow file holds up few others
-    return read.mapInArrow(_parsing(parse, limits), PARSED)
+    return _bundled(spark, files).mapInArrow(_parsing(parse, limits), PARSED)
 
 
 def _numbered(parsed: Iterable[Document | Rejection]) -> Iterator[Parsed]:
@@ -218,30 +216,33 @@ def _numbered(parsed: Iterable[Document | Rejection]) -> Iterator[Parsed]:
         yield -place, one
 
 
-def _remote_files(spark: SparkSession, root: str, limits: Limits, only: Collection[str] | None) -> DataFrame:
-    read = (
-        spark.read.format("binaryFile")
-        .option("recursiveFileLookup", "true")
-        .option("__globPaths__", "false")
-        .load(root)
-    )
-    if only is not None:
-        names = {part for doc_id in only for part in doc_id.split("/")}
-        read = read.filter(F.arrays_overlap(F.split("path", "/"), F.lit(sorted(names)).cast("array<string>")))
-    most = max(limits.file_bytes, limits.document_bytes)
-    taken = read.filter(F.col("length") <= most).select("path", "length", "content")
-    too_long = read.filter(F.col("length") > most).select("path", "length", F.lit(None).cast("binary").alias("content"))
-    base = _without_scheme(root).rstrip("/")
+def _bucket(spark: SparkSession, root: str, limits: Limits, settings: Settings, only: Collection[str] | None) -> Input:
+    if not root.startswith(buckets.SCHEME):
+        raise InvalidInput(
+            f"path {root!r}: a folder must be local or s3://…. Copy it, or name a JSONL or Parquet file."
+        )
+    store = buckets.Store.of(settings)
+    objects, skipped = buckets.listing(store.connect(), root, only)
+    return Input(_objects(spark, objects, store, limits), skipped)
 
-    def parse(file: Row) -> Iterator[Parsed]:
-        path = _without_scheme(file["path"])
-        doc_id = path.removeprefix(base).lstrip("/") or path.rsplit("/", 1)[-1]
-        if file["content"] is None:
-            yield 0, size_refusal(doc_id, file["length"], limits)
-        else:
-            yield from _numbered(read_bytes(doc_id, file["path"], file["content"], limits))
 
-    return taken.unionByName(too_long).mapInArrow(_parsing(parse, limits), PARSED)
+def _objects(spark: SparkSession, objects: pa.Table, store: buckets.Store, limits: Limits) -> DataFrame:
+    def parse_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        client = store.connect()
+
+        def parse(one: Row) -> Iterator[Parsed]:
+            yield from _numbered(buckets.read_object(client, one["doc_id"], one["uri"], one["size"], limits))
+
+        yield from _parsing(parse, limits)(batches)
+
+    return _bundled(spark, objects).mapInArrow(parse_all, PARSED)
+
+
+def _bundled(spark: SparkSession, files: pa.Table) -> DataFrame:
+    """A listing, in so many parts that a task that meets a slow file holds up few others."""
+    read = spark.createDataFrame(files)
+    bundles = files.num_rows // _BUNDLE_FILES
+    return read.repartition(bundles) if bundles > spark.sparkContext.defaultParallelism else read
 
 
 def _website(spark: SparkSession, sitemap: str, limits: Limits, settings: Settings) -> DataFrame:
@@ -251,10 +252,6 @@ def _website(spark: SparkSession, sitemap: str, limits: Limits, settings: Settin
     bounds = Bounds(settings.website_max_pages, settings.website_max_seconds, settings.website_delay_seconds)
     one_task = spark.createDataFrame(pa.table({"path": [sitemap]})).coalesce(1)
     return one_task.mapInArrow(_parsing(fetch, limits), PARSED)
-
-
-def _without_scheme(uri: str) -> str:
-    return "/" + uri.split(":", 1)[-1].lstrip("/")
 
 
 def _parsing(

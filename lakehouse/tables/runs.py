@@ -92,8 +92,8 @@ INGEST_RUNS = Table(
         Column(
             "documents_skipped",
             Type.LONG,
-            "Files of a local folder that no document was made of and none was expected: hidden, ignored by git, or "
-            "below a folder that was refused; the run's log counts each. NULL: not this step's.",
+            "Files of a folder or bucket that no document was made of and none was expected: hidden, ignored by git, "
+            "or below a folder that was refused; the run's log counts each. NULL: not this step's.",
             True,
         ),
         Column("chunks_written", Type.LONG, "Chunks added or changed; NULL: not this step's.", True),

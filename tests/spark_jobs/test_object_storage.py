@@ -23,6 +23,7 @@ ALL = (*LOAD, *BUILD)
 DAY_1 = {
     **{f"plans/plan-{n}.md": f"# Plan {n}\n\nProject {n} builds part {n}, after Plan {n + 1}.\n" * 9 for n in range(9)},
     "pages/how to.md": "# How to\n\nSee Plan 3.",
+    "pages/_index.md": "# Pages",
     "broken.md": b"\xff\xfe\x00broken",
 }
 DAY_2 = {name: text for name, text in DAY_1.items() if name != "plans/plan-4.md"} | {

@@ -12,7 +12,6 @@ import pytest
 from lakehouse.errors import InvalidInput
 from lakehouse.tables import DOCUMENTS, QUARANTINE
 from spark_jobs.folders import local_files
-from spark_jobs.parsing import Limits
 from tests.spark_jobs import samples
 from tests.spark_jobs.conftest import Lake
 
@@ -324,25 +323,6 @@ def test_the_lines_of_a_file_that_is_read_in_parts_keep_their_numbers(lake: Lake
     finally:
         lake.spark.conf.unset("spark.sql.files.maxPartitionBytes")
     assert [reason.split(":")[0] for reason in reasons(lake)] == ["line 1001", "line 1002"]
-
-
-def test_an_object_store_is_read_through_hadoop(lake: Lake) -> None:
-    from spark_jobs.inputs import _remote_files
-
-    (lake.folder / "sub").mkdir()
-    (lake.folder / "sub" / "a b.md").write_text("# A\n\nText.")
-    (lake.folder / "big.md").write_text("x" * 101)
-
-    (lake.folder / "pack.zip").write_bytes(samples.zipped({"in.md": "In."}))
-    limits = Limits(100, 1000, 30, 512)
-    found = {
-        row["doc_id"]: row["reason"] for row in _remote_files(lake.spark, lake.folder.as_uri(), limits, None).collect()
-    }
-
-    assert found.keys() == {"sub/a b.md", "big.md", "pack.zip/in.md"}
-    assert found["pack.zip/in.md"] is None
-    assert found["sub/a b.md"] is None
-    assert found["big.md"].startswith("oversize: 101 bytes")
 
 
 @pytest.mark.parametrize("name", ["nothing", "bad.parquet"])
