@@ -104,6 +104,8 @@ def print_search(document: Document) -> None:
 _WAYS = {
     "names": "names “{via}” →",
     "named_by": "is named by, as “{via}” →",
+    "links_to": "links to {via} →",
+    "linked_from": "is linked from the next one, as {via} →",
     "shares": "shares “{via}” with →",
     "continues": "leaves the rest to →",
 }

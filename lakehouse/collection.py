@@ -11,6 +11,7 @@ from pymilvus import DataType, Function, FunctionType, MilvusClient
 
 from lakehouse.entities import Names
 from lakehouse.errors import InvalidInput
+from lakehouse.hyperlinks import Place
 from lakehouse.lexical import ANALYZER, BM25_B, BM25_K1
 from lakehouse.milvus import Capabilities
 from lakehouse.name_keys import name_vector, sparse
@@ -113,7 +114,7 @@ def stored(row: IndexRow, columns: Collection[str]) -> dict[str, Any]:
     if "index_text" in columns:
         fields["index_text"] = _cut(index_text(row["title"], row["heading"], row["text"]))
     if NAMES in columns:
-        names = Names.of(row["title"], row["heading"], row["text"])
+        names = Names.of(row["title"], row["heading"], row["text"], Place(row["source"], row["doc_id"], row["uri"]))
         fields |= {NAMES: sparse(name_vector(names)), "spoken": _json(names)}
     if "direction" in columns:
         fields["direction"] = direction(fields["vector"])

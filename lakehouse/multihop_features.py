@@ -16,6 +16,7 @@ import numpy as np
 from ahocorasick_rs import AhoCorasick
 
 from lakehouse.frequencies import Frequencies
+from lakehouse.hyperlinks import is_address, is_end, shown
 from lakehouse.multihop_texts import TINY, Candidate, Texts
 from lakehouse.name_keys import OWN as OWN_KEY
 from lakehouse.name_keys import SAY
@@ -75,15 +76,22 @@ _WALK_SEEDS = 20
 _WALK_ROUNDS = 12
 _SHARPNESS = 0.1
 _LEAST_NAME = 3
+_BY_LINK = {"names": "links_to", "named_by": "linked_from"}
 
 
 def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1."""
+    """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1.
+
+    That two passages link to the same page says nothing. An address is one document's however many chunks that has,
+    only the end of a path may be many documents'.
+    """
     said = frequencies.counts([SAY + name for name in names])
     is_common = said > max(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
     share = np.where(is_common, 0, frequencies.rarity(said))
     owned = frequencies.counts([OWN_KEY + name for name in names])
-    return share, np.where(owned > MAX_OWNERS, 0, share)
+    is_link = np.array([is_address(name) for name in names], dtype=bool)
+    is_ones = np.array([is_address(name) and not is_end(name) for name in names], dtype=bool)
+    return np.where(is_link, 0, share), np.where((owned > MAX_OWNERS) & ~is_ones, 0, share)
 
 
 class Evidence(Texts):
@@ -101,6 +109,9 @@ class Evidence(Texts):
         numbers: dict[str, int] = {}
         for names in said:
             for name in names:
+                numbers.setdefault(name, len(numbers))
+        for candidate in self.candidates:
+            for name in candidate.names.own:  # a document doesn't say its own address
                 numbers.setdefault(name, len(numbers))
         self.names = list(numbers)
         share, link = weights(self._frequencies, self.names)
@@ -131,7 +142,9 @@ class Evidence(Texts):
 
     def _said(self) -> list[dict[str, float]]:
         """Of each candidate the names that it speaks of, and by which it or a seed speaks of the other in any case."""
-        long_names = [[name for name in one.names.own if " " in name] for one in self.candidates]
+        long_names = [
+            [name for name in one.names.own if " " in name and not is_address(name)] for one in self.candidates
+        ]
         names = list(dict.fromkeys(name for of_one in long_names for name in of_one))  # those of seeds come first
         of_seeds = len({name for of_one in long_names[: self.seeds] for name in of_one})
         matcher = AhoCorasick([f" {name} " for name in names]) if names else None
@@ -230,7 +243,7 @@ class Evidence(Texts):
         return found
 
     def connection(self, seed: int, other: int) -> tuple[str, str]:
-        """How one candidate leads to another, and by which name: `names`, `named_by`, `shares`, or `continues`."""
+        """How one candidate leads to another, as `lakehouse.multihop.Step` has it, and by which name."""
         ways = {
             "names": self._links[seed] * self._owned[other],
             "named_by": self._owned[seed] * self._links[other],
@@ -238,7 +251,8 @@ class Evidence(Texts):
         }
         for how, strength in ways.items():
             if strength.size and strength.max() > 0:
-                return how, self.names[int(strength.argmax())]
+                name = self.names[int(strength.argmax())]
+                return (_BY_LINK[how], shown(name)) if is_address(name) else (how, name)
         return "continues", ""
 
     def _shared(self, worth: np.ndarray) -> np.ndarray:

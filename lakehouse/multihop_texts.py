@@ -12,6 +12,7 @@ import numpy as np
 
 from lakehouse.entities import Names
 from lakehouse.frequencies import Frequencies
+from lakehouse.hyperlinks import is_address, shown
 from lakehouse.lexical import BM25_B, BM25_K1
 from lakehouse.terms import key, sentences, stem, stems, terms, words
 
@@ -61,7 +62,7 @@ class Candidate:
     @cached_property
     def says_at(self) -> dict[str, tuple[int, ...]]:
         """In which sentences each name stands that the passage speaks of."""
-        return {name: self.sentences_with(name) for name in self.names.say}
+        return {name: self.sentences_with(_written(name)) for name in self.names.say}
 
     def sentences_with(self, name: str) -> tuple[int, ...]:
         """Numbers of the sentences that hold the name; the first where none does."""
@@ -75,6 +76,11 @@ class Candidate:
         cut = sentences(f"{self.heading}\n{self.text}"[:MAX_TEXT])[:MAX_SENTENCES] or [""]
         folded = [words(sentence) for sentence in cut]
         return [f" {' '.join(found)} " for found in folded], [stems(found) for found in folded]
+
+
+def _written(name: str) -> str:
+    """What of a name stands in its sentence: of an address the last part, with a page's own name."""
+    return key(shown(name).rpartition("/")[2]) if is_address(name) else name
 
 
 class Texts:

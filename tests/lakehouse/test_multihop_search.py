@@ -1,6 +1,7 @@
 """Multi-hop search in Milvus: what the caller may not read neither shows nor leads, and bad input harms nobody."""
 
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from lakehouse.collection import IndexRow, layout
 from lakehouse.delta import append
 from lakehouse.errors import InvalidInput
 from lakehouse.frequencies import FrequencyDirectory
+from lakehouse.hyperlinks import Place
 from lakehouse.index import Index
 from lakehouse.milvus import Capabilities
 from lakehouse.multihop import shipped_weights
@@ -21,11 +23,12 @@ from lakehouse.name_keys import counted_keys, hashed
 from lakehouse.passages import Passage
 from lakehouse.settings import Settings
 from lakehouse.tables import FREQUENCIES
+from lakehouse.terms import words
 from tests.lite_server import LiteServer
 
 pytestmark = pytest.mark.integration
 
-DIMENSION = 16
+DIMENSION = 64
 QUESTION = "In which town was the architect of Harrow Bridge born?"
 BRIDGE = ("bridge", "Harrow Bridge", "Harrow Bridge was designed by the architect Ida Kestrel.", "everyone")
 KESTREL = ("kestrel", "Ida Kestrel", "Ida Kestrel was born in Marl.", "hr")
@@ -34,8 +37,10 @@ Document = tuple[str, str, str, str]
 
 
 def vector(text: str) -> np.ndarray:
-    found = np.random.default_rng(len(text)).normal(size=DIMENSION).astype(np.float32)
-    return found / np.linalg.norm(found)
+    """Texts of the same words lie near each other."""
+    seeds = [zlib.crc32(word.encode()) for word in words(text) or [""]]
+    found = np.sum([np.random.default_rng(seed).normal(size=DIMENSION) for seed in seeds], axis=0)
+    return (found / np.linalg.norm(found)).astype(np.float32)
 
 
 class Corpus:
@@ -53,7 +58,11 @@ class Corpus:
         self.collection = index.create_collection(tenant, DIMENSION)
         index.upsert(self.collection, (self.row(*document) for document in documents))
         index.publish(tenant, self.collection)
-        counts = Counter(key for _, title, text, _ in counted or documents for key in counted_keys(title, "", text))
+        counts = Counter(
+            key
+            for doc_id, title, text, _ in counted or documents
+            for key in counted_keys(title, "", text, Place("s", doc_id, ""))
+        )
         append(settings, FREQUENCIES, [
             {"tenant_id": tenant, "key": hashed(key), "chunks": count, "ingest_run_id": "r"}
             for key, count in counts.items()
@@ -115,6 +124,38 @@ def test_who_may_not_read_a_passage_neither_sees_it_nor_is_led_by_it(settings: S
 
     assert {passage.chunk_id for passage in shown} == {"bridge", *(other[0] for other in OTHERS)}
     assert [outcome(one) for one in shown] == [outcome(one) for one in public.search(QUESTION, k=50)]
+
+
+MANUAL = [
+    ("admin/copies.md", "Saving", "To keep what you have each night, follow [this](../ops/run-9.md#cold).", "everyone"),
+    ("ops/run-9.md", "Procedure", "The command is `orionctl dump`; then wait for the tape.", "hr"),
+    *((f"ops/{n}.md", "Procedure", f"The command is `valve {n}`; then wait for it.", "everyone") for n in range(10, 90)),
+]  # fmt: skip
+MANUAL_QUESTION = "Which command should I run each night to keep what I have?"
+
+
+def test_a_hyperlink_leads_to_a_page_that_shares_no_name(settings: Settings, index: Index) -> None:
+    manual = Corpus(settings, index, "manual", MANUAL)
+    found = {passage.chunk_id: passage for passage in manual.search(MANUAL_QUESTION, "everyone", "hr", k=2)}
+    assert set(found) == {"admin/copies.md", "ops/run-9.md"}
+    (step,) = [step for passage in found.values() for step in passage.path]
+    assert (step.how, step.via) in {("links_to", "ops/run-9"), ("linked_from", "ops/run-9")}
+
+
+def test_a_link_to_a_forbidden_page_leads_nowhere(settings: Settings, index: Index) -> None:
+    whole = Corpus(settings, index, "closed", MANUAL)
+    without = Corpus(settings, index, "gone", [page for page in MANUAL if page[3] != "hr"], counted=MANUAL)
+    shown = whole.search(MANUAL_QUESTION, k=50)
+    assert "ops/run-9.md" not in {passage.chunk_id for passage in shown}
+    assert [outcome(one) for one in shown] == [outcome(one) for one in without.search(MANUAL_QUESTION, k=50)]
+
+
+def test_a_page_to_which_everyone_links_leads_nowhere(settings: Settings, index: Index) -> None:
+    pages = [(f"p{n}.md", f"Page {n}", f"Valve {n} is turned by hand. [home](home.md)", "everyone") for n in range(100)]
+    hub = Corpus(settings, index, "hub", [*pages, ("home.md", "Welcome", "Choose a page.", "everyone")])
+    found = hub.search("How is Valve 7 turned?", k=50)
+    assert found[0].chunk_id == "p7.md"
+    assert not any(step.how in ("links_to", "linked_from") for passage in found for step in passage.path)
 
 
 def test_no_allowed_key_and_an_empty_question_find_nothing(acme: Corpus) -> None:
