@@ -62,7 +62,7 @@ def print_versions(document: Document) -> None:
 
 def print_reconciled(document: Document) -> None:
     """What differed and is repaired, a line a tenant."""
-    columns = ("tenant", "collection", "chunks", "missing", "extra", "stale_text", "stale_permissions")
+    columns = ("tenant", "collection", "chunks", "missing", "extra", "stale_text", "stale_permissions", "stale_counts")
     print_rows({"columns": columns, "rows": document["tenants"]})
     console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
 

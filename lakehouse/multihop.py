@@ -130,7 +130,7 @@ def rank(
 
 def score(own: np.ndarray, pair: np.ndarray, weights: Weights) -> np.ndarray:
     """Scores (n,) of candidates with these features, as `Evidence` gives them."""
-    return _scored(own, pair, weights).total
+    return _scored(own, pair, weights).total if len(own) else np.empty(0, dtype=np.float32)
 
 
 @cache

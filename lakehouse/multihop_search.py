@@ -7,21 +7,40 @@ rare something is, are the tenant's.
 
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from lakehouse.collection import names_of, vector_of
-from lakehouse.frequencies import FrequencyDirectory
+from lakehouse.frequencies import Frequencies, FrequencyDirectory
 from lakehouse.index import Index
-from lakehouse.multihop import Weights, rank
+from lakehouse.multihop import SEEDS, Weights, rank
 from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
+from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_texts import Candidate
 from lakehouse.passages import Indexed, Passage
 
 CHARACTERS = 32_000_000
 """Of rows that a process remembers as read, about 12,000 passages of 76 words; what is read of them takes as much."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What two searches brought for a question: the candidates to score, and all passages by chunk id."""
+
+    question: str
+    vector: np.ndarray
+    candidates: Sequence[Candidate]
+    passages: Mapping[str, Passage]
+    frequencies: Frequencies
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each candidate (n, len(OWN)) and of each pair (s, n, len(PAIR)); both empty where nothing was found."""
+        if not self.candidates:
+            return np.zeros((0, len(OWN)), dtype=np.float32), np.zeros((0, 0, len(PAIR)), dtype=np.float32)
+        evidence = Evidence(self.question, self.vector, self.candidates, SEEDS, self.frequencies)
+        return evidence.own(), evidence.pair()
 
 
 class MultihopSearch:
@@ -30,7 +49,7 @@ class MultihopSearch:
     def __init__(self, index: Index, frequencies: FrequencyDirectory, weights: Weights) -> None:
         self._index = index
         self._frequencies = frequencies
-        self._weights = weights
+        self.weights = weights
         self._rows = _ReadRows()
 
     def search(
@@ -40,15 +59,32 @@ class MultihopSearch:
 
         Raises `InvalidInput` where the server or the collection cannot be searched by names, `Unavailable`.
         """
+        found = self.gather(tenant_id, allowed_keys, query=query, vector=vector, collection=collection)
+        ranked = rank(query, vector, found.candidates, self.weights, k=k, frequencies=found.frequencies)
+        return [
+            replace(
+                found.passages[one.chunk_id],
+                score=one.score,
+                probability=one.probability,
+                path=one.path,
+                covers=one.covers,
+            )
+            for one in ranked
+        ]
+
+    def gather(
+        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, collection: str
+    ) -> Gathered:
+        """The candidates for a question, by two round trips; errors as of `search`."""
         self._index.check_names(tenant_id, collection)
+        counts = self._frequencies.of(tenant_id)
         if not allowed_keys or not query.strip():
-            return []
+            return Gathered(query, vector, [], {}, counts)
         found = self._index.candidates(
             tenant_id, allowed_keys, query=query, vector=vector, k=FIRST_DEPTH, collection=collection
         )
         if not found:
-            return []
-        counts = self._frequencies.of(tenant_id)
+            return Gathered(query, vector, [], {}, counts)
         seeds, scores = first_seeds(query, vector, [self._rows.candidate(one) for one in found], counts)
         known = {seed.chunk_id for seed in seeds}
         wanted = names_to_find(query, seeds, scores, counts)
@@ -58,16 +94,7 @@ class MultihopSearch:
         led = [one for one in by_names if one.passage.chunk_id not in known]
         chosen = kept(seeds, [self._rows.candidate(one) for one in led], [one.passage.score for one in led], vector)
         passages = {one.passage.chunk_id: one.passage for one in (*found, *led)}
-        return [
-            replace(
-                passages[one.chunk_id],
-                score=one.score,
-                probability=one.probability,
-                path=one.path,
-                covers=one.covers,
-            )
-            for one in rank(query, vector, chosen, self._weights, k=k, frequencies=counts)
-        ]
+        return Gathered(query, vector, chosen, passages, counts)
 
 
 class _ReadRows:

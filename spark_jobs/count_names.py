@@ -17,9 +17,9 @@ from lakehouse.entities import HEADING_JOINT
 from lakehouse.hyperlinks import Place
 from lakehouse.name_keys import counted_keys, hashed
 from lakehouse.settings import Settings
-from lakehouse.spark import delta_table
-from lakehouse.tables import CHUNKS, FREQUENCIES
-from spark_jobs.changes import for_each_batch
+from lakehouse.spark import delta_table, read
+from lakehouse.tables import CHUNKS, FREQUENCIES, Table
+from spark_jobs.changes import for_each_batch, start_over
 
 STEP = "count_names"
 RULES = "2"
@@ -40,6 +40,23 @@ def bring_up_to_date(spark: SparkSession, settings: Settings, tenant_id: str, ru
             _merge(spark, settings, tenant_id, _noted(spark, batch, number, run_id))
 
     for_each_batch(spark, settings, CHUNKS, tenant_id, STEP, RULES, handle)
+
+
+def recount(spark: SparkSession, settings: Settings, tenant_id: str, run_id: str) -> int:
+    """Count the tenant's chunks anew where a count is wrong; return how many keys' were."""
+    bring_up_to_date(spark, settings, tenant_id, run_id)
+
+    def of_tenant(table: Table) -> DataFrame:
+        return read(spark, settings, table).filter(F.col("tenant_id") == tenant_id)
+
+    counted = key_sums(of_tenant(CHUNKS).withColumn("_change_type", F.lit("insert")))
+    held = of_tenant(FREQUENCIES).filter(F.col("key") != NEXT_BATCH)
+    both = counted.alias("counted").join(held.alias("held"), on="key", how="full")
+    wrong = both.filter(~F.col("counted.chunks").eqNullSafe(F.col("held.chunks"))).count()
+    if wrong:
+        start_over(spark, settings, tenant_id, STEP, RULES)
+        bring_up_to_date(spark, settings, tenant_id, run_id)
+    return wrong
 
 
 def key_sums(changes: DataFrame) -> DataFrame:

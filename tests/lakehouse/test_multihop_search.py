@@ -129,7 +129,7 @@ def test_who_may_not_read_a_passage_neither_sees_it_nor_is_led_by_it(settings: S
 MANUAL = [
     ("admin/copies.md", "Saving", "To keep what you have each night, follow [this](../ops/run-9.md#cold).", "everyone"),
     ("ops/run-9.md", "Procedure", "The command is `orionctl dump`; then wait for the tape.", "hr"),
-    *((f"ops/{n}.md", "Procedure", f"The command is `valve {n}`; then wait for it.", "everyone") for n in range(10, 90)),
+    *((f"ops/{n}.md", "Procedure", f"The command is `valve {n}`; then wait.", "everyone") for n in range(10, 90)),
 ]  # fmt: skip
 MANUAL_QUESTION = "Which command should I run each night to keep what I have?"
 
