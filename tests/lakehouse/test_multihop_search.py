@@ -4,13 +4,15 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pymilvus import MilvusClient
 
-from lakehouse.collection import IndexRow, layout
+from lakehouse.collection import IndexRow, direction, layout
 from lakehouse.delta import append
 from lakehouse.errors import InvalidInput
 from lakehouse.frequencies import FrequencyDirectory
@@ -18,9 +20,9 @@ from lakehouse.hyperlinks import Place
 from lakehouse.index import Index
 from lakehouse.milvus import Capabilities
 from lakehouse.multihop import shipped_weights
-from lakehouse.multihop_search import MultihopSearch
+from lakehouse.multihop_search import MultihopSearch, _ReadRows
 from lakehouse.name_keys import counted_keys, hashed
-from lakehouse.passages import Passage
+from lakehouse.passages import Indexed, Passage
 from lakehouse.settings import Settings
 from lakehouse.tables import FREQUENCIES
 from lakehouse.terms import words
@@ -185,6 +187,26 @@ def test_thousands_of_equal_titles_and_an_enormous_question_take_bounded_time(se
     assert len(crowd.search("What does the Report say of Ida Kestrel?")) == 5
     assert usual < 5
     assert enormous < 5 * usual + 2
+
+
+def test_threads_that_search_at_once_find_what_one_finds(acme: Corpus) -> None:
+    questions = [QUESTION, *(f"In which town was Person {n} born?" for n in range(9))] * 3
+    alone = [[outcome(one) for one in acme.search(question, "everyone", "hr")] for question in questions]
+    with ThreadPoolExecutor(4) as threads:
+        together = threads.map(lambda question: acme.search(question, "everyone", "hr"), questions)
+        assert [[outcome(one) for one in found] for found in together] == alone
+
+
+def test_what_is_remembered_of_rows_is_bounded_and_never_stale() -> None:
+    rows = _ReadRows(max_characters=5_000)
+    spoken, beside = '{"own": {}, "say": {}}', direction(np.ones(4))
+    found = [Indexed(Passage(str(n), "d", "T", "", f"text {n}", "", 1.0), spoken, beside) for n in range(500)]
+    kept = [rows.candidate(one) for one in found]
+    assert rows.candidate(found[-1]) is kept[-1]
+    assert rows.candidate(found[0]) is not kept[0]
+    renamed = replace(found[-1], passage=replace(found[-1].passage, title="Other"))
+    assert rows.candidate(renamed).title == "Other"
+    assert len(rows._known) < 150
 
 
 def test_a_collection_without_names_says_how_to_get_them(settings: Settings, index: Index, acme: Corpus) -> None:
