@@ -1,4 +1,4 @@
-"""Agent programs and how good they are: `eval` and `compile`."""
+"""Agent programs and searches, and how good they are: `eval`, `compile` and `weights`."""
 
 from pathlib import Path
 
@@ -89,4 +89,24 @@ def compile_(
     emit(as_json, document, print_record)
 
 
-COMMANDS = (evaluate, compile_)
+@click.command("weights")
+@questions_option
+@tenant_option
+@groups_option
+@click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON file to write.")
+@json_option
+def weights(questions: Path, tenant: str, groups: list[str], out: Path, as_json: bool) -> None:
+    """Learn the weights of multi-hop search from questions with gold_ids, and print recall before and after.
+
+    LAKEHOP_MULTIHOP_WEIGHTS names the file that searches use.
+
+    \b
+    lakehop weights --questions questions.jsonl --tenant acme --groups staff --out weights.json
+    """
+    from infra.render import print_record
+    from infra.weights import learn_weights
+
+    emit(as_json, learn_weights(settings(), questions, tenant, groups, out, say), print_record)
+
+
+COMMANDS = (evaluate, compile_, weights)

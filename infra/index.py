@@ -10,7 +10,7 @@ from lakehouse.errors import InvalidInput, NotFound
 from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 
-DRIFTS = ("missing", "extra", "stale_text", "stale_permissions")
+DRIFTS = ("missing", "extra", "stale_text", "stale_permissions", "stale_counts")
 
 
 def reindex(settings: Settings, model: str, tenant: str | None, progress: Progress) -> dict[str, Any]:

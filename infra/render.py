@@ -62,7 +62,7 @@ def print_versions(document: Document) -> None:
 
 def print_reconciled(document: Document) -> None:
     """What differed and is repaired, a line a tenant."""
-    columns = ("tenant", "collection", "chunks", "missing", "extra", "stale_text", "stale_permissions")
+    columns = ("tenant", "collection", "chunks", "missing", "extra", "stale_text", "stale_permissions", "stale_counts")
     print_rows({"columns": columns, "rows": document["tenants"]})
     console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
 
@@ -104,6 +104,8 @@ def print_search(document: Document) -> None:
 _WAYS = {
     "names": "names “{via}” →",
     "named_by": "is named by, as “{via}” →",
+    "links_to": "links to {via} →",
+    "linked_from": "is linked from the next one, as {via} →",
     "shares": "shares “{via}” with →",
     "continues": "leaves the rest to →",
 }

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from lakehouse.hyperlinks import Place, own_addresses, said_addresses
 from lakehouse.terms import is_stopped, key, sentences, words
 
 # How much a name says about its document, by how it was found.
@@ -44,17 +45,21 @@ class Names:
     """The names of one chunk, by their keys.
 
     `own`: how surely each means the chunk's document, 0 to 1. `say`: what the chunk speaks of, its own names too, and
-    how surely it does.
+    how surely it does. Both hold addresses as well (`lakehouse.hyperlinks`): the document's, and where its links lead.
     """
 
     own: Mapping[str, float]
     say: Mapping[str, float]
 
     @classmethod
-    def of(cls, title: str, heading: str, text: str) -> "Names":
-        """Follows from the chunk alone, so it goes stale only with the chunk."""
+    def of(cls, title: str, heading: str, text: str, place: Place | None = None) -> "Names":
+        """Follows from the chunk alone, so it goes stale only with the chunk. With its place also by hyperlinks."""
         own = own_names(title, heading, text)
-        return cls(own, entities(text) | dict.fromkeys(own, 1.0))
+        say = entities(text) | dict.fromkeys(own, 1.0)
+        if place:
+            own |= own_addresses(place, heading.rpartition(HEADING_JOINT)[2])
+            say |= said_addresses(text[:_TEXT_CHARACTERS], place)
+        return cls(own, say)
 
 
 def own_names(title: str, heading: str, text: str) -> dict[str, float]:

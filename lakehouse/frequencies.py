@@ -16,6 +16,7 @@ import numpy as np
 
 from lakehouse.delta import existing_table, read_batches
 from lakehouse.name_keys import EVERY_CHUNK, TERM, hashed
+from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
 from lakehouse.tables import FREQUENCIES
 
@@ -78,38 +79,52 @@ class FrequencyDirectory:
             known = self._known.get(tenant_id)
         if known and now - known.read_at < self._age_s:
             return known.counts
-        table = existing_table(self._settings, FREQUENCIES)
-        version = table.version() if table else None
-        if known is None or known.version != version:
-            known = _Read(now, version, self._read(tenant_id))
+        files = self._files(tenant_id)
+        counts = known.counts if known and known.files == files else self._read(tenant_id)
         with self._lock:
-            self._known[tenant_id] = _Read(now, version, known.counts)
+            self._known[tenant_id] = _Read(now, files, counts)
             self._known.move_to_end(tenant_id)
             while len(self._known) > MAX_TENANTS:
                 self._known.popitem(last=False)
-        return known.counts
+        return counts
+
+    def _files(self, tenant_id: str) -> frozenset[str]:
+        """The files of the tenant's rows: another tenant's commit leaves them as they are."""
+        table = existing_table(self._settings, FREQUENCIES)
+        return (
+            frozenset(table.file_uris(file_pruning_predicate=f"tenant_id = '{check_tenant(tenant_id)}'"))
+            if table
+            else frozenset()
+        )
 
     def _read(self, tenant_id: str) -> Frequencies:
-        hashes, counts = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        chunks = 0
+        parts: list[tuple[np.ndarray, np.ndarray]] = []
+        chunks, size = 0, 0
+        every_chunk = hashed(EVERY_CHUNK)
         where = [("tenant_id", "=", tenant_id), ("chunks", ">", 1)]  # 1 is what an absent key is taken for
         for batch in read_batches(self._settings, FREQUENCIES, where, ("key", "chunks")):
-            hashes = np.append(hashes, batch.column("key").to_numpy())
-            counts = np.append(counts, batch.column("chunks").to_numpy())
-            chunks = max([chunks, *counts[hashes == hashed(EVERY_CHUNK)].tolist()])
-            if len(counts) > 2 * MAX_KEYS:
-                hashes, counts = _most_frequent(hashes, counts)
-        return Frequencies(chunks, *_most_frequent(hashes, counts))
+            hashes, counts = batch.column("key").to_numpy(), batch.column("chunks").to_numpy()
+            chunks = max([chunks, *counts[hashes == every_chunk].tolist()])
+            parts.append((hashes, counts))
+            size += len(hashes)
+            if size > 2 * MAX_KEYS:
+                parts = [_most_frequent(parts)]
+                size = len(parts[0][0])
+        return Frequencies(chunks, *_most_frequent(parts))
 
 
 @dataclass(frozen=True)
 class _Read:
     read_at: float
-    version: int | None
+    files: frozenset[str]
     counts: Frequencies
 
 
-def _most_frequent(hashes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _most_frequent(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
+    """Hashes and counts in one, cut to the `MAX_KEYS` highest counts."""
+    if not parts:
+        return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
+    hashes, counts = (np.concatenate(column) for column in zip(*parts, strict=True))
     if len(counts) <= MAX_KEYS:
         return hashes, counts
     kept = np.argpartition(-counts, MAX_KEYS)[:MAX_KEYS]

@@ -18,6 +18,7 @@ from pymilvus.client.types import LoadState
 from pymilvus.exceptions import MilvusException
 
 from lakehouse.collection import (
+    FOR_MULTIHOP,
     NAMES,
     PREFIX,
     IndexRow,
@@ -146,7 +147,7 @@ class Index:
 
     def has_names(self, collection: str) -> bool:
         """Whether a collection holds what multi-hop search needs; one made by an older version does not."""
-        return NAMES in self._columns(collection)
+        return self._columns(collection) >= FOR_MULTIHOP
 
     def settle(self, collection: str) -> None:
         """Make what was written durable and searchable: flush, load, and a first search by each way."""
@@ -274,7 +275,7 @@ class Index:
             )
         if not self.has_names(collection):
             raise InvalidInput(
-                f"mode='multihop': collection {collection!r} was made before names were indexed. "
+                f"mode='multihop': collection {collection!r} lacks what an older version did not index. "
                 f"Run `lakehop reindex --embedding-model MODEL --tenant {tenant_id}` with the model that it has."
             )
 

@@ -74,8 +74,8 @@ class Weights:
 class Step:
     """A passage on the way to another: the next one is reached from it by `how`, over the name `via`.
 
-    `how`: it `names` the next one's document, is `named_by` the next one, `shares` a rare name with it, or the next one
-    `continues` with what it leaves open.
+    `how`: it `names` the next one's document, is `named_by` the next one, `links_to` it, is `linked_from` it, `shares`
+    a rare name with it, or the next one `continues` with what it leaves open.
     """
 
     chunk_id: str
@@ -130,7 +130,7 @@ def rank(
 
 def score(own: np.ndarray, pair: np.ndarray, weights: Weights) -> np.ndarray:
     """Scores (n,) of candidates with these features, as `Evidence` gives them."""
-    return _scored(own, pair, weights).total
+    return _scored(own, pair, weights).total if len(own) else np.empty(0, dtype=np.float32)
 
 
 @cache

@@ -19,9 +19,10 @@ FIRST_DEPTH = 50
 """Passages that the first search brings by each ranking."""
 STARTS = 20
 """Of them, those that stay candidates, and whose names are looked for."""
-FETCHED = 120
+FETCHED = 100
 KEPT = 80
-MAX_NAMES = 1_000
+MAX_NAMES = 500
+"""Of the second search; with twice as many it brings the same."""
 _SHARPNESS = 0.2
 _ASKED = 0.3
 """What a link over a name that the question says itself counts: the first search finds what has that name."""
@@ -53,14 +54,14 @@ def names_to_find(
         if value > 0:
             wanted[found] = max(value, wanted.get(found, 0.0))
 
-    names = list(dict.fromkeys(name for seed in seeds for name in seed.names.say))
+    names = list(dict.fromkeys(name for seed in seeds for name in (*seed.names.say, *seed.names.own)))
     worth = dict(
         zip(names, zip(*(values.tolist() for values in weights(frequencies, names)), strict=True), strict=True)
     )
     asked = {name for name in names if f" {name} " in line}
     for seed, score in zip(seeds, scores, strict=True):
         trust = float(np.exp((score - best) / _SHARPNESS))
-        for name, sure in seed.names.say.items():
+        for name, sure in (dict.fromkeys(seed.names.own, 1.0) | dict(seed.names.say)).items():
             share, link = worth[name]
             is_asked = name in asked
             damp = _ASKED if is_asked else 1.0

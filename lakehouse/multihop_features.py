@@ -8,12 +8,15 @@ and the explanations are read by these names.
 Shapes: n candidates, s seeds (the first of them), t terms of the question, m distinct names, r (candidate, name) pairs.
 """
 
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from functools import cached_property, lru_cache
+from itertools import chain
 
 import numpy as np
+from ahocorasick_rs import AhoCorasick
 
 from lakehouse.frequencies import Frequencies
+from lakehouse.hyperlinks import is_address, is_end, shown
 from lakehouse.multihop_texts import TINY, Candidate, Texts
 from lakehouse.name_keys import OWN as OWN_KEY
 from lakehouse.name_keys import SAY
@@ -73,15 +76,22 @@ _WALK_SEEDS = 20
 _WALK_ROUNDS = 12
 _SHARPNESS = 0.1
 _LEAST_NAME = 3
+_BY_LINK = {"names": "links_to", "named_by": "linked_from"}
 
 
 def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1."""
+    """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1.
+
+    That two passages link to the same page says nothing. An address is one document's however many chunks that has,
+    only the end of a path may be many documents'.
+    """
     said = frequencies.counts([SAY + name for name in names])
     is_common = said > max(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
     share = np.where(is_common, 0, frequencies.rarity(said))
     owned = frequencies.counts([OWN_KEY + name for name in names])
-    return share, np.where(owned > MAX_OWNERS, 0, share)
+    is_link = np.array([is_address(name) for name in names], dtype=bool)
+    is_ones = np.array([is_address(name) and not is_end(name) for name in names], dtype=bool)
+    return np.where(is_link, 0, share), np.where((owned > MAX_OWNERS) & ~is_ones, 0, share)
 
 
 class Evidence(Texts):
@@ -100,52 +110,51 @@ class Evidence(Texts):
         for names in said:
             for name in names:
                 numbers.setdefault(name, len(numbers))
+        for candidate in self.candidates:
+            for name in candidate.names.own:  # a document doesn't say its own address
+                numbers.setdefault(name, len(numbers))
         self.names = list(numbers)
         share, link = weights(self._frequencies, self.names)
         shape = (len(self.candidates), len(numbers))
         self._owned, self._shares, self._links = (np.zeros(shape, dtype=np.float32) for _ in range(3))
-        sentence_numbers: list[int] = []
-        begins: list[int] = []
         for number, candidate in enumerate(self.candidates):
             self._owned[number, [numbers[name] for name in candidate.names.own]] = list(candidate.names.own.values())
-            for name in said[number]:
-                begins.append(len(sentence_numbers))
-                sentence_numbers += self._sentences_with(number, name)
-        places = [numbers[name] for names in said for name in names]
+        places = np.array([numbers[name] for names in said for name in names], dtype=np.int64)
         owners = np.repeat(np.arange(len(said)), [len(names) for names in said])
         sure = np.array([weight for names in said for weight in names.values()], dtype=np.float32)
-        self._pairs = np.stack([owners, np.array(places, dtype=np.int64)], axis=1)
+        self._pairs = np.stack([owners, places], axis=1)
         self._shares[owners, places], self._links[owners, places] = sure * share[places], sure * link[places]
-        self._at = np.array(sentence_numbers, dtype=np.int64)
-        self._pair_begins = np.array(begins, dtype=np.int64)
+        self._read_places(said)
         self.is_asked = np.array([len(n) >= _LEAST_NAME and f" {n} " in self.line for n in self.names], dtype=bool)
         self._links = np.where(self._owned > 0, 0, self._links)  # who has a name means itself by it
 
+    def _read_places(self, said: Sequence[Mapping[str, float]]) -> None:
+        """In which sentences each (candidate, name) stands: their numbers, and where those of each pair begin."""
+        at: list[tuple[int, ...]] = []
+        for candidate, names in zip(self.candidates, said, strict=True):
+            known = candidate.says_at
+            at += [known[name] if name in known else candidate.sentences_with(name) for name in names]
+        lengths = np.fromiter(map(len, at), dtype=np.int64, count=len(at))
+        flat = np.fromiter(chain.from_iterable(at), dtype=np.int64, count=int(lengths.sum()))
+        self._pair_begins = np.cumsum(lengths) - lengths
+        self._names_at = np.repeat(self._pairs[:, 1], lengths)
+        self._at = flat + np.repeat(self._begins[self._pairs[:, 0]], lengths)
+
     def _said(self) -> list[dict[str, float]]:
         """Of each candidate the names that it speaks of, and by which it or a seed speaks of the other in any case."""
-        long_names = [[name for name in one.names.own if " " in name] for one in self.candidates]
-        of_seeds = {name for names in long_names[: self.seeds] for name in names}
-        of_all = {name for names in long_names for name in names}
-        self._joined = ["".join(self._lines[slice(*self._sentence_range(at))]) for at in range(len(self.candidates))]
+        long_names = [
+            [name for name in one.names.own if " " in name and not is_address(name)] for one in self.candidates
+        ]
+        names = list(dict.fromkeys(name for of_one in long_names for name in of_one))  # those of seeds come first
+        of_seeds = len({name for of_one in long_names[: self.seeds] for name in of_one})
+        matcher = AhoCorasick([f" {name} " for name in names]) if names else None
         found = []
         for number, candidate in enumerate(self.candidates):
-            text = self._joined[number]
-            others = of_all if number < self.seeds else of_seeds
-            mentioned = {name: 1.0 for name in others if f" {name} " in text}
+            matches = matcher.find_matches_as_indexes(candidate.joined, overlapping=True) if matcher else []
+            last = len(names) if number < self.seeds else of_seeds
+            mentioned = {names[match[0]]: 1.0 for match in matches if match[0] < last}
             found.append({**candidate.names.say, **mentioned})
         return found
-
-    def _sentences_with(self, number: int, name: str) -> list[int]:
-        """Numbers of the candidate's sentences that hold the name; its first where none does."""
-        first, last = self._sentence_range(number)
-        padded = f" {name} "
-        if padded in self._joined[number]:
-            return [at for at in range(first, last) if padded in self._lines[at]] or [first]
-        return [first]
-
-    def _sentence_range(self, number: int) -> tuple[int, int]:
-        is_last = number + 1 == len(self._begins)
-        return int(self._begins[number]), len(self._lines) if is_last else int(self._begins[number + 1])
 
     # Of a candidate alone
 
@@ -234,7 +243,7 @@ class Evidence(Texts):
         return found
 
     def connection(self, seed: int, other: int) -> tuple[str, str]:
-        """How one candidate leads to another, and by which name: `names`, `named_by`, `shares`, or `continues`."""
+        """How one candidate leads to another, as `lakehouse.multihop.Step` has it, and by which name."""
         ways = {
             "names": self._links[seed] * self._owned[other],
             "named_by": self._owned[seed] * self._links[other],
@@ -242,7 +251,8 @@ class Evidence(Texts):
         }
         for how, strength in ways.items():
             if strength.size and strength.max() > 0:
-                return how, self.names[int(strength.argmax())]
+                name = self.names[int(strength.argmax())]
+                return (_BY_LINK[how], shown(name)) if is_address(name) else (how, name)
         return "continues", ""
 
     def _shared(self, worth: np.ndarray) -> np.ndarray:
@@ -272,8 +282,9 @@ class Evidence(Texts):
             by_sharing = (shares[:s] > 0).T[name] * shares[owner, name][:, None]
             by_speaking = self._owned[:s].T[name] * self._links[owner, name][:, None]
             counted = np.maximum(by_sharing, by_speaking) * best
-            np.maximum.at(found, owner, counted)
-            np.maximum.at(through, owner, counted * at_seed.T[name])
+            owners, begins = np.unique(owner, return_index=True)  # a candidate's pairs lie together
+            found[owners] = np.maximum.reduceat(counted, begins)
+            through[owners] = np.maximum.reduceat(counted * at_seed.T[name], begins)
         return found.T, through.T
 
     def _cosines(self) -> dict[str, np.ndarray]:
@@ -294,13 +305,16 @@ class Evidence(Texts):
         """The terms of each sentence that holds a name, without the name's own, a row a (pair, sentence)."""
         of_names = np.zeros((len(self.names), len(self.terms)), dtype=bool)
         for number, name in enumerate(self.names):
-            for word in name.split():
-                place = self._place.get(stem(word))
+            for term in _stems(name):
+                place = self._place.get(term)
                 if place is not None:
                     of_names[number, place] = True
-        lengths = np.diff(np.append(self._pair_begins, len(self._at)))
-        named = np.repeat(self._pairs[:, 1], lengths)
-        return np.asarray((self._sentences[self._at] & ~of_names[named]).astype(np.float32))
+        return np.asarray((self._sentences[self._at] & ~of_names[self._names_at]).astype(np.float32))
+
+
+@lru_cache(maxsize=1 << 16)
+def _stems(name: str) -> tuple[str, ...]:
+    return tuple(map(stem, name.split()))
 
 
 def _one_over_rank(scores: np.ndarray) -> np.ndarray:

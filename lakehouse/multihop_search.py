@@ -5,17 +5,42 @@ neither appears, nor leads anywhere, nor counts for what others score; the count
 rare something is, are the tenant's.
 """
 
-from collections.abc import Sequence
-from dataclasses import replace
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from lakehouse.frequencies import FrequencyDirectory
+from lakehouse.collection import names_of, vector_of
+from lakehouse.frequencies import Frequencies, FrequencyDirectory
 from lakehouse.index import Index
-from lakehouse.multihop import Weights, rank
+from lakehouse.multihop import SEEDS, Weights, rank
 from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
+from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_texts import Candidate
 from lakehouse.passages import Indexed, Passage
+
+CHARACTERS = 32_000_000
+"""Of rows that a process remembers as read, about 12,000 passages of 76 words; what is read of them takes as much."""
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What two searches brought for a question: the candidates to score, and all passages by chunk id."""
+
+    question: str
+    vector: np.ndarray
+    candidates: Sequence[Candidate]
+    passages: Mapping[str, Passage]
+    frequencies: Frequencies
+
+    def features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Of each candidate (n, len(OWN)) and of each pair (s, n, len(PAIR)); both empty where nothing was found."""
+        if not self.candidates:
+            return np.zeros((0, len(OWN)), dtype=np.float32), np.zeros((0, 0, len(PAIR)), dtype=np.float32)
+        evidence = Evidence(self.question, self.vector, self.candidates, SEEDS, self.frequencies)
+        return evidence.own(), evidence.pair()
 
 
 class MultihopSearch:
@@ -24,7 +49,8 @@ class MultihopSearch:
     def __init__(self, index: Index, frequencies: FrequencyDirectory, weights: Weights) -> None:
         self._index = index
         self._frequencies = frequencies
-        self._weights = weights
+        self.weights = weights
+        self._rows = _ReadRows()
 
     def search(
         self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
@@ -33,36 +59,70 @@ class MultihopSearch:
 
         Raises `InvalidInput` where the server or the collection cannot be searched by names, `Unavailable`.
         """
+        found = self.gather(tenant_id, allowed_keys, query=query, vector=vector, collection=collection)
+        ranked = rank(query, vector, found.candidates, self.weights, k=k, frequencies=found.frequencies)
+        return [
+            replace(
+                found.passages[one.chunk_id],
+                score=one.score,
+                probability=one.probability,
+                path=one.path,
+                covers=one.covers,
+            )
+            for one in ranked
+        ]
+
+    def gather(
+        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, collection: str
+    ) -> Gathered:
+        """The candidates for a question, by two round trips; errors as of `search`."""
         self._index.check_names(tenant_id, collection)
+        counts = self._frequencies.of(tenant_id)
         if not allowed_keys or not query.strip():
-            return []
+            return Gathered(query, vector, [], {}, counts)
         found = self._index.candidates(
             tenant_id, allowed_keys, query=query, vector=vector, k=FIRST_DEPTH, collection=collection
         )
         if not found:
-            return []
-        counts = self._frequencies.of(tenant_id)
-        seeds, scores = first_seeds(query, vector, [_candidate(one) for one in found], counts)
+            return Gathered(query, vector, [], {}, counts)
+        seeds, scores = first_seeds(query, vector, [self._rows.candidate(one) for one in found], counts)
         known = {seed.chunk_id for seed in seeds}
         wanted = names_to_find(query, seeds, scores, counts)
         by_names = self._index.candidates_by_names(
             tenant_id, allowed_keys, wanted=wanted, k=FETCHED + STARTS, collection=collection
         )
         led = [one for one in by_names if one.passage.chunk_id not in known]
-        chosen = kept(seeds, [_candidate(one) for one in led], [one.passage.score for one in led], vector)
+        chosen = kept(seeds, [self._rows.candidate(one) for one in led], [one.passage.score for one in led], vector)
         passages = {one.passage.chunk_id: one.passage for one in (*found, *led)}
-        return [
-            replace(
-                passages[one.chunk_id],
-                score=one.score,
-                probability=one.probability,
-                path=one.path,
-                covers=one.covers,
-            )
-            for one in rank(query, vector, chosen, self._weights, k=k, frequencies=counts)
-        ]
+        return Gathered(query, vector, chosen, passages, counts)
 
 
-def _candidate(one: Indexed) -> Candidate:
-    passage = one.passage
-    return Candidate(passage.chunk_id, passage.title, passage.text, one.vector, one.names, passage.heading)
+class _ReadRows:
+    """Rows of the index as candidates, whose words and names need to be read but once.
+
+    A candidate follows from all that the engine returned of its row, and the whole of that is the key here: so nothing
+    goes stale, and who may not read a row has no key to it. Safe to share between threads.
+    """
+
+    def __init__(self, max_characters: int = CHARACTERS) -> None:
+        self._max_characters = max_characters
+        self._characters = 0
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[str, ...], Candidate] = OrderedDict()
+
+    def candidate(self, one: Indexed) -> Candidate:
+        """The row as a candidate, remembered while there is room."""
+        of = one.passage
+        row = (of.chunk_id, of.title, of.text, of.heading, one.spoken, one.direction)
+        with self._lock:
+            if known := self._known.get(row):
+                self._known.move_to_end(row)
+                return known
+        read = Candidate(of.chunk_id, of.title, of.text, vector_of(one.direction), names_of(one.spoken), of.heading)
+        with self._lock:
+            if row not in self._known:
+                self._known[row] = read
+                self._characters += sum(map(len, row))
+            while self._characters > self._max_characters:
+                self._characters -= sum(map(len, self._known.popitem(last=False)[0]))
+        return read

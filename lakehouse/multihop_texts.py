@@ -12,6 +12,7 @@ import numpy as np
 
 from lakehouse.entities import Names
 from lakehouse.frequencies import Frequencies
+from lakehouse.hyperlinks import is_address, shown
 from lakehouse.lexical import BM25_B, BM25_K1
 from lakehouse.terms import key, sentences, stem, stems, terms, words
 
@@ -33,21 +34,53 @@ class Candidate:
     heading: str = ""
 
     @cached_property
-    def title_terms(self) -> list[str]:
-        """Terms of the title, repeats included."""
-        return terms(self.title[:MAX_TEXT])
+    def lines(self) -> list[str]:
+        """Of each sentence its words between blanks; at least one."""
+        return self._cut[0]
 
     @cached_property
-    def lines(self) -> list[tuple[str, list[str]]]:
-        """Of each sentence its words between blanks, and its terms; at least one."""
+    def held(self) -> tuple[np.ndarray, np.ndarray]:
+        """Hashes of all terms, of the title and then of each sentence, and of how many each of these is made.
+
+        Hashes of this process, for terms are compared by number, thousands at once.
+        """
+        parts = [terms(self.title[:MAX_TEXT]), *self._cut[1]]
+        hashes = np.fromiter((hash(term) for part in parts for term in part), dtype=np.int64)
+        return hashes, np.array([len(part) for part in parts], dtype=np.int64)
+
+    @cached_property
+    def title_length(self) -> int:
+        """How many different terms the title has, at least one."""
+        hashes, lengths = self.held
+        return max(1, len(set(hashes[: lengths[0]].tolist())))
+
+    @cached_property
+    def joined(self) -> str:
+        """All lines in one text."""
+        return "".join(self.lines)
+
+    @cached_property
+    def says_at(self) -> dict[str, tuple[int, ...]]:
+        """In which sentences each name stands that the passage speaks of."""
+        return {name: self.sentences_with(_written(name)) for name in self.names.say}
+
+    def sentences_with(self, name: str) -> tuple[int, ...]:
+        """Numbers of the sentences that hold the name; the first where none does."""
+        padded = f" {name} "
+        if padded in self.joined:
+            return tuple(at for at, line in enumerate(self.lines) if padded in line) or (0,)
+        return (0,)
+
+    @cached_property
+    def _cut(self) -> tuple[list[str], list[list[str]]]:
         cut = sentences(f"{self.heading}\n{self.text}"[:MAX_TEXT])[:MAX_SENTENCES] or [""]
         folded = [words(sentence) for sentence in cut]
-        return [(f" {' '.join(found)} ", stems(found)) for found in folded]
+        return [f" {' '.join(found)} " for found in folded], [stems(found) for found in folded]
 
-    @cached_property
-    def held_terms(self) -> set[str]:
-        """Distinct terms of title and text."""
-        return set(self.title_terms).union(*(found for _, found in self.lines))
+
+def _written(name: str) -> str:
+    """What of a name stands in its sentence: of an address the last part, with a page's own name."""
+    return key(shown(name).rpartition("/")[2]) if is_address(name) else name
 
 
 class Texts:
@@ -65,10 +98,12 @@ class Texts:
 
     def _read_terms(self, question: str) -> None:
         """Terms of the question that some candidate knows, with their idf: the others no candidate can cover."""
-        asked = set(terms(question))
-        held = {term for candidate in self.candidates for term in asked.intersection(candidate.held_terms)}
+        asked = {hash(term): term for term in terms(question)}
+        self._held = np.concatenate([candidate.held[0] for candidate in self.candidates] or [np.empty(0, np.int64)])
+        known_hashes = np.fromiter(asked, dtype=np.int64, count=len(asked))
+        held = [asked[found] for found in known_hashes[np.isin(known_hashes, self._held)].tolist()]
         known = self._frequencies.idf(sorted(held))
-        rarest = sorted(held, key=lambda term: -known[term])[:MAX_TERMS]
+        rarest = sorted(sorted(held), key=lambda term: -known[term])[:MAX_TERMS]
         self.terms = sorted(rarest)
         self._place = {term: number for number, term in enumerate(self.terms)}
         written = {stem(word): word for word in words(question)}
@@ -77,39 +112,38 @@ class Texts:
         self._all_idf = max(float(self.idf.sum()), TINY)
 
     def _read_texts(self) -> None:
-        rows: list[np.ndarray] = []
-        owners: list[int] = []
-        self._lines: list[str] = []
-        self._begins = np.zeros(len(self.candidates), dtype=np.int64)
-        counts = np.zeros((len(self.candidates), len(self.terms)), dtype=np.float32)
-        lengths = np.zeros(len(self.candidates), dtype=np.float32)
-        self._titles = np.zeros(counts.shape, dtype=bool)
-        self._title_length = np.ones(len(self.candidates), dtype=np.float32)
-        for number, candidate in enumerate(self.candidates):
-            self._begins[number] = len(rows)
-            self._title_length[number] = max(1, len(set(candidate.title_terms)))
-            self._count(candidate.title_terms, counts[number])
-            self._titles[number] = counts[number] > 0
-            lengths[number] = len(candidate.title_terms)
-            for line, found in candidate.lines:
-                row = np.zeros(len(self.terms), dtype=np.float32)
-                self._count(found, row)
-                counts[number] += row
-                lengths[number] += len(found)
-                rows.append(row > 0)
-                owners.append(number)
-                self._lines.append(line)
-        self._sentences = np.array(rows, dtype=bool).reshape(len(rows), len(self.terms))
-        self._owners = np.array(owners, dtype=np.int64)
-        damping = BM25_K1 * (1 - BM25_B + BM25_B * lengths / max(float(lengths.mean()) if len(lengths) else 1, 1))
-        self._frequency = counts / (counts + damping[:, None])
-        self.covered = counts > 0
+        """Count the question's terms in all titles and sentences at once."""
+        n, t = len(self.candidates), len(self.terms)
+        parts = [candidate.held[1] for candidate in self.candidates]
+        lengths = np.concatenate(parts or [np.empty(0, np.int64)])
+        of_candidate = np.array([len(part) for part in parts], dtype=np.int64)
+        titles = np.cumsum(of_candidate) - of_candidate  # a title is the first part of its candidate
+        counts = self._counts(lengths)
+        is_sentence = np.ones(len(lengths), dtype=bool)
+        is_sentence[titles] = False
+        self._titles = counts[titles] > 0
+        self._title_length = np.array([candidate.title_length for candidate in self.candidates], dtype=np.float32)
+        self._sentences = counts[is_sentence] > 0
+        self._owners = np.repeat(np.arange(n), of_candidate - 1)
+        self._begins = titles - np.arange(n)
+        whole = np.add.reduceat(counts, titles, axis=0) if n else np.zeros((0, t), dtype=np.float32)
+        length = np.add.reduceat(lengths, titles).astype(np.float32) if n else np.zeros(0, dtype=np.float32)
+        damping = BM25_K1 * (1 - BM25_B + BM25_B * length / max(float(length.mean()) if n else 1, 1))
+        self._frequency = whole / (whole + damping[:, None])
+        self.covered = whole > 0
 
-    def _count(self, found: Sequence[str], row: np.ndarray) -> None:
-        for term in found:
-            place = self._place.get(term)
-            if place is not None:
-                row[place] += 1
+    def _counts(self, lengths: np.ndarray) -> np.ndarray:
+        """How often each part of the candidates, of these lengths, holds each term: (len(lengths), t)"""
+        t = len(self.terms)
+        if not t:
+            return np.zeros((len(lengths), 0), dtype=np.float32)
+        hashes = np.array([hash(term) for term in self.terms], dtype=np.int64)
+        order = np.argsort(hashes)
+        places = order[np.minimum(np.searchsorted(hashes, self._held, sorter=order), t - 1)]
+        is_asked = hashes[places] == self._held
+        parts = np.repeat(np.arange(len(lengths)), lengths)[is_asked]
+        found = np.bincount(parts * t + places[is_asked], minlength=len(lengths) * t)
+        return found.reshape(-1, t).astype(np.float32)
 
     # Of a candidate alone
 

@@ -26,6 +26,8 @@ _CALIBRATED = 10
 """Candidates of a question that the probability is fitted on: the others are never asked for."""
 _NEWTON_STEPS = 300
 _SEED = 7
+FOLDS = 5
+"""Parts that are left out in turn, to see what weights do for questions that they were not learned from."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,20 @@ def learn(examples: Sequence[Example]) -> Weights:
     if not telling:
         raise InvalidInput("no question has a needed passage among its candidates. Check the ids in `gold_ids`.")
     return calibrated(_fitted(telling), telling)
+
+
+def scored_apart(
+    examples: Sequence[Example], features: Sequence[tuple[np.ndarray, np.ndarray]], folds: int = FOLDS
+) -> list[np.ndarray]:
+    """Scores of each question's features (own, pair), by weights that are learned from the examples of other folds."""
+    fold = np.random.default_rng(_SEED).permutation(len(examples)) % folds
+    totals = [np.empty(0)] * len(examples)
+    for left_out in range(folds):
+        weights = learn([example for example, at in zip(examples, fold, strict=True) if at != left_out])
+        for at in np.flatnonzero(fold == left_out):
+            own, pair = features[at]
+            totals[at] = score(own, pair, weights)
+    return totals
 
 
 def calibrated(weights: Weights, examples: Sequence[Example]) -> Weights:

@@ -1,12 +1,13 @@
 """The keys of names and terms, by which chunks are counted, stored and searched for; one meaning in all three places.
 
-A chunk's keys follow from its title, heading and text alone: they go stale only with the chunk.
+A chunk's keys follow from its title, heading, text and place alone: they go stale only with the chunk.
 """
 
 from functools import lru_cache
 from hashlib import blake2b
 
 from lakehouse.entities import Names
+from lakehouse.hyperlinks import Place
 from lakehouse.terms import terms
 
 OWN, SAY, TERM = "own:", "say:", "term:"
@@ -39,7 +40,7 @@ def sparse(vector: dict[str, float]) -> dict[int, float]:
     return {dimension(EVERY_CHUNK): _NEXT_TO_NOTHING} | {dimension(name): value for name, value in vector.items()}
 
 
-def counted_keys(title: str, heading: str, text: str) -> set[str]:
+def counted_keys(title: str, heading: str, text: str, place: Place | None = None) -> set[str]:
     """The keys that a chunk counts for in `silver.frequencies`."""
     found = {TERM + term for term in terms("\n".join((title, heading, text)))}
-    return {EVERY_CHUNK, *name_vector(Names.of(title, heading, text)), *found}
+    return {EVERY_CHUNK, *name_vector(Names.of(title, heading, text, place)), *found}

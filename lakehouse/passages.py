@@ -4,15 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from lakehouse.collection import PASSAGE_COLUMNS, names_of
-from lakehouse.entities import Names
+from lakehouse.collection import BESIDE, PASSAGE_COLUMNS
 from lakehouse.lexical import fuse
 from lakehouse.multihop import Step
 
 FOUND_COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
-INDEXED_COLUMNS = [*FOUND_COLUMNS, "vector", "spoken"]
+INDEXED_COLUMNS = [*FOUND_COLUMNS, *BESIDE]
 
 
 @dataclass(frozen=True)
@@ -37,11 +34,11 @@ class Passage:
 
 @dataclass(frozen=True)
 class Indexed:
-    """A passage with what is stored beside it for multi-hop search."""
+    """A passage with what is stored beside it for multi-hop search, as it is stored."""
 
     passage: Passage
-    vector: np.ndarray
-    names: Names
+    spoken: str
+    direction: str
 
 
 def passage(row: Mapping[str, Any], score: float) -> Passage:
@@ -50,11 +47,9 @@ def passage(row: Mapping[str, Any], score: float) -> Passage:
 
 
 def indexed(found: Mapping[str, Any]) -> Indexed:
-    """A row of a search for `INDEXED_COLUMNS`, its vector brought to length 1."""
+    """A row of a search for `INDEXED_COLUMNS`."""
     row = found["entity"]
-    vector = np.asarray(row["vector"], dtype=np.float32)
-    length = float(np.linalg.norm(vector))
-    return Indexed(passage(row, found["distance"]), vector / length if length else vector, names_of(row["spoken"]))
+    return Indexed(passage(row, found["distance"]), row["spoken"], row["direction"])
 
 
 def fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:

@@ -8,18 +8,24 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
 
 from lakehouse.embedding import Embedder, load_embedder
 from lakehouse.frequencies import FrequencyDirectory
 from lakehouse.index import Index, Mode, Passage, Superseded, no_tenant
-from lakehouse.multihop import shipped_weights
-from lakehouse.multihop_search import MultihopSearch
+from lakehouse.multihop import Weights, shipped_weights
+from lakehouse.multihop_search import Gathered, MultihopSearch
 from lakehouse.permissions import AclDirectory
+from lakehouse.reranking import RERANKED, load_reranker
 from lakehouse.settings import Settings
 from lakehouse.versions import model_of
 
 # An exchange of the index is seen this late; until then the retired collection answers, which is kept.
 LIVE_AGE_S = 2.0
+T = TypeVar("T")
 
 
 class Retriever:
@@ -34,7 +40,8 @@ class Retriever:
         self._settings = settings
         self._index = index or Index(settings)
         self._acl = AclDirectory(settings)
-        self._multihop = MultihopSearch(self._index, FrequencyDirectory(settings), shipped_weights())
+        self.weights = Weights.read(Path(given)) if (given := settings.multihop_weights) else shipped_weights()
+        self._multihop = MultihopSearch(self._index, FrequencyDirectory(settings), self.weights)
         self._load = load
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
@@ -45,16 +52,29 @@ class Retriever:
         Raises `NotFound` for a tenant without an index, `InvalidInput` for a wrong k or mode, `Unavailable`.
         """
         allowed = self._acl.allowed_keys(tenant_id, groups)
-        try:
-            return self._search(tenant_id, allowed, query, k, mode)
-        except Superseded:
-            with self._lock:
-                self._live.pop(tenant_id, None)
-            return self._search(tenant_id, allowed, query, k, mode)
+        if not self._settings.reranker:
+            return self._again_if_superseded(tenant_id, lambda: self._search(tenant_id, allowed, query, k, mode))
+        reranker = load_reranker(self._settings.reranker)
+        depth = max(k, RERANKED)
+        found = self._again_if_superseded(tenant_id, lambda: self._search(tenant_id, allowed, query, depth, mode))
+        return reranker.best(query, found, k)
+
+    def gather(self, tenant_id: str, groups: Iterable[str], query: str) -> Gathered:
+        """What a search by mode multihop would score, to learn its weights from; errors as of `search`."""
+        allowed = self._acl.allowed_keys(tenant_id, groups)
+
+        def once() -> Gathered:
+            live = self._live_collection(tenant_id)
+            vector = self._vector(tenant_id, live, query)
+            return self._multihop.gather(tenant_id, allowed, query=query, vector=vector, collection=live.collection)
+
+        return self._again_if_superseded(tenant_id, once)
 
     def warm_up(self) -> None:
         """Load the model of new tenants, which most tenants have; others are loaded by their first question."""
         self._load(self._settings.embedding_model)
+        if self._settings.reranker:
+            load_reranker(self._settings.reranker)
 
     def close(self) -> None:
         """Close the connection to Milvus."""
@@ -62,10 +82,7 @@ class Retriever:
 
     def _search(self, tenant_id: str, allowed: tuple[str, ...], query: str, k: int, mode: Mode) -> list[Passage]:
         live = self._live_collection(tenant_id)
-        vector = None
-        if mode != "lexical":
-            live.model = live.model or model_of(self._settings, tenant_id, live.collection)
-            vector = self._load(live.model).encode([query])[0]
+        vector = None if mode == "lexical" else self._vector(tenant_id, live, query)
         if mode == "multihop":
             assert vector is not None
             return self._multihop.search(
@@ -74,6 +91,20 @@ class Retriever:
         return self._index.search(
             tenant_id, allowed, query=query, vector=vector, mode=mode, k=k, collection=live.collection
         )
+
+    def _vector(self, tenant_id: str, live: "_Live", query: str) -> np.ndarray:
+        """The question as the collection's model embeds it."""
+        live.model = live.model or model_of(self._settings, tenant_id, live.collection)
+        return self._load(live.model).encode([query])[0]
+
+    def _again_if_superseded(self, tenant_id: str, search: Callable[[], T]) -> T:
+        """What the search gives, by the new collection where the one it went to was dropped meanwhile."""
+        try:
+            return search()
+        except Superseded:
+            with self._lock:
+                self._live.pop(tenant_id, None)
+            return search()
 
     def _live_collection(self, tenant_id: str) -> "_Live":
         with self._lock:

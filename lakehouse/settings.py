@@ -118,6 +118,16 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         description="Model of new tenants, whose tokenizer also measures chunks: an id that came with the environment, "
         "or a folder. `lakehop reindex` moves a tenant that has an index to another.",
     )
+    multihop_weights: str = Field(
+        "",
+        description="Weights of searches by mode multihop, a file that `lakehop weights` wrote; empty: those that come "
+        "with Lakehop.",
+    )
+    reranker: str = Field(
+        "",
+        description="Cross-encoder that orders the best 20 passages of every search anew: a folder, or an id that is "
+        "in the model cache; empty: none.",
+    )
     chunk_max_tokens: int = Field(
         200,
         ge=32,

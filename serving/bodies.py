@@ -80,10 +80,13 @@ class PathStep(BaseModel):
     chunk_id: str
     title: str
     how: str = Field(
-        description="How the next passage is reached: this one `names` its document, is `named_by` it, `shares` a rare "
-        "name with it, or the next one `continues` with what this one leaves open."
+        description="How the next passage is reached: this one `names` its document, is `named_by` it, `links_to` "
+        "it, is `linked_from` it, `shares` a rare name with it, or the next one `continues` with what this one leaves "
+        "open."
     )
-    via: str = Field(description="The name that connects the two, in lower case; empty for `continues`.")
+    via: str = Field(
+        description="The name that connects the two, in lower case, or the page linked to; empty for `continues`."
+    )
 
 
 class FoundPassage(BaseModel):

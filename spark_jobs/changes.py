@@ -67,6 +67,11 @@ def skip_to_now(spark: SparkSession, settings: Settings, table: Table, tenant_id
     _follow(spark, settings, table, tenant_id, checkpoint, lambda batch, batch_id: None)
 
 
+def start_over(spark: SparkSession, settings: Settings, tenant_id: str, step: str, variant: str) -> None:
+    """Let the step see every row again."""
+    _remove(spark, checkpoint_path(settings, step, tenant_id, variant))
+
+
 def skip_changes_of_others(
     spark: SparkSession, settings: Settings, table: Table, tenant_id: str, checkpoint: str
 ) -> bool:

@@ -14,15 +14,16 @@ from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own 
 
 from lakehouse.delta import read_rows
 from lakehouse.entities import HEADING_JOINT
+from lakehouse.hyperlinks import Place
 from lakehouse.name_keys import counted_keys, hashed
 from lakehouse.settings import Settings
-from lakehouse.spark import delta_table
-from lakehouse.tables import CHUNKS, FREQUENCIES
-from spark_jobs.changes import for_each_batch
+from lakehouse.spark import delta_table, read
+from lakehouse.tables import CHUNKS, FREQUENCIES, Table
+from spark_jobs.changes import for_each_batch, start_over
 
 STEP = "count_names"
-RULES = "1"
-"""Of `lakehouse.terms` and `lakehouse.entities`; another number has every tenant counted anew."""
+RULES = "2"
+"""Of `lakehouse.terms`, `entities` and `hyperlinks`; another number has every tenant counted anew."""
 NEXT_BATCH = hashed("next batch:")
 """The row whose count is the number of the first batch that the others do not hold."""
 _SUMS = "key BIGINT, chunks BIGINT"
@@ -41,11 +42,30 @@ def bring_up_to_date(spark: SparkSession, settings: Settings, tenant_id: str, ru
     for_each_batch(spark, settings, CHUNKS, tenant_id, STEP, RULES, handle)
 
 
+def recount(spark: SparkSession, settings: Settings, tenant_id: str, run_id: str) -> int:
+    """Count the tenant's chunks anew where a count is wrong; return how many keys' were."""
+    bring_up_to_date(spark, settings, tenant_id, run_id)
+
+    def of_tenant(table: Table) -> DataFrame:
+        return read(spark, settings, table).filter(F.col("tenant_id") == tenant_id)
+
+    counted = key_sums(of_tenant(CHUNKS).withColumn("_change_type", F.lit("insert")))
+    held = of_tenant(FREQUENCIES).filter(F.col("key") != NEXT_BATCH)
+    both = counted.alias("counted").join(held.alias("held"), on="key", how="full")
+    wrong = both.filter(~F.col("counted.chunks").eqNullSafe(F.col("held.chunks"))).count()
+    if wrong:
+        start_over(spark, settings, tenant_id, STEP, RULES)
+        bring_up_to_date(spark, settings, tenant_id, run_id)
+    return wrong
+
+
 def key_sums(changes: DataFrame) -> DataFrame:
     """Of each key in these changes how many chunks more hold it, below zero for fewer; none that stays as it was."""
     is_gone = F.col("_change_type").isin("delete", "update_preimage")
     heading = F.concat_ws(HEADING_JOINT, "heading_path").alias("heading")
-    signed = changes.select("title", heading, "text", F.when(is_gone, -1).otherwise(1).alias("sign"))
+    signed = changes.select(
+        "title", heading, "text", "source", "doc_id", "uri", F.when(is_gone, -1).otherwise(1).alias("sign")
+    )
     return signed.mapInArrow(counting, _SUMS).groupBy("key").agg(F.sum("chunks").alias("chunks")).filter("chunks <> 0")
 
 
@@ -54,7 +74,9 @@ def counting(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         sums: Counter[int] = Counter()
         for row in batch.to_pylist():
-            for key in counted_keys(row["title"], row["heading"], row["text"]):
+            for key in counted_keys(
+                row["title"], row["heading"], row["text"], Place(row["source"], row["doc_id"], row["uri"])
+            ):
                 sums[hashed(key)] += row["sign"]
         yield pa.RecordBatch.from_arrays([list(sums), list(sums.values())], schema=_SUMS_SCHEMA)
 

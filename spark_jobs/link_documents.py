@@ -19,11 +19,12 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
 from lakehouse.delta import arrow_schema
+from lakehouse.hyperlinks import declared_addresses, document_addresses, hyperlinks, link_addresses, without_targets
 from lakehouse.settings import Settings
 from lakehouse.spark import read, struct_type
 from lakehouse.tables import CHUNKS, LINKS, MENTIONS, TITLES, Table
 from spark_jobs.changes import differences, for_each_change, write_differences
-from spark_jobs.hyperlinks import declared_addresses, document_addresses, hyperlinks, link_addresses, without_targets
+from spark_jobs.chunking import front_matter
 from spark_jobs.mentions import Matcher, Mention, longest, names_of
 from spark_jobs.runs import Counts
 
@@ -196,7 +197,7 @@ def mention_rows(chunk: Row, run_id: str) -> list[Row]:
     for link in hyperlinks(text):
         add("hyperlink", link.target, link.start, link.end, link_addresses(link.target, *place))
     if chunk["position"] == 0:
-        for address in declared_addresses(text, source):
+        for address in declared_addresses(front_matter(text), source):
             add("address", address, 0, 0, [address])
     return list(rows.values())
 

@@ -1,4 +1,4 @@
-"""Compare a tenant's live collection with `silver.chunks`, row by row, and repair what differs.
+"""Compare a tenant's live collection and its counts of names with `silver.chunks`, and repair what differs.
 
 The change feed keeps the two alike; this is for what no feed can see: a Milvus restored from an old backup, a
 collection that somebody wrote to, a disk that lost its last minutes. Both sides are read in parts and joined by
@@ -24,12 +24,14 @@ from lakehouse.spark import read
 from lakehouse.tables import CHUNKS, EMBEDDINGS, RECONCILE_RUNS
 from lakehouse.versions import Version
 from spark_jobs.changes import skip_to_now
+from spark_jobs.count_names import recount
 from spark_jobs.embed_chunks import embed_missing
 from spark_jobs.runs import Counts
 from spark_jobs.sync_index import INDEXED, agreed_version, heading, rows_to_write, tenants_with_chunks, write_rows
 from spark_jobs.sync_index import STEP as SYNC
 
 DRIFTS = ("missing", "extra", "stale_text", "stale_permissions")
+COUNTS = "stale_counts"
 _COMPARED = (*INDEXED, "heading")
 _TEXTS = ("doc_id", "source", "title", "text", "uri", "heading")
 _PERMISSIONS = ("tenant_id", "acl_key")
@@ -42,7 +44,7 @@ _BOUNDS = ["", *(f"{number:02x}" for number in range(1, 256)), ""]
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     """Reconcile one tenant, or all; return how many rows differed, over all."""
     index = Index(settings)
-    totals = dict.fromkeys(DRIFTS, 0)
+    totals = dict.fromkeys((*DRIFTS, COUNTS), 0)
     try:
         for tenant_id in [args.tenant] if args.tenant else tenants_with_chunks(spark, settings):
             for drift, count in reconcile_tenant(spark, settings, index, tenant_id, args.run_id).items():
@@ -63,6 +65,7 @@ def reconcile_tenant(
     if live:
         embed_missing(spark, settings, run_id, live.embedding_model, chunks)
         counts = repair(spark, settings, index, live, chunks)
+    counts[COUNTS] = recount(spark, settings, tenant_id, run_id)
     row: dict[str, Any] = {"run_id": run_id, "tenant_id": tenant_id, "collection": live and live.collection}
     row |= {"chunks": chunks.count(), "started_at": started_at, "seconds": time.monotonic() - begun}
     upsert(settings, RECONCILE_RUNS, [row | counts])

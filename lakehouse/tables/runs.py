@@ -48,6 +48,12 @@ RECONCILE_RUNS = Table(
         Column("extra", Type.LONG, "Rows that are no chunk of the tenant, removed."),
         Column("stale_text", Type.LONG, "Rows with another text, title, heading or address, written again."),
         Column("stale_permissions", Type.LONG, "Rows with another `acl_key`, written again."),
+        Column(
+            "stale_counts",
+            Type.LONG,
+            "Names and terms with another count in `silver.frequencies`, counted anew; NULL: not compared then.",
+            True,
+        ),
         Column("started_at", Type.TIME, "When it began."),
         Column("seconds", Type.DOUBLE, "How long it took."),
     ),

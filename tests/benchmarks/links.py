@@ -15,13 +15,14 @@ from typing import Any
 
 import click
 
-from spark_jobs.hyperlinks import (
+from lakehouse.hyperlinks import (
     declared_addresses,
     document_addresses,
     hyperlinks,
     link_addresses,
     without_targets,
 )
+from spark_jobs.chunking import front_matter
 from spark_jobs.mentions import Matcher, names_of
 from spark_jobs.parsing import Document, parse_file, parse_line
 from tests.spark_jobs.links_by_definition import expected_links
@@ -76,7 +77,9 @@ def main(corpus: Path, questions: Path | None) -> None:
 def _print_shapes(chunks: list[dict[str, Any]]) -> None:
     owners: dict[str, set[str]] = {}
     for chunk in chunks:
-        own = document_addresses("s", chunk["doc_id"], chunk["uri"]) + declared_addresses(chunk["text"], "s")
+        own = document_addresses("s", chunk["doc_id"], chunk["uri"]) + declared_addresses(
+            front_matter(chunk["text"]), "s"
+        )
         for address in own:
             owners.setdefault(address, set()).add(chunk["doc_id"])
     found: Counter[tuple[str, str]] = Counter()

@@ -19,12 +19,12 @@ import psutil
 
 from lakehouse.delta import existing_table
 from lakehouse.embedding import embedded_text, load_embedder, load_tokenizer
+from lakehouse.hyperlinks import without_targets
 from lakehouse.settings import Settings
 from lakehouse.tables import CHUNKS, DOCUMENTS, EMBEDDINGS, LINKS, MENTIONS, TITLES
 from spark_jobs.chunk_documents import chunk_rows
 from spark_jobs.files import needs_converting, read_path
 from spark_jobs.folders import local_files
-from spark_jobs.hyperlinks import without_targets
 from spark_jobs.inputs import limits_of
 from spark_jobs.mentions import Matcher, names_of
 from spark_jobs.parsing import Document

@@ -31,7 +31,7 @@ class Jobs(Airflow):
             built = Version(tenant, f"lakehop_{tenant}_v2", "other", 32, NOW)
             save(self.settings, built.gone_live(run, chunks=5, recall=1.0))
         if params["tenant"] in ("", "acme"):
-            counts = {"chunks": 5, "missing": 1, "extra": 0, "stale_text": 0, "stale_permissions": 2}
+            counts = {"chunks": 5, "missing": 1, "extra": 0, "stale_text": 0, "stale_permissions": 2, "stale_counts": 3}
             row = {"run_id": run_id, "tenant_id": "acme", "collection": "lakehop_acme_v2", "started_at": NOW}
             upsert(self.settings, RECONCILE_RUNS, [row | counts | {"seconds": 1.0}])
 
@@ -71,6 +71,7 @@ def test_a_reconciliation_tells_each_drift(settings: Settings, airflow: Jobs) ->
         {
             "tenant": "acme", "collection": "lakehop_acme_v2", "chunks": 5,
             "missing": 1, "extra": 0, "stale_text": 0, "stale_permissions": 2,
+            "stale_counts": 3,
         }
     ]  # fmt: skip
     with pytest.raises(NotFound, match="'nobody': nothing of it is indexed"):

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lakehouse.collection import (
+    FOR_MULTIHOP,
     MAX_TEXT_BYTES,
     NAMES,
     IndexRow,
@@ -15,6 +17,7 @@ from lakehouse.collection import (
     layout,
     names_of,
     stored,
+    vector_of,
     version_of,
 )
 from lakehouse.errors import InvalidInput
@@ -60,12 +63,20 @@ def test_a_text_too_long_for_milvus_is_cut_between_characters():
 
 
 def test_a_chunk_holds_its_names_and_any_text_holds_one():
-    row = stored(chunk(title="Harrow Bridge", text="It was built by Ida Kestrel."), [NAMES])
+    row = stored(chunk(title="Harrow Bridge", text="It was built by Ida Kestrel."), FOR_MULTIHOP)
 
     assert names_of(row["spoken"]).own == {"harrow bridge": 1.0}
     assert set(names_of(row["spoken"]).say) == {"ida kestrel", "harrow bridge"}
     assert {dimension("own:harrow bridge"), dimension("say:ida kestrel")} < set(row[NAMES])
     assert all(stored(chunk(text=text), [NAMES])[NAMES] for text in ("", "?", "中文"))  # Milvus refuses an empty one
+
+
+def test_a_vector_stands_beside_its_chunk_as_text():
+    vector = np.random.default_rng(1).normal(size=384)
+    row = stored(chunk(vector=3 * vector), FOR_MULTIHOP)
+
+    np.testing.assert_allclose(vector_of(row["direction"]), vector / np.linalg.norm(vector), atol=1e-3)
+    assert not vector_of(stored(chunk(vector=np.zeros(8)), FOR_MULTIHOP)["direction"]).any()
 
 
 def test_names_fit_into_their_column_whatever_the_text():

@@ -1,5 +1,6 @@
 """Pairs of passages: the second is found by what the first leaves open, and bad input harms nobody."""
 
+import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from lakehouse.entities import Names
 from lakehouse.errors import InvalidInput
 from lakehouse.frequencies import Frequencies
+from lakehouse.hyperlinks import Place
 from lakehouse.multihop import SHIPPED, Ranked, Weights, rank, score, shipped_weights
 from lakehouse.multihop_candidates import KEPT, MAX_NAMES, STARTS, kept, names_to_find
 from lakehouse.multihop_features import OWN, PAIR, Evidence
@@ -100,6 +102,51 @@ def test_names_that_the_question_says_are_looked_for_less_than_those_that_it_lea
 def test_a_name_of_every_chunk_leads_nowhere() -> None:
     hub = Frequencies.of(10_000, {"say:ida kestrel": 10_000, "own:ida kestrel": 10_000})
     assert not any("kestrel" in name for name in names_to_find(QUESTION, [BRIDGE], np.ones(1), hub))
+
+
+def test_a_page_with_a_hundred_thousand_links_to_it_leads_nowhere() -> None:
+    text = "Valves are turned by hand. [home](home.md) [pumps](pumps.md)"
+    page = Candidate("p", "Valves", text, unit(1), Names.of("Valves", "", text, Place("s", "valves.md", "")))
+    counts = Frequencies.of(
+        200_000, {"say:path:s:home": 100_000, "say:id:s:home.md": 100_000, "say:tail:s:home": 100_000}
+    )
+    wanted = names_to_find("How are valves turned?", [page], np.ones(1), counts)
+    assert "own:path:s:pumps" in wanted
+    assert "say:path:s:valves" in wanted  # who links to this page
+    assert wanted.keys().isdisjoint({"own:path:s:home", "own:id:s:home.md", "own:tail:s:home"})
+
+
+def test_ten_thousand_documents_of_one_title_are_nobodys_name() -> None:
+    same = [candidate(f"same{n}", "Report", f"The Report of Ida Kestrel, chapter {n}.") for n in range(KEPT)]
+    counts = Frequencies.of(10_000, {"own:report": 10_000, "say:report": 10_000, "say:ida kestrel": 10_000})
+    assert names_to_find("What does the Report say?", same[:STARTS], np.ones(STARTS), counts).keys() & {
+        "own:report", "say:report"
+    } == set()  # fmt: skip
+    found = rank("What does the Report say?", unit(1), same, shipped_weights(), k=5, frequencies=counts)
+    assert len(found) == 5
+    assert all(np.isfinite(one.score) for one in found)
+
+
+def test_odd_questions_and_passages_take_no_more_than_five_times_the_usual() -> None:
+    usual = [candidate(str(n), f"Person {n}", f"Person {n} met Ida Kestrel in Marl{n}. " * 5) for n in range(KEPT)]
+    long = [candidate(str(n), "A" * 2_000, f"Person {n} met Ida Kestrel. " * 1_000) for n in range(KEPT)]
+    mixed = [
+        candidate(str(n), "北京", f"北京是中国的首都。القاهرة عاصمة مصر. Person {n} met Ida Kestrel. " * 5)
+        for n in range(KEPT)
+    ]
+    questions = [QUESTION, "", "the of a", "中国的首都在哪里 من هو", f"{QUESTION} " * 300, "word " * 5_000]
+    spent = [seconds(question, candidates) for candidates in (usual, long, mixed) for question in questions]
+    assert max(spent) < 5 * seconds(QUESTION, usual) + 0.01
+
+
+def seconds(question: str, candidates: list[Candidate]) -> float:
+    """Of this thread's processor to rank candidates whose texts have been read; the least of three."""
+    spent = []
+    for _ in range(3):
+        begun = time.thread_time()
+        ranked(candidates, 5, question)
+        spent.append(time.thread_time() - begun)
+    return min(spent)
 
 
 def test_however_many_are_fetched_a_bounded_number_is_scored() -> None:

@@ -1,31 +1,36 @@
 """Multi-hop search in Milvus: what the caller may not read neither shows nor leads, and bad input harms nobody."""
 
 import time
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from pymilvus import MilvusClient
 
-from lakehouse.collection import IndexRow, layout
+from lakehouse.collection import IndexRow, direction, layout
 from lakehouse.delta import append
 from lakehouse.errors import InvalidInput
 from lakehouse.frequencies import FrequencyDirectory
+from lakehouse.hyperlinks import Place
 from lakehouse.index import Index
 from lakehouse.milvus import Capabilities
 from lakehouse.multihop import shipped_weights
-from lakehouse.multihop_search import MultihopSearch
+from lakehouse.multihop_search import MultihopSearch, _ReadRows
 from lakehouse.name_keys import counted_keys, hashed
-from lakehouse.passages import Passage
+from lakehouse.passages import Indexed, Passage
 from lakehouse.settings import Settings
 from lakehouse.tables import FREQUENCIES
+from lakehouse.terms import words
 from tests.lite_server import LiteServer
 
 pytestmark = pytest.mark.integration
 
-DIMENSION = 16
+DIMENSION = 64
 QUESTION = "In which town was the architect of Harrow Bridge born?"
 BRIDGE = ("bridge", "Harrow Bridge", "Harrow Bridge was designed by the architect Ida Kestrel.", "everyone")
 KESTREL = ("kestrel", "Ida Kestrel", "Ida Kestrel was born in Marl.", "hr")
@@ -34,8 +39,10 @@ Document = tuple[str, str, str, str]
 
 
 def vector(text: str) -> np.ndarray:
-    found = np.random.default_rng(len(text)).normal(size=DIMENSION).astype(np.float32)
-    return found / np.linalg.norm(found)
+    """Texts of the same words lie near each other."""
+    seeds = [zlib.crc32(word.encode()) for word in words(text) or [""]]
+    found = np.sum([np.random.default_rng(seed).normal(size=DIMENSION) for seed in seeds], axis=0)
+    return (found / np.linalg.norm(found)).astype(np.float32)
 
 
 class Corpus:
@@ -53,7 +60,11 @@ class Corpus:
         self.collection = index.create_collection(tenant, DIMENSION)
         index.upsert(self.collection, (self.row(*document) for document in documents))
         index.publish(tenant, self.collection)
-        counts = Counter(key for _, title, text, _ in counted or documents for key in counted_keys(title, "", text))
+        counts = Counter(
+            key
+            for doc_id, title, text, _ in counted or documents
+            for key in counted_keys(title, "", text, Place("s", doc_id, ""))
+        )
         append(settings, FREQUENCIES, [
             {"tenant_id": tenant, "key": hashed(key), "chunks": count, "ingest_run_id": "r"}
             for key, count in counts.items()
@@ -117,6 +128,38 @@ def test_who_may_not_read_a_passage_neither_sees_it_nor_is_led_by_it(settings: S
     assert [outcome(one) for one in shown] == [outcome(one) for one in public.search(QUESTION, k=50)]
 
 
+MANUAL = [
+    ("admin/copies.md", "Saving", "To keep what you have each night, follow [this](../ops/run-9.md#cold).", "everyone"),
+    ("ops/run-9.md", "Procedure", "The command is `orionctl dump`; then wait for the tape.", "hr"),
+    *((f"ops/{n}.md", "Procedure", f"The command is `valve {n}`; then wait.", "everyone") for n in range(10, 90)),
+]  # fmt: skip
+MANUAL_QUESTION = "Which command should I run each night to keep what I have?"
+
+
+def test_a_hyperlink_leads_to_a_page_that_shares_no_name(settings: Settings, index: Index) -> None:
+    manual = Corpus(settings, index, "manual", MANUAL)
+    found = {passage.chunk_id: passage for passage in manual.search(MANUAL_QUESTION, "everyone", "hr", k=2)}
+    assert set(found) == {"admin/copies.md", "ops/run-9.md"}
+    (step,) = [step for passage in found.values() for step in passage.path]
+    assert (step.how, step.via) in {("links_to", "ops/run-9"), ("linked_from", "ops/run-9")}
+
+
+def test_a_link_to_a_forbidden_page_leads_nowhere(settings: Settings, index: Index) -> None:
+    whole = Corpus(settings, index, "closed", MANUAL)
+    without = Corpus(settings, index, "gone", [page for page in MANUAL if page[3] != "hr"], counted=MANUAL)
+    shown = whole.search(MANUAL_QUESTION, k=50)
+    assert "ops/run-9.md" not in {passage.chunk_id for passage in shown}
+    assert [outcome(one) for one in shown] == [outcome(one) for one in without.search(MANUAL_QUESTION, k=50)]
+
+
+def test_a_page_to_which_everyone_links_leads_nowhere(settings: Settings, index: Index) -> None:
+    pages = [(f"p{n}.md", f"Page {n}", f"Valve {n} is turned by hand. [home](home.md)", "everyone") for n in range(100)]
+    hub = Corpus(settings, index, "hub", [*pages, ("home.md", "Welcome", "Choose a page.", "everyone")])
+    found = hub.search("How is Valve 7 turned?", k=50)
+    assert found[0].chunk_id == "p7.md"
+    assert not any(step.how in ("links_to", "linked_from") for passage in found for step in passage.path)
+
+
 def test_no_allowed_key_and_an_empty_question_find_nothing(acme: Corpus) -> None:
     assert acme.search(QUESTION, "nobody's") == []
     assert acme.search("  ") == []
@@ -144,6 +187,26 @@ def test_thousands_of_equal_titles_and_an_enormous_question_take_bounded_time(se
     assert len(crowd.search("What does the Report say of Ida Kestrel?")) == 5
     assert usual < 5
     assert enormous < 5 * usual + 2
+
+
+def test_threads_that_search_at_once_find_what_one_finds(acme: Corpus) -> None:
+    questions = [QUESTION, *(f"In which town was Person {n} born?" for n in range(9))] * 3
+    alone = [[outcome(one) for one in acme.search(question, "everyone", "hr")] for question in questions]
+    with ThreadPoolExecutor(4) as threads:
+        together = threads.map(lambda question: acme.search(question, "everyone", "hr"), questions)
+        assert [[outcome(one) for one in found] for found in together] == alone
+
+
+def test_what_is_remembered_of_rows_is_bounded_and_never_stale() -> None:
+    rows = _ReadRows(max_characters=5_000)
+    spoken, beside = '{"own": {}, "say": {}}', direction(np.ones(4))
+    found = [Indexed(Passage(str(n), "d", "T", "", f"text {n}", "", 1.0), spoken, beside) for n in range(500)]
+    kept = [rows.candidate(one) for one in found]
+    assert rows.candidate(found[-1]) is kept[-1]
+    assert rows.candidate(found[0]) is not kept[0]
+    renamed = replace(found[-1], passage=replace(found[-1].passage, title="Other"))
+    assert rows.candidate(renamed).title == "Other"
+    assert len(rows._known) < 150
 
 
 def test_a_collection_without_names_says_how_to_get_them(settings: Settings, index: Index, acme: Corpus) -> None:

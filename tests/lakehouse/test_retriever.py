@@ -1,13 +1,19 @@
 """A question is embedded by the model of the collection that it searches, whatever goes live meanwhile."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+import torch
+from sentence_transformers import CrossEncoder
+from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from lakehouse import retrieval
-from lakehouse.errors import NotFound, Unavailable
-from lakehouse.index import Superseded
+from lakehouse.embedding import BUNDLED_MODEL, model_folder
+from lakehouse.errors import InvalidInput, NotFound, Unavailable
+from lakehouse.index import Passage, Superseded
+from lakehouse.multihop import shipped_weights
 from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 from lakehouse.versions import Version, live_version, save, tenant_model, versions
@@ -87,6 +93,49 @@ def test_words_need_no_model(retriever, collections):
     assert collections.asked == [("lakehop_acme_v9", None)]
     with pytest.raises(Unavailable, match=r"lakehop_acme_v9.*lakehop reconcile --tenant acme"):
         ask(retriever)
+
+
+def test_a_reranker_orders_the_best_of_any_search_by_its_own_scores(settings, collections, tmp_path):
+    model = tiny_cross_encoder(tmp_path / "reranker")
+    found = [Passage(f"c{n}", "d", "Title", "", f"text number {n} of {n * 7}", "", 1 / (n + 1)) for n in range(20)]
+    asked = []
+    collections.search = lambda *args, k, **others: asked.append((args[1], k)) or found[:k]
+    retriever = Retriever(settings.model_copy(update={"reranker": model}), collections, load=Model)
+
+    ranked = retriever.search("acme", ["eng"], "why?", k=3, mode="lexical")
+
+    scores = CrossEncoder(model, device="cpu").predict([("why?", f"Title\n{one.text}") for one in found])
+    best = sorted(range(20), key=lambda place: -scores[place])[:3]
+    assert [one.chunk_id for one in ranked] == [f"c{place}" for place in best]
+    np.testing.assert_allclose([one.score for one in ranked], scores[best], atol=1e-4)
+    assert asked == [(retriever._acl.allowed_keys("acme", ["eng"]), 20)]  # the filter is the caller's, the depth ours
+
+
+def test_a_reranker_that_is_not_here_is_named(settings, collections):
+    retriever = Retriever(settings.model_copy(update={"reranker": "/nowhere/at/all"}), collections, load=Model)
+    with pytest.raises(InvalidInput, match=r"'/nowhere/at/all'.*LAKEHOP_RERANKER"):
+        retriever.search("acme", ["eng"], "why?", k=3, mode="lexical")
+
+
+def test_weights_of_a_file_are_used(settings, collections, tmp_path):
+    own = replace(shipped_weights(), lead=0.5)
+    own.write(tmp_path / "weights.json")
+    given = settings.model_copy(update={"multihop_weights": str(tmp_path / "weights.json")})
+    assert Retriever(given, collections, load=Model).weights == own
+    assert Retriever(settings, collections, load=Model).weights == shipped_weights()
+
+
+def tiny_cross_encoder(folder):
+    """One of random weights, with the bundled model's tokenizer."""
+    tokenizer = AutoTokenizer.from_pretrained(model_folder(BUNDLED_MODEL))
+    torch.manual_seed(5)
+    config = BertConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        num_labels=1, initializer_range=0.5,
+    )  # fmt: skip
+    BertForSequenceClassification(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
 
 
 def test_a_tenant_without_an_index_is_not_found(retriever):

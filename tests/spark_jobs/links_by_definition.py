@@ -3,8 +3,9 @@
 from collections import Counter, defaultdict
 from typing import Any
 
+from lakehouse.hyperlinks import declared_addresses, document_addresses, without_targets
 from spark_jobs import link_documents
-from spark_jobs.hyperlinks import declared_addresses, document_addresses, without_targets
+from spark_jobs.chunking import front_matter
 from spark_jobs.mentions import Matcher, longest, names_of
 
 
@@ -16,7 +17,7 @@ def expected_links(chunks: list[dict[str, Any]]) -> set[tuple[Any, ...]]:
     for document, chunk in first.items():
         for name in names_of(chunk["title"]):
             having[name.text].add(document)
-        declared = declared_addresses(chunk["text"], chunk["source"])
+        declared = declared_addresses(front_matter(chunk["text"]), chunk["source"])
         for address in (*document_addresses(*document, chunk["uri"]), *declared):
             owners[address].add(document)
     matcher = Matcher(having)

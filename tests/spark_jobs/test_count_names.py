@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from lakehouse.hyperlinks import Place
 from lakehouse.name_keys import counted_keys, hashed
 from lakehouse.passages import Passage
 from lakehouse.retrieval import Retriever
@@ -31,7 +32,17 @@ def fresh(lake: Lake) -> dict[int, int]:
     """The counts by definition, of what `silver.chunks` holds now."""
     counts: Counter[int] = Counter()
     for row in lake.rows(CHUNKS):
-        counts.update(map(hashed, counted_keys(row["title"], " › ".join(row["heading_path"]), row["text"])))
+        counts.update(
+            map(
+                hashed,
+                counted_keys(
+                    row["title"],
+                    " › ".join(row["heading_path"]),
+                    row["text"],
+                    Place(row["source"], row["doc_id"], row["uri"]),
+                ),
+            )
+        )
     return dict(counts)
 
 

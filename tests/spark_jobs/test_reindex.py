@@ -9,14 +9,17 @@ from typing import Any
 import pytest
 
 from lakehouse.collection import layout
+from lakehouse.delta import upsert
 from lakehouse.embedding import model_folder
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.index import IndexRow
+from lakehouse.name_keys import hashed
 from lakehouse.permissions import EVERYONE
 from lakehouse.retrieval import LIVE_AGE_S, Retriever
-from lakehouse.tables import EMBEDDINGS, RECONCILE_RUNS
+from lakehouse.tables import EMBEDDINGS, FREQUENCIES, RECONCILE_RUNS
 from lakehouse.versions import live_version, versions
 from spark_jobs import reindex
+from spark_jobs.count_names import NEXT_BATCH
 from tests.spark_jobs.conftest import Lake
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures("milvus")]
@@ -160,12 +163,17 @@ def test_every_drift_between_delta_and_milvus_is_found_and_repaired(lake: Lake) 
     index.delete(collection, [held["lunch"]["chunk_id"]])
     index.settle(collection)
     assert lake.found("Orion salaries") == {"pay", "orion", "ghost"}
+    counts = counted(lake)
+    spoilt = {"tenant_id": lake.tenant, "ingest_run_id": "r", "chunks": 99}
+    upsert(
+        lake.settings, FREQUENCIES, [spoilt | {"key": key} for key in (hashed("term:orion"), hashed("term:nothing"))]
+    )
 
     lake.run("reconcile_index", run_id=f"{lake.tenant}-1")
     lake.run("reconcile_index", run_id=f"{lake.tenant}-2")
 
     first, second = sorted(lake.rows(RECONCILE_RUNS), key=lambda row: row["run_id"])
-    drifts = {"missing": 1, "extra": 1, "stale_text": 1, "stale_permissions": 1}
+    drifts = {"missing": 1, "extra": 1, "stale_text": 1, "stale_permissions": 1, "stale_counts": 2}
     assert first.items() >= drifts.items()
     assert second.items() >= dict.fromkeys(drifts, 0).items()
     assert (first["chunks"], first["collection"]) == (3, collection)
@@ -175,6 +183,13 @@ def test_every_drift_between_delta_and_milvus_is_found_and_repaired(lake: Lake) 
         name: without_vector(row) for name, row in held.items()
     }
     assert lake.found("Orion salaries") == {"orion", "lunch"}
+    assert counted(lake) == counts
+    lake.ingest(lake.write(ORION | {"text": "Orion sails."}))  # counting goes on from there
+    assert counted(lake)[hashed("term:sail")] == 1
+
+
+def counted(lake: Lake) -> dict[int, int]:
+    return {row["key"]: row["chunks"] for row in lake.rows(FREQUENCIES) if row["key"] != NEXT_BATCH}
 
 
 def without_vector(row: dict[str, Any]) -> dict[str, Any]:

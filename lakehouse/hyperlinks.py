@@ -1,16 +1,17 @@
 """Hyperlinks in Markdown and HTML, and the addresses by which a link and a document find each other. No Spark here.
 
 An address is a string with a kind before its first colon. A document has some; a link has candidates, best first. The
-first candidate that exactly one document of the tenant has is where the link leads, so resolving links is a join.
+first candidate that exactly one document of the tenant has is where the link leads, so resolving links is a join
+(`spark_jobs.link_documents`). Multi-hop search asks no table: to it addresses are names like others, that a document
+has and that a link says.
 """
 
 import posixpath
 import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
-
-from spark_jobs.chunking import front_matter
 
 _INLINE = (
     r"\]\(\s*(?:<(?P<pointed>[^<>\n]*)>|(?P<inline>\{[{%][^\n]*?[%}]\}[^\s()]*|[^\s()]*(?:\([^\s()]*\)[^\s()]*)*))"
@@ -29,6 +30,25 @@ _DECLARED_VALUE = re.compile(r"[^\s\[\],\"'-][^\s\[\],\"']*")
 _PAGE_SUFFIX = re.compile(r"\.(?:md|markdown|mdx|rst|html?|txt)$")
 _FOLDER_PAGE = re.compile(r"(?:^|/)(?:index|readme)$")
 _WEB = ("http", "https", "file", "s3", "s3a")
+_NO_SLUG = re.compile(r"[^\w\- ]")
+_PUBLISHED = "uri:web:"
+MAX_LINKS = 24
+"""Of one chunk: a table of contents would otherwise lead everywhere."""
+_MAX_ADDRESSES = 96
+_MAX_BYTES = 200
+_MAX_ENDS = 6
+_END = 0.5
+"""How surely the end of a path means a document: others may end alike."""
+_WHOLE_PAGE = 0.3
+"""How surely a link to a heading means the other chunks of its page."""
+
+
+class Place(NamedTuple):
+    """Which document a chunk is of, and where that lies."""
+
+    source: str
+    doc_id: str
+    uri: str
 
 
 class Hyperlink(NamedTuple):
@@ -100,13 +120,79 @@ def document_addresses(source: str, doc_id: str, uri: str) -> list[str]:
     return [*named, *(f"tail:{source}:{tail}" for tail in tails if tail)]
 
 
-def declared_addresses(text: str, source: str) -> list[str]:
+def declared_addresses(front_matter: str, source: str) -> list[str]:
     """The addresses that a document's front matter gives it: `permalink`, `redirect_from`, `aliases`, `slug`."""
     return [
         f"declared:{source}:{_canonical_path(value[0])}"
-        for field in _DECLARED.finditer(front_matter(text))
+        for field in _DECLARED.finditer(front_matter)
         for value in _DECLARED_VALUE.finditer(field["values"])
     ]
+
+
+def said_addresses(text: str, place: Place) -> dict[str, float]:
+    """Addresses to which the links of a chunk lead, and how surely; those of the first `MAX_LINKS`.
+
+    All candidates of a link count here, for which of them exists depends on other documents.
+    """
+    found: dict[str, float] = {}
+    for link in islice(hyperlinks(text), MAX_LINKS):
+        fragment = link.target.partition("#")[2]
+        for address in link_addresses(link.target, *place):
+            sure = _END if address.startswith("tail:") else 1.0
+            if not fragment or address.endswith(f"#{fragment}"):
+                _add(found, address, sure)
+                continue
+            _add(found, address, sure * _WHOLE_PAGE)
+            if address.startswith("path:"):
+                _add(found, f"{address}#{fragment}", sure)
+    return found
+
+
+def own_addresses(place: Place, heading: str) -> dict[str, float]:
+    """Addresses by which links may mean a chunk's document, and the chunk below its last heading, and how surely."""
+    found: dict[str, float] = {}
+    addresses = document_addresses(*place)
+    ends = [address for address in addresses if address.startswith("tail:")][-_MAX_ENDS:]
+    for address in addresses[:3]:
+        _add(found, address, 1.0)
+        if heading and not address.startswith("id:"):
+            _add(found, f"{address}#{_slug(heading)}", 1.0)
+    for address in ends:
+        _add(found, address, _END)
+    return found
+
+
+def is_address(name: str) -> bool:
+    """Whether a chunk's name is an address; other names are words."""
+    return ":" in name
+
+
+def is_end(name: str) -> bool:
+    """Whether a chunk's name is the end of a path, which several documents may have."""
+    return name.startswith("tail:")
+
+
+def shown(address: str) -> str:
+    """The address as people read it: the path of a page, with the host if it is on the web."""
+    return address.removeprefix(f"{_PUBLISHED}//") if is_published(address) else address.split(":", 2)[2]
+
+
+def is_published(address: str) -> bool:
+    """Whether an address is one of the web."""
+    return address.startswith(_PUBLISHED)
+
+
+def _add(found: dict[str, float], address: str, sure: float) -> None:
+    """A file's or bucket's own address says where a copy of the documents lies; their paths below it say as much."""
+    is_copy = address.startswith("uri:") and not is_published(address)
+    is_known = address in found or len(found) < _MAX_ADDRESSES
+    if not is_copy and is_known and not address.startswith("declared:") and len(address.encode()) <= _MAX_BYTES:
+        found[address] = max(sure, found.get(address, 0.0))
+
+
+def _slug(heading: str) -> str:
+    """A heading as site generators make a fragment of it."""
+    return _NO_SLUG.sub("", heading.strip().lower()).replace(" ", "-")
 
 
 def _without_template(target: str) -> str:
