@@ -12,7 +12,8 @@ import dspy
 
 from agents.constraints import NONE, OneOf, SpanOf, SumOf, is_sum
 from agents.mentions import closest_sentence
-from agents.task import Task, current_task, reference
+from agents.recorder import reference
+from agents.task import Task, current_task
 from agents.trail import Trail, cite
 from lakehouse.index import Passage
 

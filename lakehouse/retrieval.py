@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from lakehouse.embedding import Embedder, load_embedder
+from lakehouse.errors import InvalidInput
 from lakehouse.frequencies import FrequencyDirectory
 from lakehouse.index import Index, Mode, Passage, Superseded, no_tenant
 from lakehouse.multihop import shipped_weights
@@ -51,6 +52,17 @@ class Retriever:
             with self._lock:
                 self._live.pop(tenant_id, None)
             return self._search(tenant_id, allowed, query, k, mode)
+
+    def best_mode(self, tenant_id: str) -> Mode:
+        """`multihop` where the tenant's index can be searched by names, `hybrid` elsewhere.
+
+        Raises `NotFound` for a tenant without an index, `Unavailable`.
+        """
+        try:
+            self._index.check_names(tenant_id, self._live_collection(tenant_id).collection)
+        except InvalidInput:
+            return "hybrid"
+        return "multihop"
 
     def warm_up(self) -> None:
         """Load the model of new tenants, which most tenants have; others are loaded by their first question."""

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from agents.budget import Limits
 from lakehouse.errors import BudgetExceeded, InvalidInput, NotAllowed, NotFound, Unavailable
 from lakehouse.permissions import Caller
 from tests.serving.conftest import ANSWER, PASSAGE
@@ -37,8 +38,7 @@ async def test_the_caller_comes_from_the_key_and_the_caps_from_the_settings(gate
             "question": "why?",
             "caller": Caller("acme", ("staff",), "wiki", gateway.key_id(), "u1"),
             "program": "multihop",
-            "max_usd": Decimal("0.1"),
-            "max_seconds": 120,
+            "limits": Limits(max_usd=Decimal("0.1"), max_seconds=120),
             "max_hops": 3,
         }
     ]
@@ -49,7 +49,7 @@ async def test_a_question_names_its_own_program_and_caps(gateway):
     await gateway.http.post("/ask", json=body, headers=gateway.key())
 
     asked = gateway.agents.asked[0]
-    assert (asked["program"], asked["max_usd"], asked["max_seconds"]) == ("single_shot", Decimal("0.015"), 7.5)
+    assert (asked["program"], asked["limits"]) == ("single_shot", Limits(max_usd=Decimal("0.015"), max_seconds=7.5))
 
 
 async def test_search_gives_the_passages(gateway):
@@ -278,7 +278,7 @@ async def test_a_spent_day_is_402_until_the_next(gateway):
 async def test_a_task_without_a_cap_gets_what_is_left_of_the_day(gateway):
     await gateway.http.post("/ask", json=QUESTION, headers=gateway.key(daily_usd="0.05"))
 
-    assert gateway.agents.asked[0]["max_usd"] == Decimal("0.05")
+    assert gateway.agents.asked[0]["limits"].max_usd == Decimal("0.05")
 
 
 async def test_a_task_that_names_its_cap_gets_it_or_402(gateway):
