@@ -75,6 +75,39 @@ class OneOf:
 
 
 @dataclass(frozen=True)
+class ChoiceOf:
+    """The name of one line of a list input (`name: what it is`); the last stands for anything else."""
+
+    field: str
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"choice": self._names(inputs)}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        names = self._names(inputs)
+        said = [name for name in names if text.strip().startswith(name)]
+        return max(said, key=len) if said else names[-1]
+
+    def _names(self, inputs: Inputs) -> list[str]:
+        return [line.partition(":")[0] for line in inputs[self.field]]
+
+
+@dataclass(frozen=True)
+class JsonOf:
+    """JSON of the schema that stands in an input, of so many tokens at most. Who reads it checks it again."""
+
+    field: str
+    max_tokens: int = 160
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"json": inputs[self.field]}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        start, end = text.find("{"), text.rfind("}")  # an endpoint without grammars may explain itself around it
+        return text[start : end + 1] if 0 <= start < end else text.strip()
+
+
+@dataclass(frozen=True)
 class SumOf:
     """The name or the fact of one line of a list input (`name: fact`), or a sum over the first number of each fact."""
 

@@ -52,6 +52,42 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             "answer": "Warta",
         },
     ],
+    "choose": [
+        {
+            "notes": [f"search said: {_RIVER.splitlines()[-1]}"],
+            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
+            "question": _SPRING,
+            "tool": "search",
+        },
+        {
+            "notes": [f"search said: {_WARTA.splitlines()[2]}"],
+            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
+            "question": _LENGTH,
+            "tool": "answer",
+        },
+        {
+            "notes": ["search said: The Warta has 1 large tributary.", "search said: The Neisse has 0."],
+            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
+            "question": _COUNT,
+            "tool": "calculate",
+        },
+    ],
+    "fill": [
+        {
+            "notes": [f"search said: {_RIVER.splitlines()[-1]}"],
+            "takes": {"properties": {"query": {"type": "string"}}},
+            "tool": "search: Find passages.",
+            "question": _SPRING,
+            "arguments": '{"query": "Neisse 254 km springs"}',
+        },
+        {
+            "notes": ["search said: The Warta has 1 large tributary.", "search said: The Neisse has 0."],
+            "takes": {"properties": {"expression": {"type": "string"}}},
+            "tool": "calculate: Work out a sum.",
+            "question": _COUNT,
+            "arguments": '{"expression": "1 + 0"}',
+        },
+    ],
     "answer": [
         {"passages": f"{_PLAY}\n\n{_POET}", "question": _BIRTH, "answer": "Kamenz"},
         {"passages": f"{_RIVER}\n\n{_NEISSE}", "question": _SPRING, "answer": "Nová Ves"},

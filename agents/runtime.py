@@ -17,7 +17,8 @@ from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status
 from agents.budget import Budget, BudgetReached, Limits
 from agents.engine import NoSyncEngine, TaskEngine, model_client
-from agents.programs import PROGRAMS, NothingFound
+from agents.programs import PROGRAMS
+from agents.reading import NothingFound
 from agents.recorder import one_line
 from agents.task import Dependencies, Task
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable

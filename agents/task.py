@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Literal
 
 import dspy
 
@@ -84,8 +85,11 @@ class Task:
     def usage(self) -> Usage:
         return self.recorder.usage
 
-    async def search(self, query: str, *, hop: int, k: int, mode: Mode = "hybrid") -> list[Passage]:
-        """Passages that the asker may read, best first; none when nothing fits. Raises NotFound, Unavailable."""
+    async def search(self, query: str, *, hop: int, k: int, mode: Mode | Literal["best"] = "hybrid") -> list[Passage]:
+        """Passages that the asker may read, best first; none when nothing fits. Raises NotFound, Unavailable.
+
+        Mode `best` is `multihop` where the tenant's index holds names, and `hybrid` elsewhere.
+        """
         query = query[:QUERY_CHARACTERS]
         return await self._retrieve("search", query, hop, lambda: self._find(query, k, mode))
 
@@ -134,7 +138,9 @@ class Task:
         self.tools.read_strangers |= bool(action.passages)
         return list(action.passages)
 
-    def _find(self, query: str, k: int, mode: Mode) -> list[Passage]:
+    def _find(self, query: str, k: int, mode: Mode | Literal["best"]) -> list[Passage]:
+        if mode == "best":
+            mode = self._deps.retriever.best_mode(self.caller.tenant_id)
         return self._deps.retriever.search(self.caller.tenant_id, self.caller.groups, query, k=k, mode=mode)
 
     def _find_named(self, names: Sequence[str], about: str) -> list[Passage]:

@@ -37,6 +37,8 @@ class ToolResult:
 
     text: str
     passages: tuple[Passage, ...] = ()
+    empty: bool = False
+    """Nothing was found; the text says so, and no answer can rest on it."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,16 @@ class Tool:
     """What its steps and records are called."""
 
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the arguments."""
-        return self.arguments.model_json_schema()
+        """JSON schema of the arguments, without the titles that pydantic adds: a small model would read them."""
+        schema = self.arguments.model_json_schema()
+        fields = {
+            name: {key: value for key, value in field.items() if key != "title"}
+            for name, field in schema.get("properties", {}).items()
+        }
+        return {key: schema[key] for key in ("type", "required") if key in schema} | {
+            "properties": fields,
+            "additionalProperties": False,
+        }
 
 
 @dataclass(frozen=True)
@@ -84,6 +94,7 @@ class Observation:
     text: str
     ok: bool = True
     passages: tuple[Passage, ...] = ()
+    empty: bool = False
     repeated: bool = False
     """The same call was made before: this is what it said then."""
 

@@ -39,7 +39,7 @@ class Document(BaseModel, extra="forbid"):
 async def _search(given: Query, context: ToolContext) -> ToolResult:
     found = await asyncio.to_thread(_find, given.query, context)
     if not found:
-        return ToolResult("Nothing found. Reword once, then stop.")
+        return ToolResult("Nothing found. Reword once, then stop.", empty=True)
     return ToolResult("\n\n".join(f"{one.title}: {one.text[:PASSAGE_CHARACTERS]}" for one in found), tuple(found))
 
 

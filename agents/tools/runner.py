@@ -99,7 +99,7 @@ class ToolRunner:
             return self._broke(tool, fault)
         self._deps.breakers.succeeded(tenant_id, tool.name)
         self.read_strangers |= tool.trust == "strangers"
-        return Observation(tool.name, _bounded(found.text), passages=found.passages)
+        return Observation(tool.name, _bounded(found.text), passages=found.passages, empty=found.empty)
 
     async def _attempt(self, tool: Tool, given: BaseModel, shown: str, key: str, hop: int, attempt: int) -> ToolResult:
         """One try, with its record and step, however it ends."""

@@ -6,6 +6,7 @@ The restriction is not in the statement, which a model writes, but in the rows t
 
 import asyncio
 import json
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -25,17 +26,17 @@ class Statement(BaseModel, extra="forbid"):
 
 
 async def _run(given: Statement, context: ToolContext) -> ToolResult:
-    return ToolResult(await asyncio.to_thread(_answer, given.statement, context))
+    rows = await asyncio.to_thread(_rows, given.statement, context)
+    if not rows:
+        return ToolResult("No rows.", empty=True)
+    return ToolResult("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
 
 
-def _answer(statement: str, context: ToolContext) -> str:
+def _rows(statement: str, context: ToolContext) -> list[dict[str, Any]]:
     caller = context.caller
     allowed = AclDirectory(context.settings).allowed_keys(caller.tenant_id, caller.groups)
     scope = Scope(caller.tenant_id, allowed, max_rows=MAX_ROWS, max_seconds=min(SECONDS, context.seconds))
-    found = run_query(context.settings, statement, scope)
-    if not found.rows:
-        return "No rows."
-    return "\n".join(json.dumps(row, ensure_ascii=False) for row in found.rows)
+    return run_query(context.settings, statement, scope).rows
 
 
 def tables_to_ask() -> list[str]:

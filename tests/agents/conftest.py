@@ -21,12 +21,12 @@ from agents.answer import Citation
 from agents.budget import Budget, Limits
 from agents.engine import TaskEngine, model_client
 from agents.programs import PROGRAMS
-from agents.runtime import Agents, Dependencies, load_program
 from agents.recorder import reference
+from agents.runtime import Agents, Dependencies, load_program
 from agents.task import Task, current_task
 from lakehouse import delta
-from lakehouse.errors import InvalidInput
 from lakehouse.collection import collection_name
+from lakehouse.errors import InvalidInput
 from lakehouse.index import Passage
 from lakehouse.permissions import Caller, acl_key
 from lakehouse.prices import Prices
