@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 Inputs = Mapping[str, Any]
 MAX_SPAN_CHARACTERS = 400
 NONE = "none"  # what an output says that has nothing to say
@@ -103,8 +105,21 @@ class JsonOf:
         return {"json": inputs[self.field]}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        start, end = text.find("{"), text.rfind("}")  # an endpoint without grammars may explain itself around it
-        return text[start : end + 1] if 0 <= start < end else text.strip()
+        return _braced(text)
+
+
+@dataclass(frozen=True)
+class JsonAs:
+    """JSON of a pydantic model, of so many tokens at most. Who reads it checks it again."""
+
+    model: type[BaseModel]
+    max_tokens: int = 300
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"json": self.model.model_json_schema()}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        return _braced(text)
 
 
 @dataclass(frozen=True)
@@ -126,6 +141,12 @@ class SumOf:
             return text.strip()
         near = difflib.get_close_matches(text, _parts(lines), n=1, cutoff=0.0)
         return near[0] if near else NONE
+
+
+def _braced(text: str) -> str:
+    """From the first brace to the last: an endpoint that knows no grammars may explain itself around them."""
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text.strip()
 
 
 def first_numbers(lines: Sequence[str]) -> list[str]:

@@ -10,11 +10,12 @@ from typing import Annotated
 
 import dspy
 
-from agents.constraints import NONE, OneOf, SumOf, is_sum
+from agents.constraints import NONE, OneOf
 from agents.mentions import closest_sentence
 from agents.react import React
-from agents.reading import AnswerFromPassages, NothingFound, ReadFact, mark, shown
+from agents.reading import AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
 from agents.task import Task, current_task
+from agents.team import Team
 from agents.trail import Trail, cite
 from lakehouse.index import Passage
 
@@ -29,14 +30,6 @@ class PlanLookUps(dspy.Signature):
 
     question: str = dspy.InputField()
     look_ups: Annotated[str, OneOf(("0", "1", "2", "3"))] = dspy.OutputField(desc="0, 1, 2 or 3")
-
-
-class Conclude(dspy.Signature):
-    """Give the fact that answers the question, or the sum to calculate from the facts, such as 3 + 4."""
-
-    facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
-    question: str = dspy.InputField()
-    answer: Annotated[str, SumOf("facts")] = dspy.OutputField()
 
 
 class SingleShot(dspy.Module):
@@ -111,10 +104,12 @@ class MultiHop(dspy.Module):
         if len(trail.facts) == 1:
             return trail.facts[0][1]
         facts = [f"{passage.title}: {fact}" for passage, fact in trail.facts]
-        said = await self.conclude.acall(facts=facts, question=trail.question, config=mark(trail.hop))
-        if is_sum(said.answer):
-            return await task.calculate(said.answer, hop=trail.hop) or said.answer
-        return str(said.answer)
+        return await concluded(self.conclude, task, facts, trail.question, trail.hop)
 
 
-PROGRAMS: dict[str, type[dspy.Module]] = {"single_shot": SingleShot, "multihop": MultiHop, "react": React}
+PROGRAMS: dict[str, type[dspy.Module]] = {
+    "single_shot": SingleShot,
+    "multihop": MultiHop,
+    "react": React,
+    "team": Team,
+}

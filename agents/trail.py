@@ -13,8 +13,8 @@ from lakehouse.index import Passage
 
 LIKELY = 5  # of what the rest of the question finds; further down is noise
 TRIES = 2  # passages read beyond those needed, when one holds nothing
-UNLIKELY = 0.02  # a passage that the question needs has a lower probability in 1 of 25 cases: it is read last
-NOTHING = 0.05  # where all passages have a lower one, the question is not answered by these documents
+UNLIKELY = 0.02  # of what questions of `hotpot_pool` need, 1 passage of 140 has a lower probability: read last
+NOTHING = 0.1  # see docs/agents.md: where all have a lower one, the documents hardly ever hold the answer
 _SENTENCE_END = re.compile(r"[.!?。！？](?:\s|$)|\n")
 
 
