@@ -22,10 +22,15 @@ class Vote:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`value` is None while no value has k votes and more than any other."""
+    """`value` is None while no value has k votes and more than any other.
+
+    `settled`: it leads by k votes, so further sources need not be read. To stop at k votes already would be cheaper and
+    give colluding sources that happen to stand first the fact.
+    """
 
     value: str | None
     votes: int
+    settled: bool
     against: tuple[tuple[str, tuple[str, ...]], ...]
     """What was said otherwise, and by which sources."""
 
@@ -43,15 +48,17 @@ def decide(votes: Sequence[Vote], k: int) -> Verdict:
     counted = _independent(votes)
     counts = Counter(normalise(vote.value) for vote in counted)
     ranked = counts.most_common(2)
-    leads = bool(ranked) and ranked[0][1] >= k and (len(ranked) == 1 or ranked[0][1] > ranked[1][1])
-    winner = ranked[0][0] if leads else None
+    lead = ranked[0][1] - (ranked[1][1] if len(ranked) > 1 else 0) if ranked else 0
+    winner = ranked[0][0] if lead > 0 and ranked[0][1] >= k else None
     said: dict[str, list[Vote]] = {}
     for vote in counted:
         said.setdefault(normalise(vote.value), []).append(vote)
     against = tuple(
         (mine[0].value, tuple(vote.source for vote in mine)) for value, mine in said.items() if value != winner
     )
-    return Verdict(said[winner][0].value if winner is not None else None, counts.get(winner or "", 0), against)
+    if winner is None:
+        return Verdict(None, 0, settled=False, against=against)
+    return Verdict(said[winner][0].value, counts[winner], settled=lead >= k, against=against)
 
 
 def _independent(votes: Sequence[Vote]) -> list[Vote]:

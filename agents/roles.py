@@ -39,7 +39,7 @@ class Specialist(Protocol):
 
 
 class Researcher(dspy.Module):
-    """Searches once, then reads one passage at a time until as many documents agree on a fact as the task wants."""
+    """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -54,7 +54,7 @@ class Researcher(dspy.Module):
             if fact != NONE:
                 votes.append(Vote(fact, passage.doc_id, passage.text))
                 verdict = decide(votes, task.quorum)
-            if verdict.value is not None:
+            if verdict.settled:
                 break
         if verdict.disagreement:
             read = [reference(passage) for passage in passages]

@@ -1,4 +1,4 @@
-"""Two that write at the same time lose nothing of each other's; the board stays small, and its history is the trace's."""
+"""Two that write at the same time lose nothing of each other's; the board stays small, its history is the trace's."""
 
 import asyncio
 

@@ -27,6 +27,13 @@ def test_a_value_needs_k_votes_and_more_than_any_other(said, k, value, disagreem
     assert (verdict.value, verdict.disagreement) == (value, disagreement)
 
 
+def test_reading_ends_once_the_lead_is_as_large_as_the_quorum():
+    said = votes("9 km", "808 km", "808 km", "808 km")
+
+    assert [decide(said[:read], 2).settled for read in range(5)] == [False, False, False, False, True]
+    assert [decide(votes("808 km", "808 km")[:read], 2).settled for read in range(3)] == [False, False, True]
+
+
 def test_one_source_and_one_text_have_one_vote():
     same_source = [Vote("9 km", "liar", f"text {number}") for number in range(5)]
     same_text = [Vote("9 km", f"copy{number}", "The Warta is 9 km long.") for number in range(5)]

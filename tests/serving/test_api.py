@@ -94,7 +94,10 @@ async def test_usage_shows_what_the_day_has_cost(gateway):
         (QUESTION | {"max_usd": "lots"}, "max_usd='lots': Input should be a valid decimal"),
         (QUESTION | {"max_seconds": 0}, "max_seconds=0: Input should be greater than 0. Time cap"),
         (QUESTION | {"max_seconds": 901}, "max_seconds=901: Input should be less than or equal to 900"),
-        (QUESTION | {"program": "guess"}, "program='guess': Input should be 'single_shot', 'multihop' or 'team'"),
+        (
+            QUESTION | {"program": "guess"},
+            "program='guess': Input should be 'single_shot', 'multihop', 'react' or 'team'",
+        ),
         (QUESTION | {"max_dollars": 1}, "max_dollars: not a field. Known: question, tenant"),
         (QUESTION | {"max_usdd": 1}, "max_usdd: not a field. Did you mean max_usd?"),
         (QUESTION | {"groups": "staff"}, "groups='staff': Input should be a valid list"),
@@ -250,14 +253,12 @@ async def test_an_unknown_error_shows_an_id_and_hides_its_cause(gateway, path, c
     assert [record.exc_info[1] for record in logged] == [gateway.agents.error]
 
 
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [("/ask", {"program": "team"}), ("/ask/stream", {"program": "team"})],
-)
-async def test_what_later_versions_serve_says_so(gateway, path, field):
-    response = await gateway.http.post(path, json=QUESTION | field, headers=gateway.key())
+@pytest.mark.parametrize("program", ["single_shot", "multihop", "react", "team"])
+async def test_every_program_can_be_asked(gateway, program):
+    response = await gateway.http.post("/ask", json=QUESTION | {"program": program}, headers=gateway.key())
 
-    assert "not built yet" in problem(response, 501, "not-built-yet")
+    assert response.status_code == 200
+    assert gateway.agents.asked[0]["program"] == program
 
 
 async def test_an_unknown_path_and_a_wrong_method_are_problems_too(gateway):
