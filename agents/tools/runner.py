@@ -189,10 +189,10 @@ def _checked(tool: Tool, arguments: Mapping[str, Any] | str) -> BaseModel:
 
 
 def _allowed(field: Mapping[str, Any]) -> str:
+    """One argument as its schema has it, for a model."""
     bounds = [f"{name} {field[name]}" for name in ("minimum", "maximum", "maxLength") if name in field]
-    return ", ".join(
-        [str(field.get("type", "value")), *bounds, *([field["description"]] if "description" in field else [])]
-    )
+    about = [str(field["description"])] if field.get("description") else []
+    return ", ".join([str(field.get("type", "value")), *bounds, *about])
 
 
 def _shown(given: BaseModel) -> str:
