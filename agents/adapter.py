@@ -5,6 +5,7 @@ Here the instructions are the system message, each demonstration is a question a
 value itself, which the output field's constraint has limited to copies of its input where that is declared.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
@@ -61,7 +62,7 @@ class ShortAdapter(dspy.Adapter):
             system=system["content"],
             messages=tuple(_message(turn) for turn in turns),
             config=Config(
-                max_tokens=MAX_OUTPUT_TOKENS,
+                max_tokens=getattr(constraint, "max_tokens", MAX_OUTPUT_TOKENS),
                 temperature=lm.kwargs.get("temperature"),
                 extensions={"lakehop": mark} | ({"structured_outputs": allowed} if allowed else {}),
             ),
@@ -140,6 +141,8 @@ def _clipped(values: dict[str, Any], characters: int) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return "; ".join(str(one) for one in value) or "none"
+    if isinstance(value, dict):
+        return json.dumps(value, ensure_ascii=False)
     return str(value)
 
 

@@ -33,9 +33,9 @@ class Citation(BaseModel, frozen=True):
 
 
 class Step(BaseModel, frozen=True):
-    """One search, model call or tool call, in the order they ended."""
+    """One search, model call, tool call or note on the task's blackboard, in the order they ended."""
 
-    kind: Literal["search", "chat", "tool"]
+    kind: Literal["search", "chat", "tool", "note"]
     agent: str
     hop: int
     query: str | None = None
@@ -60,10 +60,14 @@ class Usage(BaseModel, frozen=True):
 
 
 class Answer(BaseModel, frozen=True):
-    """The end of a task. `partial`: a budget stopped it, this is the best so far; `refused`: nothing to answer from."""
+    """The end of a task. `partial`: a budget stopped it, this is the best so far; `refused`: nothing to answer from.
+
+    `reason` says why, where a task is not simply answered.
+    """
 
     answer: str
     status: Status
+    reason: str | None = None
     citations: list[Citation]
     steps: list[Step]
     usage: Usage

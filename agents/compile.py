@@ -26,12 +26,14 @@ from dspy.teleprompt import BootstrapFewShot, BootstrapFewShotWithRandomSearch
 
 from agents.adapter import ShortAdapter
 from agents.answer import Answer
+from agents.budget import Limits
 from agents.constraints import NUMBER, OneOf, SpanOf, SumOf, first_numbers
 from agents.engine import NoSyncEngine
 from agents.mentions import quote_of
 from agents.programs import PROGRAMS
 from agents.runtime import COMPILED, UNCOMPILED, Agents, Dependencies, load_program, program_version
-from agents.tools import ToolFailed, calculate
+from agents.tools.calculator import calculate
+from agents.tools.contract import ToolFailed
 from lakehouse import delta, scoring
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.permissions import Caller, canonical_groups, check_tenant
@@ -155,8 +157,7 @@ class Workbench:
             self._caller,
             self._name,
             UNCOMPILED,
-            settings.task_max_usd,
-            settings.task_max_seconds,
+            Limits(settings.task_max_usd, settings.task_max_seconds),
             settings.max_hops,
         )
         temperature = dspy.settings.lm.kwargs.get("temperature") if dspy.settings.lm else None

@@ -12,6 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pydantic import BaseModel
+
 Inputs = Mapping[str, Any]
 MAX_SPAN_CHARACTERS = 400
 NONE = "none"  # what an output says that has nothing to say
@@ -75,6 +77,52 @@ class OneOf:
 
 
 @dataclass(frozen=True)
+class ChoiceOf:
+    """The name of one line of a list input (`name: what it is`); the last stands for anything else."""
+
+    field: str
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"choice": self._names(inputs)}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        names = self._names(inputs)
+        said = [name for name in names if text.strip().startswith(name)]
+        return max(said, key=len) if said else names[-1]
+
+    def _names(self, inputs: Inputs) -> list[str]:
+        return [line.partition(":")[0] for line in inputs[self.field]]
+
+
+@dataclass(frozen=True)
+class JsonOf:
+    """JSON of the schema that stands in an input, of so many tokens at most. Who reads it checks it again."""
+
+    field: str
+    max_tokens: int = 160
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"json": inputs[self.field]}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        return _braced(text)
+
+
+@dataclass(frozen=True)
+class JsonAs:
+    """JSON of a pydantic model, of so many tokens at most. Who reads it checks it again."""
+
+    model: type[BaseModel]
+    max_tokens: int = 300
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"json": self.model.model_json_schema()}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        return _braced(text)
+
+
+@dataclass(frozen=True)
 class SumOf:
     """The name or the fact of one line of a list input (`name: fact`), or a sum over the first number of each fact."""
 
@@ -93,6 +141,12 @@ class SumOf:
             return text.strip()
         near = difflib.get_close_matches(text, _parts(lines), n=1, cutoff=0.0)
         return near[0] if near else NONE
+
+
+def _braced(text: str) -> str:
+    """From the first brace to the last: an endpoint that knows no grammars may explain itself around them."""
+    start, end = text.find("{"), text.rfind("}")
+    return text[start : end + 1] if 0 <= start < end else text.strip()
 
 
 def first_numbers(lines: Sequence[str]) -> list[str]:

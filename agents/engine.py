@@ -18,8 +18,9 @@ from dspy.lm15 import ContextLengthError, Message, Request, Response
 from dspy.lm15 import Usage as ModelUsage
 
 from agents.answer import PassageRef
-from agents.budget import BudgetReached
-from agents.task import ModelCall, Task, one_line
+from agents.budget import BudgetReached, Hold
+from agents.recorder import ModelCall, one_line
+from agents.task import Task
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
 
@@ -64,28 +65,31 @@ class TaskEngine:
         body, mark = _chat_body(request, self._settings.llm_dialect)
         prompt_bytes = sum(len(m["content"].encode()) + PROMPT_OVERHEAD_BYTES for m in body["messages"])
         for attempt in range(1, ATTEMPTS + 1):
-            self._task.budget.allow_call(self._task.worst_usd(prompt_bytes, body["max_tokens"]))
+            worst_usd = self._task.worst_usd(prompt_bytes, body["max_tokens"])
+            hold = self._task.budget.allow_call(worst_usd, prompt_bytes + body["max_tokens"])
             try:
-                said = await self._attempt(body, mark, attempt)
+                said = await self._attempt(body, mark, attempt, hold)
             except httpx.TransportError as error:
                 if attempt == ATTEMPTS:
                     raise Unavailable("vllm", self._down(f"{type(error).__name__} {error}")) from error
             else:
                 break
+        self._task.loops.note(f"{mark.agent} answering", json.dumps(body["messages"]), said.text)
         usage = ModelUsage(input_tokens=said.input_tokens, output_tokens=said.output_tokens)
         # DSPy refuses a message without text; the adapter reads a blank as an empty answer.
         message = Message.assistant(said.text or " ")
         # "stop" whatever it was: a fact cut off at its limit is used as it is, and DSPy would warn of each.
         return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
 
-    async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int) -> "_Said":
+    async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int, hold: Hold) -> "_Said":
         """One try, with its record, however it ends."""
         said = _Said()
         started_at, clock = datetime.now(UTC), time.perf_counter()
         error: str | None = None
-        left = self._task.budget.seconds_left()
-        limit = min(left, self._settings.llm_timeout_s)
+        limit = self._settings.llm_timeout_s
         try:
+            left = self._task.budget.seconds_left()
+            limit = min(left, limit)
             async with asyncio.timeout(limit):
                 await self._stream(body, mark, said)
         except TimeoutError:
@@ -110,7 +114,8 @@ class TaskEngine:
                     cached_tokens=said.cached_tokens,
                     output_tokens=said.output_tokens,
                     error=error,
-                )
+                ),
+                hold,
             )
         return said
 
@@ -123,7 +128,7 @@ class TaskEngine:
                 raise Unavailable("vllm", self._down(f"HTTP {response.status_code}: {said_why}"))
             async for event in _events(response):
                 if text := said.take(event):
-                    await self._task.emit("token", {"agent": mark.agent, "hop": mark.hop, "text": text})
+                    await self._task.recorder.emit("token", {"agent": mark.agent, "hop": mark.hop, "text": text})
                 if len(said.text) > body["max_tokens"] * CHARACTERS_A_TOKEN:
                     return
 

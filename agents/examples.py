@@ -23,6 +23,13 @@ _POET = """# Gotthold Lessing
 
 Gotthold Lessing was a poet of the Enlightenment, born in Kamenz and buried in Brunswick."""
 
+_ROLES = [
+    "researcher: finds a fact in the documents",
+    "analyst: asks the tables of costs, tasks and runs",
+    "coder: works out numbers, dates and lists in Python",
+    "critic: says whether findings hold together",
+]
+
 _SPRING = "Where does the tributary of the Oder spring that is 254 km long?"
 _COUNT = "How many large tributaries do the two large tributaries of the Oder have together?"
 _BIRTH = "In which town was the writer of Emilia Galotti born?"
@@ -51,6 +58,92 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             "question": "Which is longer, Warta or Neisse?",
             "answer": "Warta",
         },
+    ],
+    "choose": [
+        {
+            "notes": [f"search said: {_RIVER.splitlines()[-1]}"],
+            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
+            "question": _SPRING,
+            "tool": "search",
+        },
+        {
+            "notes": [f"search said: {_WARTA.splitlines()[2]}"],
+            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
+            "question": _LENGTH,
+            "tool": "answer",
+        },
+        {
+            "notes": ["search said: The Warta has 1 large tributary.", "search said: The Neisse has 0."],
+            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
+            "question": _COUNT,
+            "tool": "calculate",
+        },
+    ],
+    "fill": [
+        {
+            "notes": [f"search said: {_RIVER.splitlines()[-1]}"],
+            "takes": {"properties": {"query": {"type": "string"}}},
+            "tool": "search: Find passages.",
+            "question": _SPRING,
+            "arguments": '{"query": "Neisse 254 km springs"}',
+        },
+        {
+            "notes": ["search said: The Warta has 1 large tributary.", "search said: The Neisse has 0."],
+            "takes": {"properties": {"expression": {"type": "string"}}},
+            "tool": "calculate: Work out a sum.",
+            "question": _COUNT,
+            "arguments": '{"expression": "1 + 0"}',
+        },
+    ],
+    "plan_tasks": [
+        {
+            "roles": _ROLES,
+            "refused": "none",
+            "question": _SPRING,
+            "plan": '{"tasks": [{"id": "which", "role": "researcher", "question": "Which tributary of the Oder is '
+            '254 km long?", "needs": []}, {"id": "spring", "role": "researcher", "question": "Where does the {which} '
+            'spring?", "needs": ["which"]}]}',
+        },
+        {
+            "roles": _ROLES,
+            "refused": "none",
+            "question": "How much longer is the Oder than the Warta?",
+            "plan": '{"tasks": [{"id": "oder", "role": "researcher", "question": "How long is the Oder?", "needs": '
+            '[]}, {"id": "warta", "role": "researcher", "question": "How long is the Warta?", "needs": []}, {"id": '
+            '"more", "role": "coder", "question": "{oder} less {warta}", "needs": ["oder", "warta"]}]}',
+        },
+        {
+            "roles": _ROLES,
+            "refused": "none",
+            "question": "What did we spend yesterday?",
+            "plan": '{"tasks": [{"id": "spent", "role": "analyst", "question": "What did we spend yesterday?", '
+            '"needs": []}]}',
+        },
+    ],
+    "ask_for_more": [
+        {"facts": ["which: Neisse", "spring: Nová Ves"], "answer": "Nová Ves", "question": _SPRING, "open": "complete"},
+        {"facts": ["which: Neisse"], "answer": "Neisse", "question": _SPRING, "open": "Where does the Neisse spring?"},
+    ],
+    "analyst": [
+        {
+            "tables": ["gold.cost_daily(day, tenant_id, app, usd)"],
+            "known": [],
+            "refused": "none",
+            "question": "What did we spend on 3 November 2026?",
+            "arguments": '{"statement": "SELECT sum(usd) AS usd FROM gold.cost_daily WHERE day = DATE \'2026-11-03\'"}',
+        }
+    ],
+    "coder": [
+        {
+            "known": ["oder: 866 km", "warta: 808 km"],
+            "refused": "none",
+            "question": "866 km less 808 km",
+            "arguments": '{"code": "866 - 808"}',
+        }
+    ],
+    "review": [
+        {"known": ["oder: 866 km", "warta: 808 km"], "question": "Are both lengths?", "verdict": "holds"},
+        {"known": ["oder: Brunswick"], "question": "Is it a length?", "verdict": "doubtful"},
     ],
     "answer": [
         {"passages": f"{_PLAY}\n\n{_POET}", "question": _BIRTH, "answer": "Kamenz"},

@@ -1,4 +1,4 @@
-"""The programs that answer a question: `single_shot` reads once, `multihop` follows names from passage to passage.
+"""The programs that answer a question. `single_shot` reads once, `multihop` follows names from passage to passage.
 
 A small model reads one thing at a time: given one passage it copies the right fact, given two it mixes them. So
 `multihop` never shows two. It reads the passage about what the question names, chooses which of the names in it to
@@ -6,32 +6,22 @@ look up next, reads each of those alone, and concludes from the facts only. What
 that comes with the demonstrations that `agents.compile` finds.
 """
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import dspy
 
-from agents.constraints import NONE, OneOf, SpanOf, SumOf, is_sum
+from agents.constraints import NONE, OneOf
 from agents.mentions import closest_sentence
-from agents.task import Task, current_task, reference
+from agents.react import React
+from agents.reading import AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
+from agents.task import Task, current_task
+from agents.team import Team
 from agents.trail import Trail, cite
 from lakehouse.index import Passage
 
 SINGLE_SHOT_PASSAGES = 5
 FOUND_PASSAGES = 20  # of each hop's search; one of them is read, the others tell which names have a document
 NAMES_LOOKED_UP = 12  # a lexical search of milliseconds each
-PASSAGE_CHARACTERS = 800  # what a chunk of 200 tokens of prose holds
-
-
-class NothingFound(Exception):
-    """The documents that the asker may read do not answer the question."""
-
-
-class AnswerFromPassages(dspy.Signature):
-    """Answer the question with words copied from the passages."""
-
-    passages: str = dspy.InputField()
-    question: str = dspy.InputField()
-    answer: Annotated[str, SpanOf("passages")] = dspy.OutputField(desc="a name, a number or a few words")
 
 
 class PlanLookUps(dspy.Signature):
@@ -40,23 +30,6 @@ class PlanLookUps(dspy.Signature):
 
     question: str = dspy.InputField()
     look_ups: Annotated[str, OneOf(("0", "1", "2", "3"))] = dspy.OutputField(desc="0, 1, 2 or 3")
-
-
-class ReadFact(dspy.Signature):
-    """Copy from the passage the one fact that the question asks for. Say "none" when it is not there."""
-
-    passage: str = dspy.InputField()
-    closest: str = dspy.InputField(desc="the passage's sentence that shares most words with the question")
-    question: str = dspy.InputField()
-    fact: Annotated[str, SpanOf("passage")] = dspy.OutputField(desc="a name, a number or a few words")
-
-
-class Conclude(dspy.Signature):
-    """Give the fact that answers the question, or the sum to calculate from the facts, such as 3 + 4."""
-
-    facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
-    question: str = dspy.InputField()
-    answer: Annotated[str, SumOf("facts")] = dspy.OutputField()
 
 
 class SingleShot(dspy.Module):
@@ -72,7 +45,7 @@ class SingleShot(dspy.Module):
         if not passages:
             raise NothingFound
         said = await self.answer.acall(
-            passages="\n\n".join(_shown(passage) for passage in passages), question=question, config=_mark(1, *passages)
+            passages="\n\n".join(shown(passage) for passage in passages), question=question, config=mark(1, *passages)
         )
         if said.answer == NONE:
             raise NothingFound
@@ -91,17 +64,19 @@ class MultiHop(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
-        trail = Trail(question, await task.search(question, hop=1, k=FOUND_PASSAGES))
+        trail = Trail(question, await task.search(question, hop=1, k=FOUND_PASSAGES, mode="best"))
+        if trail.nothing_is_likely:
+            raise NothingFound("no passage is likely to be needed for it")
         if trail.start and task.max_hops > 1:
-            plan = await self.plan.acall(question=question, config=_mark(1))
+            plan = await self.plan.acall(question=question, config=mark(1))
             await self._look_up(task, trail, int(plan.look_ups))
         for passage in trail.passages_to_read():
-            shown = _shown(passage)
+            text = shown(passage)
             fact = await self.read.acall(
-                passage=shown,
-                closest=closest_sentence(shown, trail.missing),
+                passage=text,
+                closest=closest_sentence(text, trail.missing),
                 question=question,
-                config=_mark(trail.hop, passage),
+                config=mark(trail.hop, passage),
             )
             if fact.fact != NONE:
                 trail.facts.append((passage, fact.fact))
@@ -115,27 +90,26 @@ class MultiHop(dspy.Module):
     async def _look_up(self, task: Task, trail: Trail, needed: int) -> None:
         """Look up by name what the first passage leads to, or what the question names when the plan needs no more."""
         trail.hop += 1
-        found = await task.search(trail.missing, hop=trail.hop, k=FOUND_PASSAGES) if needed else []
+        found = await self._named_further(task, trail) if needed else []
         names = trail.names_to_look_up(found)[:NAMES_LOOKED_UP] if needed else trail.named
         trail.follow(await task.look_up(names, trail.missing, hop=trail.hop), max(1, needed))
+
+    async def _named_further(self, task: Task, trail: Trail) -> list[Passage]:
+        """What the rest of the question finds; the first search has found that already where it went by names."""
+        if trail.led_to:
+            return trail.led_to
+        return await task.search(trail.missing, hop=trail.hop, k=FOUND_PASSAGES)
 
     async def _concluded(self, task: Task, trail: Trail) -> str:
         if len(trail.facts) == 1:
             return trail.facts[0][1]
         facts = [f"{passage.title}: {fact}" for passage, fact in trail.facts]
-        said = await self.conclude.acall(facts=facts, question=trail.question, config=_mark(trail.hop))
-        if is_sum(said.answer):
-            return await task.calculate(said.answer, hop=trail.hop) or said.answer
-        return str(said.answer)
+        return await concluded(self.conclude, task, facts, trail.question, trail.hop)
 
 
-PROGRAMS: dict[str, type[dspy.Module]] = {"single_shot": SingleShot, "multihop": MultiHop}
-
-
-def _shown(passage: Passage) -> str:
-    return passage.text[:PASSAGE_CHARACTERS]
-
-
-def _mark(hop: int, *passages: Passage) -> dict[str, Any]:
-    """What the call's record says of it."""
-    return {"hop": hop, "passages": [reference(passage).model_dump() for passage in passages]}
+PROGRAMS: dict[str, type[dspy.Module]] = {
+    "single_shot": SingleShot,
+    "multihop": MultiHop,
+    "react": React,
+    "team": Team,
+}

@@ -7,7 +7,6 @@ import hashlib
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
@@ -16,10 +15,12 @@ from dspy.utils.exceptions import ContextWindowExceededError
 
 from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status
-from agents.budget import Budget, BudgetReached
+from agents.budget import Budget, BudgetReached, Limits
 from agents.engine import NoSyncEngine, TaskEngine, model_client
-from agents.programs import PROGRAMS, NothingFound
-from agents.task import Dependencies, Task, one_line
+from agents.programs import PROGRAMS
+from agents.reading import NothingFound
+from agents.recorder import one_line
+from agents.task import Dependencies, Task
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.index import Mode, Passage
 from lakehouse.permissions import Caller
@@ -59,18 +60,19 @@ class Agents:
         caller: Caller,
         *,
         program: str,
-        max_usd: Decimal,
-        max_seconds: float,
+        limits: Limits,
         max_hops: int,
+        quorum: int = 1,
         on_event: OnEvent | None = None,
     ) -> Answer:
         """Answer a question from what the caller may read.
 
-        A budget that ends gives a `partial` answer. Raises InvalidInput for the question or the program, NotFound for
+        A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before a program
+        that checks facts (`team`) takes it. Raises InvalidInput for the question or the program, NotFound for
         the tenant, Unavailable when the model or the index does not answer.
         """
         module, version = load_program(program)
-        task = self.new_task(caller, program, version, max_usd, max_seconds, max_hops, on_event)
+        task = self.new_task(caller, program, version, limits, max_hops, quorum, on_event)
         # No trace and no history: both are kept in the process, and hold what another tenant asked.
         with dspy.context(trace=None):
             return await self.run(task, module, check_question(question))
@@ -80,9 +82,9 @@ class Agents:
         caller: Caller,
         program: str,
         version: str,
-        max_usd: Decimal,
-        max_seconds: float,
+        limits: Limits,
         max_hops: int,
+        quorum: int = 1,
         on_event: OnEvent | None = None,
     ) -> Task:
         """A task that has not begun to work; its clock runs."""
@@ -91,8 +93,9 @@ class Agents:
             caller,
             program=program,
             program_version=version,
-            budget=Budget(max_usd, max_seconds),
+            budget=Budget(limits),
             max_hops=max_hops,
+            quorum=quorum,
             on_event=on_event,
         )
 
@@ -108,17 +111,18 @@ class Agents:
         """Run a program in a task, and record how the task ended. `agents.compile` brings its own adapter."""
         started_at = datetime.now(UTC)
         try:
-            status, answer = await self._outcome(task, module, question, adapter or ShortAdapter(), temperature)
+            status, answer, reason = await self._outcome(task, module, question, adapter or ShortAdapter(), temperature)
         except BaseException as error:
             await task.finished("failed", error, started_at)
             raise
-        await task.finished(status, None, started_at)
+        await task.finished(status, reason, started_at)
         for citation in task.citations:
-            await task.emit("citation", citation.model_dump(mode="json"))
-        await task.emit("usage", task.usage.model_dump(mode="json"))
+            await task.recorder.emit("citation", citation.model_dump(mode="json"))
+        await task.recorder.emit("usage", task.usage.model_dump(mode="json"))
         return Answer(
             answer=answer,
             status=status,
+            reason=reason,
             citations=task.citations,
             steps=task.steps,
             usage=task.usage,
@@ -130,7 +134,8 @@ class Agents:
         """The caller's k best passages. Raises InvalidInput, NotFound, Unavailable."""
         query = check_question(question)
         settings = self._deps.settings
-        task = self.new_task(caller, "search", UNCOMPILED, settings.task_max_usd, settings.milvus_timeout_s * 2, 1)
+        limits = Limits(settings.task_max_usd, settings.milvus_timeout_s * 2)
+        task = self.new_task(caller, "search", UNCOMPILED, limits, 1)
         started = time.perf_counter()
         try:
             passages = await task.search(query, hop=0, k=k, mode=mode)
@@ -140,7 +145,7 @@ class Agents:
 
     async def _outcome(
         self, task: Task, module: dspy.Module, question: str, adapter: ShortAdapter, temperature: float
-    ) -> tuple[Status, str]:
+    ) -> tuple[Status, str, str | None]:
         lm = dspy.LM(
             self._deps.settings.llm_model,
             engine=NoSyncEngine(),
@@ -152,8 +157,10 @@ class Agents:
         try:
             with dspy.context(lm=lm, adapter=adapter, task=task, disable_history=True):
                 prediction = await module.acall(question=question)
-        except NothingFound:
-            return "refused", NOTHING_FOUND
+        except NothingFound as nothing:
+            if task.tools.fault:  # what could not be searched is not known to hold nothing
+                raise task.tools.fault from nothing
+            return "refused", NOTHING_FOUND, str(nothing) or None
         except ContextWindowExceededError as error:
             raise Unavailable(
                 "vllm",
@@ -163,11 +170,11 @@ class Agents:
         except Exception as error:
             cause = _ours(error)
             if isinstance(cause, BudgetReached):
-                return "partial", task.best_answer or NO_ANSWER_YET
+                return "partial", task.best_answer or NO_ANSWER_YET, str(cause)
             if isinstance(cause, LakehopError):
                 raise cause from error
             raise
-        return "answered", prediction.answer
+        return "answered", prediction.answer, None
 
 
 def check_question(question: str) -> str:

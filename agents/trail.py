@@ -13,6 +13,8 @@ from lakehouse.index import Passage
 
 LIKELY = 5  # of what the rest of the question finds; further down is noise
 TRIES = 2  # passages read beyond those needed, when one holds nothing
+UNLIKELY = 0.02  # of what questions of `hotpot_pool` need, 1 passage of 140 has a lower probability: read last
+NOTHING = 0.1  # see docs/agents.md: where all have a lower one, the documents hardly ever hold the answer
 _SENTENCE_END = re.compile(r"[.!?。！？](?:\s|$)|\n")
 
 
@@ -31,6 +33,18 @@ class Trail:
         self.start = self._candidates[0] if found else None
         self._needed = 1
 
+    @property
+    def nothing_is_likely(self) -> bool:
+        """Whether the search gave probabilities, and none is worth a model's reading."""
+        known = [one.probability for one in self._found if one.probability is not None]
+        return bool(known) and max(known) < NOTHING
+
+    @property
+    def led_to(self) -> list[Passage]:
+        """Passages that the search reached through the first one, the likeliest first; none where it knows no paths."""
+        start = self.start.chunk_id if self.start else ""
+        return [one for one in self._found if one.path and one.path[-1].chunk_id == start and not _is_unlikely(one)]
+
     def names_to_look_up(self, found: list[Passage]) -> list[str]:
         """Names in the first passage: those that the rest of the question found, then in the order they stand there."""
         if not self.start:
@@ -48,10 +62,16 @@ class Trail:
             self._candidates = look_ups if needed == 1 else _named_together(look_ups, self.start.text)
 
     def passages_to_read(self) -> Iterator[Passage]:
-        """One after the other, until as many facts are noted as were needed."""
-        for passage in self._candidates[: self._needed + TRIES]:
-            if len(self.facts) < self._needed:
+        """One after the other, until as many facts are noted as were needed, or nothing likely is left."""
+        for number, passage in enumerate(self._likely_first()[: self._needed + TRIES]):
+            if len(self.facts) < self._needed and (number < self._needed or not _is_unlikely(passage)):
                 yield passage
+
+    def _likely_first(self) -> list[Passage]:
+        """The candidates in their order, those that the first search thinks unlikely behind all others."""
+        known = {one.chunk_id: one for one in self._found}
+        judged = [known.get(one.chunk_id, one) for one in self._candidates]
+        return sorted(judged, key=_is_unlikely)
 
     def citations(self) -> list[Citation]:
         """Where each fact stands."""
@@ -61,6 +81,10 @@ class Trail:
         """About what the question names; then, naming something else that was found."""
         others = {one.title for one in self._found if one.title != passage.title}
         return passage.title == title, any(is_mentioned(other, passage.text) for other in others)
+
+
+def _is_unlikely(passage: Passage) -> bool:
+    return passage.probability is not None and passage.probability < UNLIKELY
 
 
 def cite(*facts: tuple[str, list[Passage]]) -> list[Citation]:

@@ -11,7 +11,7 @@ better. Every question costs what a user's would, several times over.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from airflow.sdk import DAG, Param, get_current_context, task
 
@@ -19,10 +19,10 @@ from dags.assets import PROGRAM
 from dags.jobs import DEFAULT_ARGS
 from dags.params import GROUPS, tenant
 from dags.processes import run_lakehop
-from lakehouse.settings import MODEL_POOL
+from lakehouse.settings import MODEL_POOL, Program
 
 PARAMS = {
-    "program": Param("multihop", enum=["single_shot", "multihop"], title="Program", description="Program to compile."),
+    "program": Param("multihop", enum=list(get_args(Program)), title="Program", description="Program to compile."),
     "optimizer": Param(
         "bootstrap",
         type="string",

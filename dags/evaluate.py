@@ -14,7 +14,7 @@ fails the task at once and is named.
 """
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, get_args
 
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
@@ -24,7 +24,7 @@ from dags.feeds_file import read_feeds_file
 from dags.jobs import DEFAULT_ARGS
 from dags.params import GROUPS, tenant_or_all
 from dags.processes import run_lakehop
-from lakehouse.settings import MODEL_POOL, load_settings
+from lakehouse.settings import MODEL_POOL, Program, load_settings
 
 PARAMS = {
     "questions": Param(
@@ -35,7 +35,7 @@ PARAMS = {
     ),
     "tenant": tenant_or_all("Whose documents answer them; empty: every tenant that `[evaluations]` declares."),
     "groups": GROUPS,
-    "program": Param("multihop", enum=["single_shot", "multihop"], title="Program", description="Program to ask."),
+    "program": Param("multihop", enum=list(get_args(Program)), title="Program", description="Program to ask."),
 }
 
 

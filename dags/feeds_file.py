@@ -17,12 +17,12 @@ program = "multihop"                           # optional
 import tomllib
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from dags.params import TENANT_PATTERN
-from lakehouse.settings import Settings
+from lakehouse.settings import Program, Settings
 
 
 class Feed(BaseModel):
@@ -46,7 +46,7 @@ class Evaluation(BaseModel):
     tenant: str
     groups: str = ""
     questions: Path
-    program: Literal["single_shot", "multihop"] = "multihop"
+    program: Program = "multihop"
 
 
 class FeedsFile(BaseModel):

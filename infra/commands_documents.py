@@ -12,7 +12,6 @@ from infra.terminal import (
     json_option,
     program_option,
     question_argument,
-    refuse_team,
     say,
     settings,
     tenant_option,
@@ -91,7 +90,6 @@ def ask(
     from infra.gateway_client import GatewayClient
     from infra.render import print_answer
 
-    refuse_team(program)
     options = {"program": program, "max_usd": max_usd, "max_seconds": max_seconds}
     emit(as_json, GatewayClient(settings()).ask(question, tenant, groups, **options), print_answer)
 

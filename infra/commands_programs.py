@@ -10,7 +10,6 @@ from infra.terminal import (
     groups_option,
     json_option,
     program_option,
-    refuse_team,
     say,
     settings,
     tenant_option,
@@ -49,7 +48,6 @@ def evaluate(
     from infra.evaluate import evaluate as run
     from infra.render import print_record
 
-    refuse_team(program)
     current = settings()
     scores = run(current, questions, tenant, groups, program or current.program, retrieval_only, limit)
     emit(as_json, scores, print_record)
@@ -84,7 +82,6 @@ def compile_(
     from infra.compile import compile_program
     from infra.render import print_record
 
-    refuse_team(program)
     document = compile_program(settings(), program, optimizer, questions, test_questions, tenant, groups, say)
     emit(as_json, document, print_record)
 

@@ -9,16 +9,17 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import click
 
-from lakehouse.errors import InvalidInput, NotBuiltYet
+from lakehouse.errors import InvalidInput
+from lakehouse.settings import Program
 
 if TYPE_CHECKING:
     from lakehouse.settings import Settings
 
-PROGRAMS = ("single_shot", "multihop", "team")
+PROGRAMS: tuple[str, ...] = get_args(Program)
 
 
 class UsdType(click.ParamType):
@@ -86,12 +87,6 @@ def fail(message: str, status: int) -> NoReturn:
     """End the process with a message."""
     click.echo(f"lakehop: {message}", err=True)
     sys.exit(status)
-
-
-def refuse_team(program: str | None) -> None:
-    """`team` stands in the contract and in no service yet."""
-    if program == "team":
-        raise NotBuiltYet("--program team: not served by this version. Use single_shot or multihop.")
 
 
 def split(groups: str) -> list[str]:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import numpy as np
 
 from lakehouse.embedding import Embedder, load_embedder
+from lakehouse.errors import InvalidInput
 from lakehouse.frequencies import FrequencyDirectory
 from lakehouse.index import Index, Mode, Passage, Superseded, no_tenant
 from lakehouse.multihop import Weights, shipped_weights
@@ -69,6 +70,17 @@ class Retriever:
             return self._multihop.gather(tenant_id, allowed, query=query, vector=vector, collection=live.collection)
 
         return self._again_if_superseded(tenant_id, once)
+
+    def best_mode(self, tenant_id: str) -> Mode:
+        """`multihop` where the tenant's index can be searched by names, `hybrid` elsewhere.
+
+        Raises `NotFound` for a tenant without an index, `Unavailable`.
+        """
+        try:
+            self._index.check_names(tenant_id, self._live_collection(tenant_id).collection)
+        except InvalidInput:
+            return "hybrid"
+        return "multihop"
 
     def warm_up(self) -> None:
         """Load the model of new tenants, which most tenants have; others are loaded by their first question."""

@@ -23,6 +23,8 @@ PREFIX = "LAKEHOP_"
 PROJECT_ROOT = Path(__file__).resolve().parents[1]
 # The longest that one HTTP answer may take; proxies and clients cut longer ones.
 MAX_TASK_SECONDS = 900
+Program = Literal["single_shot", "multihop", "react", "team"]
+"""What may answer a question; `agents.programs` holds them."""
 # Airflow pools: what may write the index and the tables of documents, and what may ask the model, at one time.
 WRITER_POOL = "lakehouse_writer"
 MODEL_POOL = "model_caller"
@@ -191,7 +193,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
 
     gateway_url: str = Field("http://127.0.0.1:3000", description="Where the BentoML gateway listens.")
-    program: Literal["single_shot", "multihop"] = Field("multihop", description="Program of an /ask that names none.")
+    program: Program = Field("multihop", description="Program of an /ask that names none.")
     max_hops: int = Field(3, ge=1, le=8, description="Searches of one multihop task at most.")
     task_max_usd: Decimal = Field(
         Decimal("0.10"), gt=0, description="Spend cap of one task that names none, US dollars."

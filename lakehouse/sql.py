@@ -6,7 +6,10 @@ who need more than one machine use the Spark Thrift server, which shows the same
 """
 
 import math
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from datetime import time as time_of_day
@@ -15,12 +18,14 @@ from typing import Any
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from lakehouse.delta import arrow_schema, existing_table, first_line
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.gold import VIEWS
+from lakehouse.permissions import check_tenant
 from lakehouse.settings import Settings
-from lakehouse.tables import TABLES, Table
+from lakehouse.tables import TABLES, Forget, Table
 
 SCHEMAS = ("gold", "silver", "bronze", "ops")  # also the order in which a name without a schema is looked up
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)  # SHOW, DESCRIBE and WITH parse as SELECT
@@ -34,18 +39,49 @@ class QueryResult:
     rows: list[dict[str, Any]]
 
 
-def run_query(settings: Settings, statement: str) -> QueryResult:
-    """Run one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN statement.
+@dataclass(frozen=True)
+class Scope:
+    """What a query may see and use, where it is not an operator's: rows of one tenant that a caller may read."""
+
+    tenant_id: str
+    allowed_keys: tuple[str, ...]
+    max_rows: int = 1_000
+    max_seconds: float = 10.0
+    memory_mb: int = 512
+
+    def tables(self) -> list[Table]:
+        """Those in which each row says whose it is; and by `acl_key`, where they hold what stands in documents."""
+        return [table for table in TABLES if "tenant_id" in table.column_names and self._tells_rights(table)]
+
+    def readable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        """The rows of a table that the scope covers."""
+        mine = pc.equal(batch["tenant_id"], self.tenant_id)
+        for name in batch.schema.names:
+            if name.endswith("acl_key"):
+                mine = pc.and_(mine, pc.is_in(batch[name], pa.array(self.allowed_keys, pa.string())))
+        return batch.filter(pc.fill_null(mine, False))
+
+    @staticmethod
+    def _tells_rights(table: Table) -> bool:
+        return table.forget is not Forget.DOCUMENT or any(name.endswith("acl_key") for name in table.column_names)
+
+
+def run_query(settings: Settings, statement: str, scope: Scope | None = None) -> QueryResult:
+    """Run one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN statement over all rows, or over those of a scope.
 
     Raises InvalidInput for anything else and for what DuckDB refuses, Unavailable when the warehouse can't be read.
     """
-    streams = [_TableStream(settings, table) for table in TABLES]
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
+    streams = [_TableStream(settings, table, scope) for table in (scope.tables() if scope else TABLES)]
+    with duckdb.connect(config={"python_enable_replacements": "false"}) as connection, _timed(connection, scope):
         _check_reads_only(connection, statement)
-        _register(connection, streams)
+        _register(connection, streams, scope)
         try:
             relation = connection.sql(statement)
+            if relation is not None and scope:
+                relation = relation.limit(scope.max_rows)
             found = relation.to_arrow_table() if relation is not None else pa.table({})
+        except duckdb.InterruptException:
+            raise InvalidInput(f"{statement[:80]!r}: ran out of time. Ask for less.") from None
         except duckdb.Error as error:
             for stream in streams:
                 if stream.failure is not None:
@@ -59,10 +95,11 @@ def run_query(settings: Settings, statement: str) -> QueryResult:
 class _TableStream:
     """A Delta table as DuckDB's Arrow source: its schema is the declared one, its rows are read at each scan."""
 
-    def __init__(self, settings: Settings, table: Table) -> None:
+    def __init__(self, settings: Settings, table: Table, scope: Scope | None) -> None:
         self.table = table
         self.failure: Exception | None = None
         self._settings = settings
+        self._scope = scope
 
     def __arrow_c_schema__(self) -> object:
         return arrow_schema(self.table).__arrow_c_schema__()
@@ -73,11 +110,15 @@ class _TableStream:
             delta_table = existing_table(self._settings, self.table)
             if delta_table is None:
                 return schema.empty_table().__arrow_c_stream__()
-            rows = pa.RecordBatchReader.from_stream(delta_table.scan(columns=list(self.table.column_names)))
+            predicate = f"tenant_id = '{check_tenant(self._scope.tenant_id)}'" if self._scope else None
+            scan = delta_table.scan(columns=list(self.table.column_names), predicate=predicate)
+            rows = pa.RecordBatchReader.from_stream(scan).cast(schema)  # deltalake reads strings as string_view
         except Exception as error:
             self.failure = error
             raise
-        return rows.cast(schema).__arrow_c_stream__()  # deltalake reads strings as string_view
+        if self._scope:
+            rows = pa.RecordBatchReader.from_batches(schema, map(self._scope.readable, rows))
+        return rows.__arrow_c_stream__()
 
 
 def _check_reads_only(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
@@ -93,7 +134,22 @@ def _check_reads_only(connection: duckdb.DuckDBPyConnection, statement: str) -> 
         )
 
 
-def _register(connection: duckdb.DuckDBPyConnection, streams: list[_TableStream]) -> None:
+@contextmanager
+def _timed(connection: duckdb.DuckDBPyConnection, scope: Scope | None) -> Iterator[None]:
+    """Interrupt what runs longer than a scope allows."""
+    if scope is None:
+        yield
+        return
+    timer = threading.Timer(scope.max_seconds, connection.interrupt)
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()  # an interrupt must not meet a closed connection
+
+
+def _register(connection: duckdb.DuckDBPyConnection, streams: list[_TableStream], scope: Scope | None) -> None:
     """Name all tables and views, then shut DuckDB in: no file, no extension, and no setting that could undo it."""
     connection.execute("SET TimeZone = 'UTC'")
     for schema in SCHEMAS:
@@ -103,7 +159,13 @@ def _register(connection: duckdb.DuckDBPyConnection, streams: list[_TableStream]
         connection.register(source, stream)
         connection.execute(f"CREATE VIEW {stream.table.name} AS FROM {source}")
     for view in VIEWS:
-        connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+        try:
+            connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
+        except duckdb.CatalogException:
+            if scope is None:  # a view over a table that the scope does not cover is not covered either
+                raise
+    if scope:
+        connection.execute(f"SET memory_limit = '{scope.memory_mb}MB'; SET threads = 1")
     connection.execute(f"SET search_path = '{','.join(SCHEMAS)}'")
     connection.execute("SET temp_directory = ''; SET enable_external_access = false; SET lock_configuration = true")
 

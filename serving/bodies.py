@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from lakehouse.settings import MAX_TASK_SECONDS
+from lakehouse.settings import MAX_TASK_SECONDS, Program
 
 MAX_QUESTION_CHARACTERS = 8_000
 
@@ -42,8 +42,8 @@ class Body(BaseModel):
 class AskBody(Body):
     """A question to answer."""
 
-    program: Literal["single_shot", "multihop", "team"] | None = Field(
-        None, description="single_shot, multihop or team; left out: the gateway's default."
+    program: Program | None = Field(
+        None, description="single_shot, multihop, react or team; left out: the gateway's default."
     )
     max_usd: Decimal | None = Field(
         None,

@@ -13,7 +13,8 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from agents.answer import Answer, Event
-from lakehouse.errors import NotBuiltYet, Unavailable
+from agents.budget import Limits
+from lakehouse.errors import Unavailable
 from lakehouse.ledger import Key, Ledger, Reservation
 from lakehouse.settings import Settings
 from serving.access import caller_of
@@ -104,8 +105,6 @@ class Tasks:
     ) -> Answer:
         caller = caller_of(key, body.tenant, body.groups, body.user)
         program = body.program or self._settings.program
-        if program == "team":
-            raise NotBuiltYet("program 'team' is not built yet. Ask with 'multihop' or 'single_shot'.")
         max_seconds = body.max_seconds or self._settings.task_max_seconds
         reservation = await asyncio.to_thread(self._reserve, caller.key_id, body.max_usd, max_seconds)
         started, outcome = time.monotonic(), "internal-error"
@@ -125,8 +124,7 @@ class Tasks:
                     body.question,
                     caller,
                     program=program,
-                    max_usd=reservation.usd,
-                    max_seconds=max_seconds,
+                    limits=Limits(max_usd=reservation.usd, max_seconds=max_seconds),
                     max_hops=self._settings.max_hops,
                     on_event=watch,
                 ),

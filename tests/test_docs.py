@@ -56,13 +56,14 @@ def test_links_between_pages_lead_somewhere() -> None:
             assert "://" in target or (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_every_test_that_the_page_of_faults_names_exists() -> None:
-    page = (PROJECT_ROOT / "docs" / "faults.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("name", "at_least"), [("faults.md", 30), ("agents.md", 20)])
+def test_every_test_that_a_table_of_faults_names_exists(name: str, at_least: int) -> None:
+    page = (PROJECT_ROOT / "docs" / name).read_text(encoding="utf-8").partition("\n| fault |")[2]
     rows = [line for line in page.splitlines() if line.startswith("| ") and not line.startswith("| fault |")]
 
-    assert len(rows) > 30
+    assert len(rows) >= at_least
     for row in rows:
-        named = re.findall(r"`(\w+/test_\w+\.py)::(test_\w+)`", row)
+        named = re.findall(r"`([\w/]+/test_\w+\.py)::(test_\w+)`", row)
         assert named, f"no test shows this: {row}"
         for file, test in named:
             assert f"def {test}(" in (PROJECT_ROOT / "tests" / file).read_text(encoding="utf-8"), (

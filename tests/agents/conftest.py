@@ -18,13 +18,15 @@ import numpy as np
 import pytest
 
 from agents.answer import Citation
-from agents.budget import Budget
+from agents.budget import Budget, Limits
 from agents.engine import TaskEngine, model_client
 from agents.programs import PROGRAMS
+from agents.recorder import reference
 from agents.runtime import Agents, Dependencies, load_program
-from agents.task import Task, current_task, reference
+from agents.task import Task, current_task
 from lakehouse import delta
 from lakehouse.collection import collection_name
+from lakehouse.errors import InvalidInput
 from lakehouse.index import Passage
 from lakehouse.permissions import Caller, acl_key
 from lakehouse.prices import Prices
@@ -198,6 +200,9 @@ class GivenPassages:
     def live_collection(self, tenant_id: str) -> str:
         return collection_name(tenant_id, 1)
 
+    def check_names(self, tenant_id: str, collection: str) -> None:
+        raise InvalidInput("mode='multihop': these are given, and have no names.")
+
     def search(self, tenant_id: str, allowed_keys: Sequence[str], **asked: Any) -> list[Passage]:
         assert asked.pop("collection") == self.live_collection(tenant_id)
         self.asked.append({"tenant_id": tenant_id, "allowed_keys": tuple(allowed_keys)} | asked)
@@ -266,8 +271,8 @@ def deps(tmp_path, settings, index):
 def new_task(deps):
     """Tasks of the caller's, with room enough unless a test says otherwise."""
 
-    def new(max_usd=Decimal(1), max_seconds=30.0, on_event=None, caller=CALLER, deps=deps):
-        budget = Budget(max_usd, max_seconds)
+    def new(max_usd=Decimal(1), max_seconds=30.0, on_event=None, caller=CALLER, deps=deps, **more):
+        budget = Budget(Limits(max_usd, max_seconds, **more))
         return Task(deps, caller, program="read_each", program_version="v1", budget=budget, on_event=on_event)
 
     return new
@@ -320,9 +325,10 @@ async def agents(deps, programs):
 def ask(agents):
     """Asks with room enough unless a test says otherwise."""
 
-    async def ask(question="Which license has Flask?", caller=CALLER, agents=agents, **limits):
-        room = {"program": "read_each", "max_usd": Decimal(1), "max_seconds": 30.0, "max_hops": 3}
-        return await agents.ask(question, caller, **(room | limits))
+    async def ask(question="Which license has Flask?", caller=CALLER, agents=agents, **given):
+        asked = {name: given.pop(name) for name in ("program", "max_hops", "quorum", "on_event") if name in given}
+        limits = Limits(**({"max_usd": Decimal(1), "max_seconds": 30.0} | given))
+        return await agents.ask(question, caller, limits=limits, **({"program": "read_each", "max_hops": 3} | asked))
 
     return ask
 

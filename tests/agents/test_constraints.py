@@ -6,7 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.constraints import MAX_SPAN_CHARACTERS, NONE, OneOf, SpanOf, SumOf, is_sum
+from agents.constraints import MAX_SPAN_CHARACTERS, NONE, ChoiceOf, JsonAs, JsonOf, OneOf, SpanOf, SumOf, is_sum
+from agents.plan import Plan
+from agents.tools.builtin import BUILT_IN
+from agents.tools.python import Code
+from agents.tools.sql import Statement
 
 PASSAGE = "Flask has the license BSD-3-Clause.\nIt has   3 maintainers."
 FACTS = ["Warta: 808 km", "Neisse: 254 km"]
@@ -117,3 +121,29 @@ def test_no_facts_allow_nothing():
 @pytest.mark.parametrize(("text", "expected"), [("3 + 4", True), ("3+4*2", True), ("7", False), ("BSD-3", False)])
 def test_a_sum_has_two_numbers(text, expected):
     assert is_sum(text) is expected
+
+
+@pytest.mark.parametrize("model", [Plan, Statement, Code, *(tool.arguments for tool in BUILT_IN)])
+def test_every_schema_that_a_model_is_held_to_is_one_that_the_server_can_compile(model):
+    xgrammar = pytest.importorskip("xgrammar", reason="comes with vllm")
+
+    assert "root ::=" in str(xgrammar.Grammar.from_json_schema(model.model_json_schema()))
+
+
+def test_a_choice_is_a_name_of_the_list_and_its_last_for_anything_else():
+    inputs = {"tools": ["search: Find passages.", "search_more: …", "answer: answer now"]}
+    constraint = ChoiceOf("tools")
+
+    assert constraint.structured_outputs(inputs) == {"choice": ["search", "search_more", "answer"]}
+    assert [constraint.snap(text, inputs) for text in ("search_more", " search:", "?", "")] == [
+        "search_more",
+        "search",
+        "answer",
+        "answer",
+    ]
+
+
+@pytest.mark.parametrize("text", ['{"a": 1}', 'Sure! ```json\n{"a": 1}\n``` Done.', '  {"a": 1}'])
+def test_json_is_taken_out_of_what_stands_around_it(text):
+    assert JsonOf("takes").snap(text, {}) == JsonAs(Plan).snap(text, {}) == '{"a": 1}'
+    assert JsonOf("takes").snap("none", {}) == "none"

@@ -1,9 +1,13 @@
 """The programs that are shipped, step by step over a scripted model: what is searched, asked, read and concluded."""
 
+from typing import get_args
+
 import pytest
 
+from agents.programs import PROGRAMS
 from agents.runtime import COMPILED, NOTHING_FOUND, load_program
 from lakehouse.errors import Unavailable
+from lakehouse.settings import Program
 from tests.agents.conftest import Reply, passage
 
 ODER = passage("Oder", "The Oder has 2 large tributaries: Warta, Neisse.")
@@ -116,6 +120,10 @@ async def test_a_model_with_too_small_a_context_is_named(model, ask):
     model.always_says(Reply("maximum context length is 16 tokens", status=400))
     with pytest.raises(Unavailable, match="is too small for one passage and its examples"):
         await ask("How long is the Neisse?", program="single_shot")
+
+
+def test_the_settings_know_every_program():
+    assert set(PROGRAMS) == set(get_args(Program))
 
 
 SHIPPED = [path for path in sorted(COMPILED.glob("*.json")) if not path.name.endswith(".scores.json")]

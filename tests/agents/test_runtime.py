@@ -364,13 +364,14 @@ async def test_whatever_the_model_says_a_task_ends_with_a_text(model, ask, spool
 
     answer = await ask(program=program)
 
-    assert answer.status in ("answered", "refused")
+    assert answer.status in ("answered", "refused", "partial")
+    assert answer.reason if answer.status == "partial" else answer.answer
     assert answer.answer
     assert len(answer.answer) < 500
     assert answer.usage.usd == sum(record.usd for record in spooled())
 
 
-@pytest.mark.parametrize("program", sorted(PROGRAMS))
+@pytest.mark.parametrize("program", ["single_shot", "multihop"])
 async def test_nothing_found_is_refused_without_asking_the_model(model, ask, index, program):
     index.passages = []
 

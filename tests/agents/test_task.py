@@ -11,7 +11,8 @@ import pytest
 
 from agents.answer import PassageRef
 from agents.budget import BudgetReached
-from agents.task import QUERY_CHARACTERS, ModelCall, current_task
+from agents.recorder import ModelCall
+from agents.task import QUERY_CHARACTERS, current_task
 from lakehouse.errors import NotFound, Unavailable
 from lakehouse.permissions import EVERYONE, Caller
 from tests.agents.conftest import CALLER, ENG, FLASK, HR, SAVED_USD, TOKENS, USD
@@ -121,7 +122,7 @@ async def test_a_cancelled_search_is_recorded(new_task, index, spooled):
 async def test_usage_is_the_sum_of_what_is_recorded(new_task, spooled):
     task = new_task()
     for calls in (call(), call(attempt=2, error="broke", output_tokens=1), call(cached_tokens=0)):
-        await task.called_model(calls)
+        await task.called_model(calls, task.budget.allow_call(Decimal("0.01"), 2_000))
 
     records = spooled()
     assert (records[0].usd, records[0].saved_usd) == (USD, SAVED_USD)
@@ -129,6 +130,7 @@ async def test_usage_is_the_sum_of_what_is_recorded(new_task, spooled):
     assert task.usage.usd == task.budget.spent_usd == sum(record.usd for record in records)
     assert task.usage.usd == sum(step.usd for step in task.steps)
     assert (task.usage.calls, task.usage.input_tokens, task.usage.output_tokens) == (3, 3000, 21)
+    assert task.budget.tokens == 3021
     assert task.usage.cached_tokens == 1200
 
 
@@ -173,7 +175,7 @@ async def test_a_step_is_on_disk_when_a_listener_hears_of_it(new_task, spooled, 
     task = new_task(on_event=hear if kind == "plain" else hear_later)
     await task.search("Flask", hop=1, k=1)
     await task.calculate("3 + 4", hop=1)
-    await task.called_model(call())
+    await task.called_model(call(), task.budget.allow_call(Decimal("0.01")))
 
     written = ["retrieval", "execute_tool", "chat"]
     assert heard == [("search", written[:1]), ("tool", written[:2]), ("chat", written)]

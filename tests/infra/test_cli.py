@@ -110,7 +110,6 @@ def test_wrong_usage_is_exit_2_with_nothing_on_stdout(run: Run, arguments: tuple
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("ask", "Why?", "--tenant", "acme", "--program", "team"),
         ("plan", "--users", "100"),
     ],
     ids=" ".join,

@@ -40,6 +40,10 @@ class Collections:
     def live_collection(self, tenant_id):
         return self.live if tenant_id == "acme" else None
 
+    def check_names(self, tenant_id, collection):
+        if collection == "lakehop_acme_v1":
+            raise InvalidInput("mode='multihop': made before names were indexed.")
+
     def search(self, tenant_id, allowed_keys, *, query, vector, mode, k, collection):
         if collection in self.dropped:
             raise Superseded("milvus", "gone")
@@ -66,6 +70,16 @@ def retriever(settings, collections):
 
 def ask(retriever, tenant="acme", mode="hybrid"):
     return retriever.search(tenant, ["eng"], "why?", k=3, mode=mode)
+
+
+def test_the_best_mode_is_by_names_where_the_live_collection_holds_them(retriever, collections, monkeypatch):
+    monkeypatch.setattr(retrieval, "LIVE_AGE_S", 0)
+    assert retriever.best_mode("acme") == "hybrid"
+
+    collections.live = "lakehop_acme_v2"
+    assert retriever.best_mode("acme") == "multihop"
+    with pytest.raises(NotFound, match="tenant 'nobody'"):
+        retriever.best_mode("nobody")
 
 
 def test_the_model_is_that_of_the_collection_searched(retriever, collections, monkeypatch):

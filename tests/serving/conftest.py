@@ -39,6 +39,7 @@ USAGE = {"calls": 2, "input_tokens": 900, "cached_tokens": 300, "output_tokens":
 ANSWER = {
     "answer": "BSD-3-Clause",
     "status": "answered",
+    "reason": None,
     "citations": [CITATION],
     "steps": [STEP, CHAT, CHAT],
     "usage": USAGE,

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from agents.budget import Limits
 from lakehouse.errors import BudgetExceeded, InvalidInput, NotAllowed, NotFound, Unavailable
 from lakehouse.permissions import Caller
 from tests.serving.conftest import ANSWER, PASSAGE
@@ -37,8 +38,7 @@ async def test_the_caller_comes_from_the_key_and_the_caps_from_the_settings(gate
             "question": "why?",
             "caller": Caller("acme", ("staff",), "wiki", gateway.key_id(), "u1"),
             "program": "multihop",
-            "max_usd": Decimal("0.1"),
-            "max_seconds": 120,
+            "limits": Limits(max_usd=Decimal("0.1"), max_seconds=120),
             "max_hops": 3,
         }
     ]
@@ -49,7 +49,7 @@ async def test_a_question_names_its_own_program_and_caps(gateway):
     await gateway.http.post("/ask", json=body, headers=gateway.key())
 
     asked = gateway.agents.asked[0]
-    assert (asked["program"], asked["max_usd"], asked["max_seconds"]) == ("single_shot", Decimal("0.015"), 7.5)
+    assert (asked["program"], asked["limits"]) == ("single_shot", Limits(max_usd=Decimal("0.015"), max_seconds=7.5))
 
 
 async def test_search_gives_the_passages(gateway):
@@ -94,7 +94,10 @@ async def test_usage_shows_what_the_day_has_cost(gateway):
         (QUESTION | {"max_usd": "lots"}, "max_usd='lots': Input should be a valid decimal"),
         (QUESTION | {"max_seconds": 0}, "max_seconds=0: Input should be greater than 0. Time cap"),
         (QUESTION | {"max_seconds": 901}, "max_seconds=901: Input should be less than or equal to 900"),
-        (QUESTION | {"program": "guess"}, "program='guess': Input should be 'single_shot', 'multihop' or 'team'"),
+        (
+            QUESTION | {"program": "guess"},
+            "program='guess': Input should be 'single_shot', 'multihop', 'react' or 'team'",
+        ),
         (QUESTION | {"max_dollars": 1}, "max_dollars: not a field. Known: question, tenant"),
         (QUESTION | {"max_usdd": 1}, "max_usdd: not a field. Did you mean max_usd?"),
         (QUESTION | {"groups": "staff"}, "groups='staff': Input should be a valid list"),
@@ -250,14 +253,12 @@ async def test_an_unknown_error_shows_an_id_and_hides_its_cause(gateway, path, c
     assert [record.exc_info[1] for record in logged] == [gateway.agents.error]
 
 
-@pytest.mark.parametrize(
-    ("path", "field"),
-    [("/ask", {"program": "team"}), ("/ask/stream", {"program": "team"})],
-)
-async def test_what_later_versions_serve_says_so(gateway, path, field):
-    response = await gateway.http.post(path, json=QUESTION | field, headers=gateway.key())
+@pytest.mark.parametrize("program", ["single_shot", "multihop", "react", "team"])
+async def test_every_program_can_be_asked(gateway, program):
+    response = await gateway.http.post("/ask", json=QUESTION | {"program": program}, headers=gateway.key())
 
-    assert "not built yet" in problem(response, 501, "not-built-yet")
+    assert response.status_code == 200
+    assert gateway.agents.asked[0]["program"] == program
 
 
 async def test_an_unknown_path_and_a_wrong_method_are_problems_too(gateway):
@@ -278,7 +279,7 @@ async def test_a_spent_day_is_402_until_the_next(gateway):
 async def test_a_task_without_a_cap_gets_what_is_left_of_the_day(gateway):
     await gateway.http.post("/ask", json=QUESTION, headers=gateway.key(daily_usd="0.05"))
 
-    assert gateway.agents.asked[0]["max_usd"] == Decimal("0.05")
+    assert gateway.agents.asked[0]["limits"].max_usd == Decimal("0.05")
 
 
 async def test_a_task_that_names_its_cap_gets_it_or_402(gateway):

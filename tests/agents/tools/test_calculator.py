@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.tools import MAX_EXPRESSION_LENGTH, ToolFailed, calculate
+from agents.tools.calculator import MAX_EXPRESSION_LENGTH, calculate
+from agents.tools.contract import ToolFailed
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,65 @@
+"""What a program has seen so far, in bounded space: the newest as it came, what is older as its closest sentence.
+
+Shortening by choosing a sentence costs no model call, and it cannot invent anything.
+"""
+
+from dataclasses import dataclass
+
+from agents.answer import Citation
+from agents.mentions import closest_sentence
+from agents.tools.contract import Observation
+from agents.trail import cite
+from lakehouse.index import Passage
+
+NEWEST = 2  # observations shown as they came
+NEWEST_CHARACTERS = 600
+OLDER = 8  # shown by a sentence each; what is older still is only counted
+SENTENCE_CHARACTERS = 160
+EVIDENCE_CHARACTERS = 4_000  # five passages, which is what `single_shot` reads
+
+
+@dataclass(frozen=True)
+class _Note:
+    did: str
+    seen: Observation
+
+    @property
+    def text(self) -> str:
+        """What was read, without the names that a search puts before each passage."""
+        return "\n\n".join(passage.text for passage in self.seen.passages) or self.seen.text
+
+
+class Notebook:
+    """The observations of one program on its way to the answer of `question`."""
+
+    def __init__(self, question: str) -> None:
+        self._question = question
+        self._notes: list[_Note] = []
+
+    def add(self, did: str, seen: Observation) -> None:
+        """Note what a call said."""
+        self._notes.append(_Note(did, seen))
+
+    def lines(self) -> list[str]:
+        """For a model that decides what to do next, oldest first."""
+        older, newest = self._notes[:-NEWEST], self._notes[-NEWEST:]
+        lines = [f"{len(older) - OLDER} earlier steps"] if len(older) > OLDER else []
+        lines += [f"{note.did} said: {self._closest(note)}" for note in older[-OLDER:]]
+        return lines + [f"{note.did} said: {note.seen.shown()[:NEWEST_CHARACTERS]}" for note in newest]
+
+    def evidence(self) -> str:
+        """What was learned, for a model that answers from it: the newest first, each once, until the space is used."""
+        texts = dict.fromkeys(note.text for note in reversed(self._notes) if note.seen.ok and not note.seen.empty)
+        return "\n\n".join(texts)[:EVIDENCE_CHARACTERS]
+
+    def passages(self) -> list[Passage]:
+        """Those that were found, each once, in the order found."""
+        return list({one.chunk_id: one for note in self._notes for one in note.seen.passages}.values())
+
+    def best(self) -> tuple[str, list[Citation]]:
+        """What to answer if there is no time to ask a model: the closest sentence of all that was read."""
+        sentence = closest_sentence(self.evidence(), self._question)
+        return sentence, cite((sentence, self.passages()))
+
+    def _closest(self, note: _Note) -> str:
+        return closest_sentence(note.text, self._question)[:SENTENCE_CHARACTERS]

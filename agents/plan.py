@@ -1,0 +1,93 @@
+"""The plan of a team: sub-tasks, each with a role and the sub-tasks that it waits for. Checked before anything runs.
+
+A model writes it, so it can be anything: a circle, a role that nobody has, two hundred sub-tasks. What is wrong is said
+in words that the model can mend it by.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal
+
+from pydantic import BaseModel, Field, ValidationError
+
+MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
+Role = Literal["researcher", "analyst", "coder", "critic"]
+
+
+class SubTask(BaseModel, extra="forbid", frozen=True):
+    """One question for one role. `{id}` in it stands for what the sub-task of that id found."""
+
+    id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")
+    role: Role
+    question: str = Field(min_length=1, max_length=300)
+    needs: tuple[str, ...] = Field((), max_length=MAX_SUB_TASKS)
+
+
+class Plan(BaseModel, extra="forbid", frozen=True):
+    """A dependency graph of sub-tasks."""
+
+    tasks: tuple[SubTask, ...] = Field(min_length=1, max_length=MAX_SUB_TASKS)
+
+    def last(self) -> list[SubTask]:
+        """Those that no other waits for: their findings are the answer's."""
+        needed = {need for task in self.tasks for need in task.needs}
+        return [task for task in self.tasks if task.id not in needed]
+
+
+class PlanRefused(Exception):
+    """The plan cannot be carried out; the text says why and what is allowed."""
+
+
+def read_plan(text: str, *, roles: Collection[str], max_depth: int) -> Plan:
+    """The plan that a model wrote as JSON. Raises PlanRefused for one that cannot be carried out."""
+    try:
+        plan = Plan.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "plan"
+        raise PlanRefused(f"{place}: {first['msg'][:120]}. 1 to {MAX_SUB_TASKS} tasks, as in the examples.") from None
+    needs = {task.id: task.needs for task in plan.tasks}
+    if len(needs) < len(plan.tasks):
+        raise PlanRefused("two tasks have the same id. Give each its own.")
+    for task in plan.tasks:
+        if task.role not in roles:
+            raise PlanRefused(f"{task.id}: role {task.role!r} is not to be had now. There are {', '.join(roles)}.")
+        if unknown := [need for need in task.needs if need not in needs]:
+            raise PlanRefused(f"{task.id}: needs {unknown[0][:20]!r}, which is no task. There are {', '.join(needs)}.")
+    if (depth := _depth(needs)) > max_depth:
+        raise PlanRefused(f"{depth} tasks wait for one another, at most {max_depth} may. Let more run side by side.")
+    return plan
+
+
+async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awaitable[None]]) -> None:
+    """Do each sub-task once those that it needs have ended, so many at a time. The first error ends all."""
+    gate, ended = asyncio.Semaphore(max_fan_out), {task.id: asyncio.Event() for task in plan.tasks}
+
+    async def do(task: SubTask) -> None:
+        for need in task.needs:
+            await ended[need].wait()
+        async with gate:
+            await work(task)
+        ended[task.id].set()
+
+    running = [asyncio.create_task(do(task)) for task in plan.tasks]
+    try:
+        finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
+    finally:
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+    for one in finished:
+        one.result()
+
+
+def _depth(needs: Mapping[str, Collection[str]]) -> int:
+    """The longest chain of sub-tasks that wait for one another. Raises PlanRefused for a circle."""
+    depths: dict[str, int] = {}
+    try:
+        for task in TopologicalSorter(needs).static_order():
+            depths[task] = 1 + max((depths[need] for need in needs[task]), default=0)
+    except CycleError as error:
+        raise PlanRefused(f"{' waits for '.join(error.args[1])}: a circle. Take one of the needs out.") from None
+    return max(depths.values())

@@ -1,0 +1,76 @@
+"""A fact that decides the answer, taken only when k independent sources say the same: one that lies is outvoted.
+
+Independent means another document with another text: a copy, or one source that is read twice, has one vote. What was
+said otherwise is kept, for it belongs into the trace.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from lakehouse.scoring import normalise
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What one source says: `source` is a document's id or a tool's name, `text` what was read there."""
+
+    value: str
+    source: str
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`value` is None while no value has k votes and more than any other.
+
+    `settled`: it leads by k votes, so further sources need not be read. To stop at k votes already would be cheaper and
+    give colluding sources that happen to stand first the fact.
+    """
+
+    value: str | None
+    votes: int
+    settled: bool
+    against: tuple[tuple[str, tuple[str, ...]], ...]
+    """What was said otherwise, and by which sources."""
+
+    @property
+    def disagreement(self) -> str:
+        """For the trace; empty where all agree."""
+        others = "; ".join(f"{value!r} says {', '.join(sources)}" for value, sources in self.against)
+        if not others:
+            return ""
+        return f"{self.value!r} by {self.votes}, but {others}" if self.value is not None else f"no quorum: {others}"
+
+
+def decide(votes: Sequence[Vote], k: int) -> Verdict:
+    """What the votes come to so far, compared without case, articles and punctuation."""
+    counted = _independent(votes)
+    counts = Counter(normalise(vote.value) for vote in counted)
+    ranked = counts.most_common(2)
+    lead = ranked[0][1] - (ranked[1][1] if len(ranked) > 1 else 0) if ranked else 0
+    winner = ranked[0][0] if lead > 0 and ranked[0][1] >= k else None
+    said: dict[str, list[Vote]] = {}
+    for vote in counted:
+        said.setdefault(normalise(vote.value), []).append(vote)
+    against = tuple(
+        (mine[0].value, tuple(vote.source for vote in mine)) for value, mine in said.items() if value != winner
+    )
+    if winner is None:
+        return Verdict(None, 0, settled=False, against=against)
+    return Verdict(said[winner][0].value, counts[winner], settled=lead >= k, against=against)
+
+
+def _independent(votes: Sequence[Vote]) -> list[Vote]:
+    """The first vote of each source and of each text."""
+    sources: set[str] = set()
+    texts: set[str] = set()
+    counted = []
+    for vote in votes:
+        text = normalise(vote.text)
+        if vote.source in sources or (text and text in texts):
+            continue
+        sources.add(vote.source)
+        texts.add(text)
+        counted.append(vote)
+    return counted

@@ -1,0 +1,86 @@
+"""`react`: perceive, reason, act. The model chooses one tool at a time until it can answer from what they said.
+
+The question itself is searched for first, without asking: a model's first choice would be that in nearly every case.
+"""
+
+from typing import Annotated
+
+import dspy
+
+from agents.constraints import NONE, ChoiceOf, JsonOf
+from agents.notebook import Notebook
+from agents.reading import AnswerFromPassages, NothingFound, mark
+from agents.task import Task, current_task
+from agents.tools.contract import Tool
+from agents.trail import cite
+
+TURNS = 10  # three steps each, of 96: who knows nothing by then goes on in vain
+ANSWER = "answer"
+
+
+class ChooseTool(dspy.Signature):
+    """Choose what to do next: the tool that finds what is still missing, or answer when nothing is."""
+
+    notes: list[str] = dspy.InputField(desc="what was done and what it said, oldest first")
+    tools: list[str] = dspy.InputField(desc="name: what it does")
+    question: str = dspy.InputField()
+    tool: Annotated[str, ChoiceOf("tools")] = dspy.OutputField(desc="one name")
+
+
+class FillArguments(dspy.Signature):
+    """Write what the tool is to be asked, as JSON, for the one fact that is still missing."""
+
+    notes: list[str] = dspy.InputField(desc="what was done and what it said, oldest first")
+    takes: dict = dspy.InputField(desc="JSON schema of what the tool takes")
+    tool: str = dspy.InputField(desc="name: what it does")
+    question: str = dspy.InputField()
+    arguments: Annotated[str, JsonOf("takes")] = dspy.OutputField(desc="JSON")
+
+
+class React(dspy.Module):
+    """Choose a tool, call it, note what it said; answer from the notes. The budget and repeats end it, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choose = dspy.Predict(ChooseTool, agent="choose")
+        self.fill = dspy.Predict(FillArguments, agent="fill")
+        self.answer = dspy.Predict(AnswerFromPassages, agent="answer")
+
+    async def aforward(self, question: str) -> dspy.Prediction:
+        task, notes = current_task(), Notebook(question)
+        await self._act(task, notes, "search", {"query": question[:1_000]}, 1)
+        for turn in range(2, TURNS + 1):
+            tool = await self._chosen(task, notes, question, turn)
+            if tool is None:
+                break
+            lines, told = notes.lines(), _line(tool)
+            said = await self.fill.acall(
+                notes=lines, takes=tool.schema(), tool=told, question=question, config=mark(turn)
+            )
+            await self._act(task, notes, tool.name, said.arguments, turn)
+        return await self._answered(task, notes, question)
+
+    async def _chosen(self, task: Task, notes: Notebook, question: str, turn: int) -> Tool | None:
+        offered = {tool.name: tool for tool in task.tools.offered()}
+        away = [f"not to be had now: {', '.join(task.tools.away())}"] if task.tools.away() else []
+        tools = [*map(_line, offered.values()), f"{ANSWER}: answer from what was found"]
+        said = await self.choose.acall(notes=notes.lines() + away, tools=tools, question=question, config=mark(turn))
+        return offered.get(said.tool)
+
+    async def _act(self, task: Task, notes: Notebook, tool: str, arguments: dict[str, str] | str, turn: int) -> None:
+        notes.add(tool, await task.tools.call(tool, arguments, hop=turn))
+        task.propose(*notes.best())
+
+    async def _answered(self, task: Task, notes: Notebook, question: str) -> dspy.Prediction:
+        evidence, passages = notes.evidence(), notes.passages()
+        if not evidence:
+            raise NothingFound("no tool said anything")
+        said = await self.answer.acall(passages=evidence, question=question, config=mark(TURNS, *passages))
+        if said.answer == NONE:
+            raise NothingFound("what the tools said does not answer it")
+        task.propose(said.answer, cite((said.answer, passages)))
+        return dspy.Prediction(answer=said.answer)
+
+
+def _line(tool: Tool) -> str:
+    return f"{tool.name}: {tool.description}"

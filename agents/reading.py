@@ -1,0 +1,59 @@
+"""What the programs share: how they read, how they conclude, and what they say when there was nothing to read."""
+
+from typing import Annotated, Any
+
+import dspy
+
+from agents.constraints import SpanOf, SumOf, is_sum
+from agents.recorder import reference
+from agents.task import Task
+from lakehouse.index import Passage
+
+PASSAGE_CHARACTERS = 800  # what a chunk of 200 tokens of prose holds
+
+
+class NothingFound(Exception):
+    """The documents that the asker may read do not answer the question."""
+
+
+class AnswerFromPassages(dspy.Signature):
+    """Answer the question with words copied from the passages."""
+
+    passages: str = dspy.InputField()
+    question: str = dspy.InputField()
+    answer: Annotated[str, SpanOf("passages")] = dspy.OutputField(desc="a name, a number or a few words")
+
+
+class ReadFact(dspy.Signature):
+    """Copy from the passage the one fact that the question asks for. Say "none" when it is not there."""
+
+    passage: str = dspy.InputField()
+    closest: str = dspy.InputField(desc="the passage's sentence that shares most words with the question")
+    question: str = dspy.InputField()
+    fact: Annotated[str, SpanOf("passage")] = dspy.OutputField(desc="a name, a number or a few words")
+
+
+class Conclude(dspy.Signature):
+    """Give the fact that answers the question, or the sum to calculate from the facts, such as 3 + 4."""
+
+    facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
+    question: str = dspy.InputField()
+    answer: Annotated[str, SumOf("facts")] = dspy.OutputField()
+
+
+async def concluded(predictor: dspy.Predict, task: Task, facts: list[str], question: str, hop: int) -> str:
+    """What follows from several facts; a sum is worked out by the calculator."""
+    said = await predictor.acall(facts=facts, question=question, config=mark(hop))
+    if is_sum(said.answer):
+        return await task.calculate(said.answer, hop=hop) or str(said.answer)
+    return str(said.answer)
+
+
+def shown(passage: Passage) -> str:
+    """As much of a passage as a small model reads at once."""
+    return passage.text[:PASSAGE_CHARACTERS]
+
+
+def mark(hop: int, *passages: Passage) -> dict[str, Any]:
+    """What the record of a model call says of it."""
+    return {"hop": hop, "passages": [reference(passage).model_dump() for passage in passages]}

@@ -1,0 +1,146 @@
+"""`team`: a planner cuts the question into sub-tasks, specialists do them side by side, what they found is gathered.
+
+They share the task's blackboard and its budget. Every way in which a plan can be wrong ends in a mended plan or in one
+plain research task, never in none.
+"""
+
+from typing import Annotated
+
+import dspy
+
+from agents.answer import Citation
+from agents.blackboard import MAX_CHARACTERS, Kind
+from agents.constraints import NONE, JsonAs
+from agents.plan import Plan, PlanRefused, SubTask, carry_out, read_plan
+from agents.reading import Conclude, NothingFound, concluded, mark
+from agents.recorder import reference
+from agents.roles import ROLES, TOOL_OF, Finding, specialists
+from agents.task import Task, current_task
+from agents.trail import cite
+
+ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a third does not
+COMPLETE = "complete"
+
+
+class PlanTasks(dspy.Signature):
+    """Cut the question into as few sub-tasks as it needs. A sub-task that uses what another found names that in
+    needs, and writes {id} where the finding stands."""
+
+    roles: list[str] = dspy.InputField(desc="role: what it does")
+    refused: str = dspy.InputField(desc="what was wrong with the last plan, or none")
+    question: str = dspy.InputField()
+    plan: Annotated[str, JsonAs(Plan, max_tokens=700)] = dspy.OutputField(desc="JSON")
+
+
+class AskForMore(dspy.Signature):
+    """Say "complete" when the findings answer the question, else the one question that is still open."""
+
+    facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
+    answer: str = dspy.InputField()
+    question: str = dspy.InputField()
+    open: str = dspy.OutputField(desc='"complete", or a question of a few words')
+
+
+class Team(dspy.Module):
+    """Plan; do what can be done side by side; gather; once more if the critic misses something."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plan = dspy.Predict(PlanTasks, agent="plan_tasks")
+        self.ask_for_more = dspy.Predict(AskForMore, agent="ask_for_more")
+        self.conclude = dspy.Predict(Conclude, agent="conclude")
+        self.specialists = specialists()
+
+    async def aforward(self, question: str) -> dspy.Prediction:
+        task, findings = current_task(), _Findings()
+        plan = await self._planned(task, question)
+        for round_number in range(1, ROUNDS + 1):
+            await self._round(task, plan, round_number, findings)
+            answer = await self._gathered(task, plan, findings, question, round_number)
+            if round_number == ROUNDS or not (missing := await self._missing(answer, findings, question)):
+                break
+            plan = Plan(tasks=(SubTask(id=f"more{round_number}", role="researcher", question=missing, needs=()),))
+        if not answer:
+            raise NothingFound(findings.why_not or "no sub-task found anything")
+        return dspy.Prediction(answer=answer)
+
+    async def _planned(self, task: Task, question: str) -> Plan:
+        """The model's plan, mended once where it was refused; else one research task."""
+        away = task.tools.away()
+        roles = [role for role in ROLES if TOOL_OF.get(role) not in away]
+        refused = NONE
+        for _ in range(2):
+            lines = [f"{role}: {ROLES[role]}" for role in roles]
+            said = await self.plan.acall(roles=lines, refused=refused, question=question, config=mark(0))
+            try:
+                plan = read_plan(said.plan, roles=roles, max_depth=task.budget.limits.max_depth)
+            except PlanRefused as refusal:
+                refused = str(refusal)
+            else:
+                await task.board.write("plan", "plan", plan.model_dump_json()[:MAX_CHARACTERS], author="planner")
+                return plan
+        await task.board.write("plan", "plan", f"one research task, for: {refused}"[:MAX_CHARACTERS], author="planner")
+        return Plan(tasks=(SubTask(id="research", role="researcher", question=question[:300], needs=()),))
+
+    async def _round(self, task: Task, plan: Plan, round_number: int, findings: "_Findings") -> None:
+        async def work(sub: SubTask) -> None:
+            question, known = findings.filled(sub.question), findings.lines(*sub.needs)
+            try:
+                specialist = self.specialists[sub.role]
+                found = await specialist.find(task, sub.id, question, known, round_number)
+            except NothingFound as nothing:
+                findings.why_not = str(nothing)
+                await task.board.write(sub.id, "review", f"nothing: {nothing}"[:MAX_CHARACTERS], author=sub.role)
+                return
+            kind: Kind = "review" if sub.role == "critic" else "finding"
+            read = [reference(passage) for passage in found.passages]
+            await task.board.write(sub.id, kind, found.text[:MAX_CHARACTERS], author=sub.role, provenance=read)
+            if sub.role != "critic":
+                findings.add(sub.id, found)
+                task.propose(found.text, findings.citations())
+
+        await carry_out(plan, task.budget.limits.max_fan_out, work)
+
+    async def _gathered(self, task: Task, plan: Plan, findings: "_Findings", question: str, round_number: int) -> str:
+        """The finding of the last sub-task; where there are several, what follows from them."""
+        last = [sub.id for sub in plan.last() if sub.id in findings.by_id] or list(findings.by_id)
+        if not last:
+            return ""
+        facts = findings.lines(*last)
+        answer = findings.by_id[last[0]].text
+        if len(last) > 1:
+            answer = await concluded(self.conclude, task, facts, question, round_number)
+        task.propose(answer, findings.citations())
+        return answer
+
+    async def _missing(self, answer: str, findings: "_Findings", question: str) -> str:
+        """What the critic still asks for; "" when nothing."""
+        if not answer:
+            return question[:300]
+        facts = findings.lines(*findings.by_id)
+        said = await self.ask_for_more.acall(facts=facts, answer=answer, question=question, config=mark(ROUNDS))
+        is_open = said.open and not said.open.lower().startswith(COMPLETE) and said.open.rstrip().endswith("?")
+        return said.open[:300] if is_open else ""
+
+
+class _Findings:
+    """What the specialists found so far, by sub-task."""
+
+    def __init__(self) -> None:
+        self.by_id: dict[str, Finding] = {}
+        self.why_not = ""
+
+    def add(self, id: str, found: Finding) -> None:
+        self.by_id[id] = found
+
+    def filled(self, question: str) -> str:
+        """The question with each `{id}` replaced by what that sub-task found."""
+        for id, found in self.by_id.items():
+            question = question.replace(f"{{{id}}}", found.text)
+        return question
+
+    def lines(self, *ids: str) -> list[str]:
+        return [f"{id}: {self.by_id[id].text}" for id in ids if id in self.by_id]
+
+    def citations(self) -> list[Citation]:
+        return cite(*((found.text, list(found.passages)) for found in self.by_id.values()))

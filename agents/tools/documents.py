@@ -1,0 +1,104 @@
+"""Tools that read documents: search for passages, and fetch one document whole. Both see what the asker may read."""
+
+import asyncio
+from typing import Any
+
+from pydantic import BaseModel, Field, model_validator
+
+from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
+from lakehouse.delta import Filter, read_rows
+from lakehouse.index import Passage
+from lakehouse.permissions import AclDirectory
+from lakehouse.tables import CHUNKS
+
+PASSAGES = 5
+PASSAGE_CHARACTERS = 800  # what a chunk of 200 tokens of prose holds
+MAX_CHUNKS = 200  # a book's worth; what a model is shown is cut long before
+_COLUMNS = ("chunk_id", "doc_id", "title", "heading_path", "text", "uri", "position", "acl_key")
+
+
+class Query(BaseModel, extra="forbid"):
+    """What `search` takes."""
+
+    query: str = Field(description="names and words to look for", min_length=1, max_length=1_000)
+
+
+class Document(BaseModel, extra="forbid"):
+    """What `fetch_document` takes."""
+
+    title: str = Field("", description="the document's title as search told it", max_length=1_000)
+    doc_id: str = Field("", description="or its id", max_length=1_000)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> "Document":
+        if bool(self.title.strip()) == bool(self.doc_id.strip()):
+            raise ValueError("give a title or a doc_id, one of both")
+        return self
+
+
+async def _search(given: Query, context: ToolContext) -> ToolResult:
+    found = await asyncio.to_thread(_find, given.query, context)
+    if not found:
+        return ToolResult("Nothing found. Reword once, then stop.", empty=True)
+    return ToolResult("\n\n".join(f"{one.title}: {one.text[:PASSAGE_CHARACTERS]}" for one in found), tuple(found))
+
+
+def _find(query: str, context: ToolContext) -> list[Passage]:
+    caller = context.caller
+    mode = context.retriever.best_mode(caller.tenant_id)
+    return context.retriever.search(caller.tenant_id, caller.groups, query, k=PASSAGES, mode=mode)
+
+
+async def _fetch(given: Document, context: ToolContext) -> ToolResult:
+    passages = await asyncio.to_thread(_chunks, given, context)
+    if not passages:
+        raise ToolFailed(
+            f"{given.title or given.doc_id!r}: no such document, or none that the asker may read. Search for it."
+        )
+    return ToolResult("\n\n".join(one.text for one in passages), tuple(passages))
+
+
+def _chunks(given: Document, context: ToolContext) -> list[Passage]:
+    """From the lakehouse: the index does not know in which order a document's chunks stand."""
+    tenant_id = context.caller.tenant_id
+    named: Filter = (
+        ("title", "=", given.title.strip()) if given.title.strip() else ("doc_id", "=", given.doc_id.strip())
+    )
+    rows = read_rows(context.settings, CHUNKS, where=[("tenant_id", "=", tenant_id), named], columns=_COLUMNS)
+    allowed = set(AclDirectory(context.settings).allowed_keys(tenant_id, context.caller.groups))
+    readable = sorted(
+        (row for row in rows if row["acl_key"] in allowed), key=lambda row: (row["doc_id"], row["position"])
+    )
+    return [_passage(row) for row in readable[:MAX_CHUNKS]]
+
+
+def _passage(row: dict[str, Any]) -> Passage:
+    return Passage(
+        chunk_id=row["chunk_id"],
+        doc_id=row["doc_id"],
+        title=row["title"],
+        heading=" › ".join(row["heading_path"]),
+        text=row["text"],
+        uri=row["uri"],
+        score=1.0,
+    )
+
+
+SEARCH = Tool(
+    name="search",
+    description="Find passages that the asker may read, best first. Names and words, not a sentence.",
+    arguments=Query,
+    run=_search,
+    timeout_s=20.0,
+    trust="strangers",
+    kind="search",
+)
+
+FETCH_DOCUMENT = Tool(
+    name="fetch_document",
+    description="Read a whole document by its title, where the passage found is not enough.",
+    arguments=Document,
+    run=_fetch,
+    timeout_s=20.0,
+    trust="strangers",
+)

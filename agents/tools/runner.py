@@ -1,0 +1,207 @@
+"""Calls the tools of one task by their contracts, so that no program has to: checks, limits, repeats, records.
+
+Whatever a tool or a model does, a call ends in time with an observation that a model can be shown. Only three things
+end the task from here: its budget, going in circles, and that the tenant has nothing indexed at all.
+"""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, ValidationError
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from agents.answer import Step
+from agents.budget import BudgetReached
+from agents.recorder import Action, one_line
+from agents.tools.contract import Observation, Tool, ToolContext, ToolFailed, ToolResult
+from lakehouse.errors import InvalidInput, LakehopError, Unavailable
+
+if TYPE_CHECKING:
+    from agents.task import Dependencies, Task
+
+OUTPUT_CHARACTERS = 4_000  # of what a tool says; more than a small model reads at all
+SHOWN_ARGUMENT_CHARACTERS = 120
+
+
+class ToolRunner:
+    """One a task. The breakers are shared by the process."""
+
+    def __init__(self, task: "Task", deps: "Dependencies") -> None:
+        self.read_strangers = False
+        self.fault: LakehopError | None = None
+        self._task = task
+        self._deps = deps
+        self._tools = {tool.name: tool for tool in deps.tools}
+        self._done: dict[str, Observation] = {}
+
+    def offered(self) -> list[Tool]:
+        """The tools that may be called now."""
+        return [tool for tool in self._tools.values() if self._refused(tool) is None]
+
+    def away(self) -> list[str]:
+        """Names of the tools that keep failing and are left alone for now."""
+        return [name for name in self._tools if self._seconds_away(name)]
+
+    def tool(self, name: str) -> Tool:
+        """The tool of that name. Raises ToolFailed naming those that there are."""
+        if name not in self._tools:
+            raise ToolFailed(f"tool {name[:40]!r}: must be one of {', '.join(self._tools)}. Choose one of them.")
+        return self._tools[name]
+
+    async def call(self, name: str, arguments: Mapping[str, Any] | str, *, hop: int) -> Observation:
+        """Call a tool with arguments as a model wrote them. Raises BudgetReached and NotFound, and nothing else."""
+        self._task.budget.seconds_left()
+        shown = arguments if isinstance(arguments, str) else json.dumps(dict(arguments), default=str)
+        try:
+            tool = self.tool(name)
+            if refused := self._refused(tool):
+                raise ToolFailed(refused)
+            given = _checked(tool, arguments)
+        except ToolFailed as failure:
+            return await self._not_called(name, shown, hop, failure)
+        shown = _shown(given)
+        key = hashlib.sha256(f"{self._task.id}\0{name}\0{given.model_dump_json()}".encode()).hexdigest()[:32]
+        self._task.loops.note(f"calling {name}", shown)
+        if before := self._done.get(key):
+            return replace(before, repeated=True)
+        seen = await self._run(tool, given, shown, key, hop)
+        if seen.ok or tool.effects != "none":
+            self._done[key] = seen
+        return seen
+
+    async def _run(self, tool: Tool, given: BaseModel, shown: str, key: str, hop: int) -> Observation:
+        """All attempts that the contract allows, and what the breaker learns from them."""
+        retry, attempts = tool.retry, tool.retry.attempts if tool.effects == "none" else 1
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(attempts),
+            wait=wait_exponential_jitter(
+                multiplier=retry.first_wait_s, max=retry.longest_wait_s, jitter=retry.first_wait_s
+            ),
+            retry=retry_if_exception(_may_pass),
+            reraise=True,
+        )
+        tenant_id = self._task.caller.tenant_id
+        try:
+            async for attempt in retrying:
+                with attempt:
+                    found = await self._attempt(tool, given, shown, key, hop, attempt.retry_state.attempt_number)
+        except (ToolFailed, InvalidInput) as failure:
+            self._deps.breakers.succeeded(tenant_id, tool.name)
+            return Observation(tool.name, _bounded(str(failure)), ok=False)
+        except BudgetReached:
+            raise
+        except Exception as fault:
+            self._deps.breakers.failed(tenant_id, tool.name)
+            return self._broke(tool, fault)
+        self._deps.breakers.succeeded(tenant_id, tool.name)
+        self.read_strangers |= tool.trust == "strangers"
+        return Observation(tool.name, _bounded(found.text), passages=found.passages, empty=found.empty)
+
+    async def _attempt(self, tool: Tool, given: BaseModel, shown: str, key: str, hop: int, attempt: int) -> ToolResult:
+        """One try, with its record and step, however it ends."""
+        budget = self._task.budget
+        budget.allow_step(tool.usd)
+        left = budget.seconds_left()
+        limit = min(left, tool.timeout_s)
+        context = ToolContext(self._task.caller, self._deps.settings, self._deps.retriever, key, limit)
+        failure: Exception | None = None
+        async with self._task.recorder.action(
+            Action(tool.kind, tool.name, hop, shown, attempt=attempt, usd=tool.usd)
+        ) as action:
+            try:
+                async with asyncio.timeout(limit):
+                    found = await tool.run(given, context)
+                action.output, action.passages = _bounded(found.text), found.passages
+            except TimeoutError:
+                failure = (
+                    BudgetReached(f"max_seconds was used up while {tool.name} ran")
+                    if limit == left
+                    else TimeoutError(f"no end within {limit:g} s")
+                )
+            except Exception as error:
+                failure = error
+            action.error = one_line(failure) if failure else None
+        if failure:
+            raise failure
+        return found
+
+    def _broke(self, tool: Tool, fault: Exception) -> Observation:
+        if isinstance(fault, LakehopError):
+            if not isinstance(fault, Unavailable):
+                raise fault
+            self.fault = fault
+        text = (
+            f"{tool.name} failed ({_bounded(one_line(fault))}). Do without it, or try once more with other arguments."
+        )
+        if tool.effects != "none":
+            text = (
+                f"{tool.name} failed ({_bounded(one_line(fault))}), and whether it did its work is not known. "
+                "It is not called again like this. Say so in the answer."
+            )
+        return Observation(tool.name, text, ok=False)
+
+    async def _not_called(self, name: str, shown: str, hop: int, failure: ToolFailed) -> Observation:
+        """A refused call costs nothing and has no record; it is a step, so that the trace explains what came of it."""
+        self._task.loops.note("asking for a tool", name, shown)
+        shown = shown[:SHOWN_ARGUMENT_CHARACTERS]
+        step = Step(kind="tool", agent=name[:40], hop=hop, query=shown, latency_ms=0.0, error=one_line(failure))
+        await self._task.recorder.add(step)
+        return Observation(name[:40], str(failure), ok=False)
+
+    def _seconds_away(self, name: str) -> float:
+        return self._deps.breakers.seconds_away(self._task.caller.tenant_id, name)
+
+    def _refused(self, tool: Tool) -> str | None:
+        """Why a tool may not be called now; None when it may."""
+        if away := self._seconds_away(tool.name):
+            others = ", ".join(name for name in self._tools if not self._seconds_away(name)) or "none"
+            return f"{tool.name} keeps failing and is away for {away:.0f} s. There are: {others}."
+        if tool.effects != "none" and self.read_strangers:
+            return (
+                f"{tool.name} changes things outside, and this task has read what strangers wrote, who may ask for "
+                "that. Tell the asker what to do instead."
+            )
+        return None
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether the same call may come off the next time."""
+    return isinstance(error, Exception) and not isinstance(error, (ToolFailed, InvalidInput, BudgetReached))
+
+
+def _checked(tool: Tool, arguments: Mapping[str, Any] | str) -> BaseModel:
+    """The arguments as the tool's schema has them. Raises ToolFailed telling what is allowed."""
+    try:
+        if isinstance(arguments, str):
+            return tool.arguments.model_validate_json(arguments)
+        return tool.arguments.model_validate(dict(arguments))
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors()[:3]
+        )
+        fields = tool.schema().get("properties", {})
+        takes = ", ".join(f"{name} ({_allowed(field)})" for name, field in fields.items()) or "nothing"
+        raise ToolFailed(f"{tool.name}: {wrong[:300]}. It takes {takes}. Call it again so.") from None
+
+
+def _allowed(field: Mapping[str, Any]) -> str:
+    """One argument as its schema has it, for a model."""
+    bounds = [f"{name} {field[name]}" for name in ("minimum", "maximum", "maxLength") if name in field]
+    about = [str(field["description"])] if field.get("description") else []
+    return ", ".join([str(field.get("type", "value")), *bounds, *about])
+
+
+def _shown(given: BaseModel) -> str:
+    """Arguments as a step shows them: the value alone where there is one."""
+    values = given.model_dump(mode="json", exclude_defaults=True)
+    return str(next(iter(values.values()))) if len(values) == 1 else json.dumps(values, ensure_ascii=False)
+
+
+def _bounded(text: str) -> str:
+    if len(text) <= OUTPUT_CHARACTERS:
+        return text
+    return f"{text[:OUTPUT_CHARACTERS]}… (cut: the first {OUTPUT_CHARACTERS:,} of {len(text):,} characters)"

@@ -1,0 +1,54 @@
+"""Read-only SQL over the lakehouse, as a tool: rows of the asker's tenant only, by the same rights as a search.
+
+The restriction is not in the statement, which a model writes, but in the rows that reach the engine: see
+`lakehouse.sql.Scope`.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from agents.tools.contract import Tool, ToolContext, ToolResult
+from lakehouse.gold import VIEWS
+from lakehouse.permissions import AclDirectory
+from lakehouse.sql import Scope, run_query
+
+MAX_ROWS = 50  # more than a model reads, and enough to see that a question should be narrower
+SECONDS = 10.0
+
+
+class Statement(BaseModel, extra="forbid"):
+    """What `sql` takes."""
+
+    statement: str = Field(description="one SELECT", min_length=1, max_length=2_000)
+
+
+async def _run(given: Statement, context: ToolContext) -> ToolResult:
+    rows = await asyncio.to_thread(_rows, given.statement, context)
+    if not rows:
+        return ToolResult("No rows.", empty=True)
+    return ToolResult("\n".join(json.dumps(row, ensure_ascii=False) for row in rows))
+
+
+def _rows(statement: str, context: ToolContext) -> list[dict[str, Any]]:
+    caller = context.caller
+    allowed = AclDirectory(context.settings).allowed_keys(caller.tenant_id, caller.groups)
+    scope = Scope(caller.tenant_id, allowed, max_rows=MAX_ROWS, max_seconds=min(SECONDS, context.seconds))
+    return run_query(context.settings, statement, scope).rows
+
+
+def tables_to_ask() -> list[str]:
+    """The views that analysts read, with their columns, for a model that writes SQL."""
+    return [f"{view.name}({', '.join(column.name for column in view.columns)})" for view in VIEWS]
+
+
+SQL = Tool(
+    name="sql",
+    description="Ask the lakehouse one SELECT about tasks, costs, runs and documents of the asker's tenant.",
+    arguments=Statement,
+    run=_run,
+    timeout_s=SECONDS + 5,  # the query is interrupted before that
+    trust="strangers",
+)

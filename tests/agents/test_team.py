@@ -1,0 +1,173 @@
+"""`team` end to end over a scripted model: plans of every kind, findings on the board, answers with citations."""
+
+import json
+
+import pytest
+
+from agents.plan import MAX_SUB_TASKS
+from agents.runtime import NOTHING_FOUND
+from tests.agents.conftest import passage
+
+ODER = passage("Oder", "The Oder is 866 km long.")
+WARTA = passage("Warta", "The Warta is 808 km long.")
+QUESTION = "How much longer is the Oder than the Warta?"
+
+
+def sub(id, *needs, role="researcher", question="How long is the Oder?"):
+    return {"id": id, "role": role, "question": question, "needs": list(needs)}
+
+
+def plan(*tasks):
+    return json.dumps({"tasks": tasks})
+
+
+def board_of(answer):
+    return [(step.agent, step.query, step.output) for step in answer.steps if step.kind == "note"]
+
+
+async def test_two_facts_side_by_side_then_a_sum(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("oder")), "866 km", "complete")
+
+    answer = await ask(QUESTION, program="team")
+
+    assert (answer.status, answer.answer, answer.reason) == ("answered", "866 km", None)
+    assert [one.doc_id for one in answer.citations] == ["Oder"]
+    assert board_of(answer)[1:] == [("researcher", "finding oder v1", "866 km")]
+    assert [step.agent for step in answer.steps if step.kind != "note"] == [
+        "plan_tasks",
+        "search",
+        "read",
+        "ask_for_more",
+    ]
+
+
+async def test_what_a_sub_task_needs_stands_in_its_question(model, ask, index, spooled):
+    index.passages = [WARTA]
+    two = plan(sub("which", question="Which?"), sub("length", "which", question="How long is the {which}?"))
+    model.says(two, "Warta", "808 km", "complete")
+
+    answer = await ask("How long is the river?", program="team")
+
+    assert answer.answer == "808 km"
+    assert index.asked[1]["query"].startswith("How long is the Warta?")
+    assert sum(record.usd for record in spooled()) == answer.usage.usd
+    assert [record.operation for record in spooled()][-1] == "invoke_agent"
+
+
+async def test_several_last_findings_are_concluded_by_a_sum(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("a"), sub("b", "a")), "866 km", "866 km", "complete")
+    chained = await ask(QUESTION, program="team")
+    model.says(plan(sub("a"), sub("b", question="And how long?")), "866", "866", "866 - 866", "complete")
+    index.passages = [passage("Oder", "866")]
+    side_by_side = await ask(QUESTION, program="team")
+
+    assert chained.answer == "866 km"
+    assert side_by_side.answer == "0"
+    assert [step.agent for step in side_by_side.steps if step.kind == "tool"] == ["calculate"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("none of your business", "plan: Invalid JSON"),
+        (plan(sub("a", "b"), sub("b", "a")), "a circle"),
+        (plan(sub("a", role="wizard")), "Input should be 'researcher'"),
+        (plan(*(sub(f"t{number}") for number in range(200))), f"1 to {MAX_SUB_TASKS} tasks"),
+        (plan(sub("a", "ghost")), "needs 'ghost'"),
+        ('{"tasks": ' + "[" * 500, "Invalid JSON"),
+    ],
+)
+async def test_a_wrong_plan_is_mended_once_else_one_research_task_is_done(model, ask, index, wrong, why):
+    index.passages = [ODER]
+    model.says(wrong, plan(sub("mended")), "866 km", "complete")
+    mended = await ask(QUESTION, program="team")
+    assert (mended.answer, board_of(mended)[-1][1]) == ("866 km", "finding mended v1")
+    assert why in model.asked[1]["messages"][-1]["content"]
+
+    model.says(wrong, wrong, "866 km", "complete")
+    given_up = await ask(QUESTION, program="team")
+    assert given_up.answer == "866 km"
+    assert board_of(given_up)[0][2].startswith("one research task, for: ")
+    assert board_of(given_up)[1][1] == "finding research v1"
+
+
+async def test_a_team_that_finds_nothing_asks_once_more_and_declines_with_the_reason(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("a")), "none", "none")
+
+    answer = await ask(QUESTION, program="team")
+
+    assert (answer.status, answer.answer) == ("refused", NOTHING_FOUND)
+    assert answer.reason == "no passage that was found holds the fact"
+    assert [note[1] for note in board_of(answer)] == ["plan plan v1", "review a v1", "review more1 v1"]
+
+
+async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("a")), "Oder", "How long is it?", "866 km", "And how wide?")
+
+    answer = await ask(QUESTION, program="team")
+
+    assert (answer.status, answer.answer) == ("answered", "866 km")
+    assert [note[1] for note in board_of(answer)] == ["plan plan v1", "finding a v1", "finding more1 v1"]
+
+
+async def test_a_budget_that_ends_in_the_middle_gives_what_was_found(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("a"), sub("b", "a")), "866 km")
+
+    answer = await ask(QUESTION, program="team", max_calls=2)
+
+    assert (answer.status, answer.answer) == ("partial", "866 km")
+    assert answer.reason == "max_calls=2: the task made 2 model calls"
+    assert [one.doc_id for one in answer.citations] == ["Oder"]
+
+
+async def test_an_analyst_reads_why_its_select_was_refused_and_tries_once_more(model, ask, index):
+    index.passages = []
+    wrong, right = '{"statement": "SELECT nothing"}', '{"statement": "SELECT 7 AS n"}'
+    model.says(plan(sub("n", role="analyst")), wrong, right, "complete")
+
+    answer = await ask("How many?", program="team")
+
+    assert answer.answer == '{"n": 7}'
+    assert "Refused: Binder Error" in model.asked[2]["messages"][-1]["content"]
+
+
+async def test_a_critic_among_the_sub_tasks_reviews_and_answers_nothing(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("a"), sub("check", "a", role="critic", question="A length?")), "866 km", "holds", "complete")
+
+    answer = await ask(QUESTION, program="team")
+
+    assert (answer.answer, board_of(answer)[-1]) == ("866 km", ("critic", "review check v1", "holds"))
+
+
+async def test_a_corrupted_passage_is_outvoted_and_the_disagreement_is_in_the_trace(model, ask, index):
+    index.passages = [
+        passage("Liar", "The Oder is 9 km long."),
+        passage("Atlas", "The Oder is 866 km long."),
+        passage("Copy", "The Oder is 9 km long."),
+        passage("Almanac", "Length of the Oder: 866 km"),
+    ]
+    said = ["9 km", "866 km", "9 km", "866 km"]
+    model.says(plan(sub("a")), *said, "complete")
+    one = await ask("How long is the Oder?", program="team", quorum=2)
+    model.says(plan(sub("a")), said[0], "complete")
+    without = await ask("How long is the Oder?", program="team")
+
+    assert (one.answer, without.answer) == ("866 km", "9 km")
+    assert ("researcher", "disagreement a.votes v1", "'866 km' by 2, but '9 km' says Liar") in board_of(one)
+    assert [citation.doc_id for citation in one.citations] == ["Atlas"]
+
+
+async def test_sources_that_contradict_each_other_are_declined_with_both_values(model, ask, index):
+    index.passages = [passage("Liar", "The Oder is 9 km long."), passage("Atlas", "The Oder is 866 km long.")]
+    model.says(plan(sub("a")), "9 km", "866 km", "9 km", "866 km")
+
+    answer = await ask("How long is the Oder?", program="team", quorum=2)
+
+    assert (answer.status, answer.reason) == ("refused", "no 2 documents agree")
+    assert "no quorum: '9 km' says Liar; '866 km' says Atlas" in [note[2] for note in board_of(answer)]
