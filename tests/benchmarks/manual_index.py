@@ -5,7 +5,7 @@ corpora themselves are no part of the project.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,8 @@ from tests.benchmarks.pool_index import encoded
 
 QUESTIONS = Path(__file__).with_name("manual_questions.jsonl")
 TENANT = "bench"
-ALLOWED = ["everyone"]
+EVERYONE = "everyone"
+"""The key of chunks that every search may read."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +60,27 @@ class Manual:
         texts = [embedded_text(one["title"], one["heading_path"], one["text"]) for one in self.chunks]
         return encoded(texts, cache, f"{self.name}.chunks")
 
-    def index_rows(self, vectors: np.ndarray) -> list[IndexRow]:
-        """The chunks as the index takes them; all may be read."""
+    def index_rows(self, vectors: np.ndarray, apart: Collection[str]) -> list[IndexRow]:
+        """The chunks as the index takes them. Those of the ids `apart` have a key of their own, which is their id."""
         return [
             IndexRow(
-                chunk_id=one["chunk_id"], tenant_id=TENANT, acl_key=ALLOWED[0], doc_id=one["doc_id"],
-                source=one["source"], title=one["title"], heading=HEADING_JOINT.join(one["heading_path"]),
-                text=one["text"], uri=one["uri"], vector=vector,
+                chunk_id=one["chunk_id"], tenant_id=TENANT, doc_id=one["doc_id"], source=one["source"],
+                acl_key=one["chunk_id"] if one["chunk_id"] in apart else EVERYONE,
+                title=one["title"], heading=HEADING_JOINT.join(one["heading_path"]), text=one["text"], uri=one["uri"],
+                vector=vector,
             )
             for one, vector in zip(self.chunks, vectors, strict=True)
         ]  # fmt: skip
+
+    def gold_chunks(self, question: ManualQuestion) -> list[str]:
+        """Ids of the chunks that a question needs, in its order. `ValueError` where its words don't tell one each."""
+        found = []
+        for doc_id, says in question.gold.items():
+            numbers = self.holding(doc_id, says)
+            if len(numbers) != 1:
+                raise ValueError(f"{question.id}: {says!r} stands in {len(numbers)} chunks of {doc_id!r}, not in one.")
+            found.append(str(self.chunks[numbers[0]]["chunk_id"]))
+        return found
 
     @cached_property
     def by_document(self) -> dict[str, list[int]]:
