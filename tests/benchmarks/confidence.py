@@ -85,6 +85,8 @@ def unanswerable(pool: PoolIndex) -> list[Example]:
 
 def cross_validated(pools: Sequence[Prepared]) -> list[tuple[list[Outcome], list[Outcome]]]:
     """Of each pool every question's outcome with and without what it needs, by weights that were learned without it."""
+    if not pools:
+        return []
     lacking = [unanswerable(one.pool) for one in pools]
     folds = [np.random.default_rng(_SEED).permutation(len(one.examples)) % FOLDS for one in pools]
     found: list[tuple[dict[int, Outcome], dict[int, Outcome]]] = [({}, {}) for _ in pools]

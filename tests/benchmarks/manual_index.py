@@ -30,7 +30,7 @@ EVERYONE = "everyone"
 """The key of chunks that every search may read."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ManualQuestion:
     """A question with its answer; `gold`: the documents that it needs, each with words that tell the chunk."""
 

@@ -10,9 +10,10 @@ passages, so no manual was seen by them. With 64 questions an interval is wide; 
 import random
 import statistics
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import click
 
@@ -20,6 +21,7 @@ from lakehouse.index import Mode
 from lakehouse.passages import Passage
 from lakehouse.scoring import recall_at
 from tests.benchmarks.intervals import difference, shown
+from tests.benchmarks.manual_connections import Connection, Connections
 from tests.benchmarks.manual_index import Manual, ManualQuestion, manual_questions, questions_of
 from tests.benchmarks.manual_served import Served, served
 
@@ -36,6 +38,7 @@ class Asked:
 
     question: ManualQuestion
     gold: Sequence[str]
+    connection: Connection
     found: Sequence[Passage]
 
     def of_chunks(self, cut: int) -> float:
@@ -46,19 +49,21 @@ class Asked:
         return recall_at(cut, list(self.question.gold), [one.doc_id for one in self.found[:cut]])
 
 
-def ask(index: Served, manual: Manual, questions: Sequence[ManualQuestion], mode: Mode) -> tuple[list[Asked], float]:
-    """What a mode finds, and the median of its milliseconds a question."""
-    index.search(questions[0].text, mode, LOOKED_AT)
+def ask(
+    index: Served, needs: Mapping[ManualQuestion, Sequence[str]], connections: Connections, mode: Mode
+) -> tuple[list[Asked], float]:
+    """What a mode finds for questions whose chunks are known, and the median of its milliseconds a question."""
+    index.search("a first search builds what later ones use", mode, LOOKED_AT)
     asked, spent = [], []
-    for question in questions:
+    for question, gold in needs.items():
         begun = time.perf_counter()
         found = index.search(question.text, mode, LOOKED_AT)
         spent.append(1000 * (time.perf_counter() - begun))
-        asked.append(Asked(question, manual.gold_chunks(question), found))
+        asked.append(Asked(question, gold, connections.between(gold), found))
     return asked, statistics.median(spent)
 
 
-def table(results: dict[Mode, list[Asked]], spent: dict[Mode, float]) -> None:
+def table(results: Mapping[Mode, Sequence[Asked]], spent: Mapping[Mode, float]) -> None:
     for name, recall in (("chunks", Asked.of_chunks), ("documents", Asked.of_documents)):
         for mode, asked in results.items():
             cells = "   ".join(shown([recall(one, cut) for one in asked]) for cut in CUTS)
@@ -71,6 +76,15 @@ def table(results: dict[Mode, list[Asked]], spent: dict[Mode, float]) -> None:
             for cut in CUTS
         )
         print(f"  {name:9} multihop - hybrid: {compared}", flush=True)
+
+
+def by_connection(results: Mapping[Mode, Sequence[Asked]]) -> None:
+    """Recall of chunks at 5 by what leads from a question's first chunk to its second."""
+    for connection in get_args(Connection):
+        of = {mode: [one.of_chunks(5) for one in results[mode] if one.connection == connection] for mode in MODES[2:]}
+        if of["multihop"]:
+            cells = ", ".join(f"{mode} {100 * statistics.fmean(values):.1f}" for mode, values in of.items())
+            print(f"  {connection}, {len(of['multihop'])} questions: {cells}", flush=True)
 
 
 def show_failures(asked: Sequence[Asked], hybrid: Sequence[Asked], count: int) -> None:
@@ -102,16 +116,19 @@ def main(folder: Path, cache: Path, failures: int) -> None:
     for corpus in sorted({one.corpus for one in questions}):
         manual, of_it = Manual(folder / corpus), questions_of(corpus, questions)
         print(f"{corpus}: {len(manual.by_document)} documents, {len(manual.chunks)} chunks, {len(of_it)} questions")
+        needs, connections = {one: manual.gold_chunks(one) for one in of_it}, Connections(manual)
         with served(manual, of_it, cache) as index:
             results: dict[Mode, list[Asked]] = {}
             for mode in MODES:
-                results[mode], spent = ask(index, manual, of_it, mode)
+                results[mode], spent = ask(index, needs, connections, mode)
                 times[mode].append(spent)
                 together[mode] += results[mode]
         table(results, {mode: spent[-1] for mode, spent in times.items()})
+        by_connection(results)
         show_failures(results["multihop"], results["hybrid"], failures)
     print(f"all: {len(questions)} questions")
     table(together, {mode: statistics.fmean(spent) for mode, spent in times.items()})
+    by_connection(together)
 
 
 if __name__ == "__main__":
