@@ -18,7 +18,7 @@ import numpy as np
 
 from lakehouse.multihop import probabilities, score
 from lakehouse.multihop_candidates import FIRST_DEPTH
-from lakehouse.multihop_training import Example, learn
+from lakehouse.multihop_training import Example, calibration_error, learn
 from lakehouse.passages import Passage
 from tests.benchmarks.intervals import interval, told_apart
 from tests.benchmarks.manual_index import Manual, manual_questions, questions_of
@@ -46,7 +46,7 @@ class Outcome:
 SIGNALS: dict[str, Callable[[Outcome], float]] = {
     "first result": lambda one: one.sure[0] if one.sure else 0.0,
     "second result": lambda one: one.sure[1] if len(one.sure) > 1 else 0.0,
-    "best of all": lambda one: max(one.sure, default=0.0),
+    "first, second": lambda one: (one.sure[0] * one.sure[1]) ** 0.5 if len(one.sure) > 1 else 0.0,
     "sum of five": lambda one: sum(one.sure[:FIRST]),
 }
 
@@ -130,7 +130,11 @@ def _ordered(outcomes: dict[int, Outcome]) -> list[Outcome]:
 
 
 def report(name: str, whole: Sequence[Outcome], lacks: Sequence[Outcome]) -> None:
-    print(f"{name}: {len(whole)} questions, {sum(one.is_right for one in whole)} right")
+    sure = np.concatenate([one.sure[:FIRST] for one in whole])
+    needed = np.concatenate([one.needed for one in whole])
+    print(f"{name}: {len(whole)} questions, {sum(one.is_right for one in whole)} right; of the first five results "
+          f"{needed.mean():.2f} are needed, told with {sure.mean():.2f}, "
+          f"calibration error {calibration_error(sure, needed):.3f}")  # fmt: skip
     for signal, value in SIGNALS.items():
         right = [value(one) for one in whole if one.is_right]
         wrong = [value(one) for one in whole if not one.is_right]
