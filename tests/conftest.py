@@ -3,10 +3,12 @@
 import os
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
+_MANUALS = os.environ.get("LAKEHOP_TEST_MANUALS", "")
 for name in [name for name in os.environ if name.startswith("LAKEHOP_")]:
     del os.environ[name]
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -26,6 +28,14 @@ def free_port() -> Callable[[], int]:
             return port
 
     return find
+
+
+@pytest.fixture(scope="session")
+def manuals_folder() -> Path:
+    """The folder that holds the corpora of tests/benchmarks/manual_questions.jsonl, which are not in the project."""
+    if not _MANUALS:
+        pytest.skip("needs the manuals. Set LAKEHOP_TEST_MANUALS to the folder that holds their folders.")
+    return Path(_MANUALS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

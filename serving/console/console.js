@@ -1,8 +1,12 @@
-// The console: asks over /ask/stream and shows the hops as they come. It is a client of the public API like any
-// other. Text from documents and models reaches the page through textContent only.
+// The console: asks over /ask/stream and shows the hops as they come, or finds passages over /search and shows how each
+// was found. It is a client of the public API like any other. Text from documents and models reaches the page through
+// textContent only.
+
+import { passageItem } from "/console/passages.js";
 
 const $ = (id) => document.getElementById(id);
 const KEY = "lakehop-key"; // sessionStorage: gone with the tab
+const PASSAGES = 8;
 let running = null;
 
 function element(tag, text, className) {
@@ -139,53 +143,79 @@ async function readEvents(response) {
   if (!ended) showProblem({ title: "The stream broke off", detail: "The connection ended before the answer. Ask again." });
 }
 
-function questionBody() {
-  const body = { question: $("question").value, program: $("program").value };
-  if ($("max_usd").value) body.max_usd = $("max_usd").value;
+function searchBody() {
+  const body = { question: $("question").value };
   if ($("tenant").value.trim()) body.tenant = $("tenant").value.trim();
   const groups = $("groups").value.split(",").map((group) => group.trim()).filter(Boolean);
   if (groups.length) body.groups = groups;
   return body;
 }
 
+function questionBody() {
+  const body = { ...searchBody(), program: $("program").value };
+  if ($("max_usd").value) body.max_usd = $("max_usd").value;
+  return body;
+}
+
 function reset() {
-  for (const id of ["problem", "result", "trace"]) $(id).hidden = true;
-  for (const id of ["answer", "citations", "steps", "facts", "status"]) $(id).replaceChildren();
+  for (const id of ["problem", "result", "trace", "found"]) $(id).hidden = true;
+  for (const id of ["answer", "citations", "steps", "facts", "status", "passages"]) $(id).replaceChildren();
   $("citations-title").hidden = true;
 }
 
 function busy(is) {
-  $("submit").disabled = is;
+  $("submit").disabled = $("find").disabled = is;
   $("stop").hidden = !is;
   $("progress").textContent = is ? "searching" : "";
 }
 
-async function ask(event) {
-  event.preventDefault();
+function post(path, body) {
+  return fetch(path, {
+    method: "POST",
+    headers: { ...bearer(), "Content-Type": "application/json" },
+    body: JSON.stringify(body),
+    signal: running.signal,
+  });
+}
+
+// What asking and finding have in common: one at a time, stopped by the same button, and told of in the same place.
+async function run(work, whenStopped) {
   sessionStorage.setItem(KEY, $("key").value.trim());
   reset();
   busy(true);
   running = new AbortController();
   try {
-    const response = await fetch("/ask/stream", {
-      method: "POST",
-      headers: { ...bearer(), "Content-Type": "application/json" },
-      body: JSON.stringify(questionBody()),
-      signal: running.signal,
-    });
-    if (response.ok) await readEvents(response);
-    else showProblem(await problemOf(response));
+    await work();
   } catch (error) {
     const stopped = error.name === "AbortError";
     showProblem({
       title: stopped ? "Stopped" : "The gateway does not answer",
-      detail: stopped ? "What the task had spent until then is on the key's bill." : "`lakehop status` shows all parts.",
+      detail: stopped ? whenStopped : "`lakehop status` shows all parts.",
     });
   } finally {
     writing.clear();
     busy(false);
     await showUsage();
   }
+}
+
+async function ask() {
+  const response = await post("/ask/stream", questionBody());
+  if (response.ok) await readEvents(response);
+  else showProblem(await problemOf(response));
+}
+
+async function find() {
+  const response = await post("/search", { ...searchBody(), k: PASSAGES, mode: "multihop" });
+  if (!response.ok) {
+    showProblem(await problemOf(response));
+    return;
+  }
+  const { results, took_ms } = await response.json();
+  $("found-took").textContent = duration(took_ms);
+  $("found-none").hidden = results.length > 0;
+  $("passages").replaceChildren(...results.map((passage) => passageItem(passage, element)));
+  $("found").hidden = false;
 }
 
 async function showUsage() {
@@ -213,7 +243,13 @@ async function showReady() {
 }
 
 $("key").value = sessionStorage.getItem(KEY) ?? "";
-$("ask").addEventListener("submit", ask);
+$("ask").addEventListener("submit", (event) => {
+  event.preventDefault();
+  run(ask, "What the task had spent until then is on the key's bill.");
+});
+$("find").addEventListener("click", () => {
+  if ($("ask").reportValidity()) run(find, "A search costs nothing.");
+});
 $("stop").addEventListener("click", () => running?.abort());
 $("key").addEventListener("change", showUsage);
 $("question").addEventListener("keydown", (event) => {

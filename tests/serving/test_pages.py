@@ -1,6 +1,9 @@
 """The console and the API docs: whole offline, strict about what the browser may load."""
 
+import json
 import re
+import shutil
+import subprocess
 
 import pytest
 
@@ -22,7 +25,7 @@ async def test_a_page_loads_only_what_the_gateway_serves(gateway, path):
         assert response.status_code == (503 if address == "/readyz" and gateway.parts.down else 200), address
 
 
-@pytest.mark.parametrize("name", ["console.css", "console.js", "docs.js", "icon.svg"])
+@pytest.mark.parametrize("name", ["console.css", "console.js", "passages.js", "docs.js", "icon.svg"])
 async def test_an_asset_names_no_other_host(gateway, name):
     asset = await gateway.http.get(f"/console/{name}")
 
@@ -36,7 +39,7 @@ def test_swagger_ui_still_lies_where_bentoml_puts_it():
 
 
 def test_the_console_writes_text_as_text():
-    script = (CONSOLE / "console.js").read_text()
+    script = "".join((CONSOLE / name).read_text() for name in ("console.js", "passages.js"))
 
     for sink in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert sink not in script
@@ -56,3 +59,56 @@ async def test_every_input_of_the_console_has_a_label(gateway):
 
     assert len(inputs) == 6
     assert set(inputs) <= set(re.findall(r'<label[^>]* for="(\w+)"', page))
+
+
+# Stands in for the browser: prints the text of a passage's item, a line for each of its blocks.
+_PAGE = """
+import { passageItem } from "./passages.mjs";
+const parts = (node) => typeof node === "string" ? node : node.parts.map(parts).join("");
+const element = (tag, text) => {
+  const node = { tag, parts: text == null ? [] : [text] };
+  node.append = (...more) => node.parts.push(...more);
+  node.prepend = (...more) => node.parts.unshift(...more);
+  node.setAttribute = () => {};
+  return node;
+};
+const item = passageItem(JSON.parse(process.argv[2]), element);
+console.log(item.parts.map(parts).join("\\n"));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_a_found_passage_tells_in_words_how_it_was_found(tmp_path):
+    (tmp_path / "passages.mjs").write_text((CONSOLE / "passages.js").read_text())
+    (tmp_path / "page.mjs").write_text(_PAGE)
+    found = {
+        "title": "Ada Brook",
+        "doc_id": "people/brook",
+        "text": "She was born in Lund.",
+        "probability": 0.834,
+        "path": [
+            {"title": "Harrow Bridge", "how": "names", "via": "ada brook"},
+            {"title": "Ada", "how": "continues", "via": ""},
+        ],
+        "covers": ["born", "town"],
+    }
+
+    def read(passage):
+        command = ["node", str(tmp_path / "page.mjs"), json.dumps(passage)]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    assert read(found) == [
+        "Ada Brookpeople/brookneeded with 83 %",
+        "She was born in Lund.",
+        "Harrow Bridge names “ada brook”Ada leaves the rest to the nextthis passage",
+        "Covers of the question: born town ",
+    ]
+    assert read(found | {"path": [], "covers": [], "probability": 0.001}) == [
+        "Ada Brookpeople/brookneeded with less than 1 %",
+        "She was born in Lund.",
+        "Found by the question itself.",
+    ]
+    assert read(found | {"probability": None, "path": [], "covers": []}) == [
+        "Ada Brookpeople/brook",
+        "She was born in Lund.",
+    ]
