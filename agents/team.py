@@ -11,7 +11,7 @@ import dspy
 
 from agents.answer import Citation
 from agents.blackboard import MAX_CHARACTERS, Kind
-from agents.constraints import NONE, JsonAs
+from agents.constraints import NONE, JsonAs, QuestionOr
 from agents.plan import Plan, PlanRefused, SubTask, carry_out, read_plan
 from agents.reading import Conclude, NothingFound, concluded, mark
 from agents.recorder import reference
@@ -40,7 +40,7 @@ class AskForMore(dspy.Signature):
     facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
     answer: str = dspy.InputField()
     question: str = dspy.InputField()
-    open: str = dspy.OutputField(desc='"complete", or a question of a few words')
+    open: Annotated[str, QuestionOr(COMPLETE)] = dspy.OutputField(desc='"complete", or a question of a few words')
 
 
 class Team(dspy.Module):
@@ -125,8 +125,7 @@ class Team(dspy.Module):
             return question[:300]
         facts = findings.lines(*findings.by_id)
         said = await self.ask_for_more.acall(facts=facts, answer=answer, question=question, config=mark(findings.hops))
-        is_open = said.open and not said.open.lower().startswith(COMPLETE) and said.open.rstrip().endswith("?")
-        return said.open[:300] if is_open else ""
+        return "" if said.open == COMPLETE else str(said.open)
 
 
 class _Findings:
