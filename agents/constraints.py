@@ -95,6 +95,20 @@ class ChoiceOf:
 
 
 @dataclass(frozen=True)
+class QuestionOr:
+    """One question in one line, or a word that says that none is left; the word stands for anything else."""
+
+    word: str
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"regex": rf"{re.escape(self.word)}|[^?\n]{{4,160}}\?"}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        question = re.match(r"[^?\n]{4,160}\?", text.strip())
+        return question.group() if question else self.word
+
+
+@dataclass(frozen=True)
 class JsonOf:
     """JSON of the schema that stands in an input, of so many tokens at most. Who reads it checks it again."""
 

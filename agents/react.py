@@ -49,33 +49,35 @@ class React(dspy.Module):
     async def aforward(self, question: str) -> dspy.Prediction:
         task, notes = current_task(), Notebook(question)
         await self._act(task, notes, "search", {"query": question[:1_000]}, 1)
-        for turn in range(2, TURNS + 1):
-            tool = await self._chosen(task, notes, question, turn)
+        hop = 1
+        for _ in range(TURNS):
+            tool = await self._chosen(task, notes, question, hop)
             if tool is None:
                 break
+            hop += tool.kind == "search"
             lines, told = notes.lines(), _line(tool)
             said = await self.fill.acall(
-                notes=lines, takes=tool.schema(), tool=told, question=question, config=mark(turn)
+                notes=lines, takes=tool.schema(), tool=told, question=question, config=mark(hop)
             )
-            await self._act(task, notes, tool.name, said.arguments, turn)
-        return await self._answered(task, notes, question)
+            await self._act(task, notes, tool.name, said.arguments, hop)
+        return await self._answered(task, notes, question, hop)
 
-    async def _chosen(self, task: Task, notes: Notebook, question: str, turn: int) -> Tool | None:
+    async def _chosen(self, task: Task, notes: Notebook, question: str, hop: int) -> Tool | None:
         offered = {tool.name: tool for tool in task.tools.offered()}
         away = [f"not to be had now: {', '.join(task.tools.away())}"] if task.tools.away() else []
         tools = [*map(_line, offered.values()), f"{ANSWER}: answer from what was found"]
-        said = await self.choose.acall(notes=notes.lines() + away, tools=tools, question=question, config=mark(turn))
+        said = await self.choose.acall(notes=notes.lines() + away, tools=tools, question=question, config=mark(hop))
         return offered.get(said.tool)
 
-    async def _act(self, task: Task, notes: Notebook, tool: str, arguments: dict[str, str] | str, turn: int) -> None:
-        notes.add(tool, await task.tools.call(tool, arguments, hop=turn))
+    async def _act(self, task: Task, notes: Notebook, tool: str, arguments: dict[str, str] | str, hop: int) -> None:
+        notes.add(tool, await task.tools.call(tool, arguments, hop=hop))
         task.propose(*notes.best())
 
-    async def _answered(self, task: Task, notes: Notebook, question: str) -> dspy.Prediction:
+    async def _answered(self, task: Task, notes: Notebook, question: str, hop: int) -> dspy.Prediction:
         evidence, passages = notes.evidence(), notes.passages()
         if not evidence:
             raise NothingFound("no tool said anything")
-        said = await self.answer.acall(passages=evidence, question=question, config=mark(TURNS, *passages))
+        said = await self.answer.acall(passages=evidence, question=question, config=mark(hop, *passages))
         if said.answer == NONE:
             raise NothingFound("what the tools said does not answer it")
         task.propose(said.answer, cite((said.answer, passages)))

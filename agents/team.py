@@ -4,13 +4,14 @@ They share the task's blackboard and its budget. Every way in which a plan can b
 plain research task, never in none.
 """
 
+from itertools import count
 from typing import Annotated
 
 import dspy
 
 from agents.answer import Citation
 from agents.blackboard import MAX_CHARACTERS, Kind
-from agents.constraints import NONE, JsonAs
+from agents.constraints import NONE, JsonAs, QuestionOr
 from agents.plan import Plan, PlanRefused, SubTask, carry_out, read_plan
 from agents.reading import Conclude, NothingFound, concluded, mark
 from agents.recorder import reference
@@ -20,6 +21,7 @@ from agents.trail import cite
 
 ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a third does not
 COMPLETE = "complete"
+PLAN = "_plan"  # on the board, where no sub-task's id can be that
 
 
 class PlanTasks(dspy.Signature):
@@ -38,7 +40,7 @@ class AskForMore(dspy.Signature):
     facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
     answer: str = dspy.InputField()
     question: str = dspy.InputField()
-    open: str = dspy.OutputField(desc='"complete", or a question of a few words')
+    open: Annotated[str, QuestionOr(COMPLETE)] = dspy.OutputField(desc='"complete", or a question of a few words')
 
 
 class Team(dspy.Module):
@@ -55,11 +57,12 @@ class Team(dspy.Module):
         task, findings = current_task(), _Findings()
         plan = await self._planned(task, question)
         for round_number in range(1, ROUNDS + 1):
-            await self._round(task, plan, round_number, findings)
-            answer = await self._gathered(task, plan, findings, question, round_number)
+            await self._round(task, plan, findings)
+            answer = await self._gathered(task, plan, findings, question)
             if round_number == ROUNDS or not (missing := await self._missing(answer, findings, question)):
                 break
-            plan = Plan(tasks=(SubTask(id=f"more{round_number}", role="researcher", question=missing, needs=()),))
+            more = findings.unused_id("more")
+            plan = Plan(tasks=(SubTask(id=more, role="researcher", question=missing, needs=()),))
         if not answer:
             raise NothingFound(findings.why_not or "no sub-task found anything")
         return dspy.Prediction(answer=answer)
@@ -77,17 +80,20 @@ class Team(dspy.Module):
             except PlanRefused as refusal:
                 refused = str(refusal)
             else:
-                await task.board.write("plan", "plan", plan.model_dump_json()[:MAX_CHARACTERS], author="planner")
+                await task.board.write(PLAN, "plan", plan.model_dump_json()[:MAX_CHARACTERS], author="planner")
                 return plan
-        await task.board.write("plan", "plan", f"one research task, for: {refused}"[:MAX_CHARACTERS], author="planner")
+        await task.board.write(PLAN, "plan", f"one research task, for: {refused}"[:MAX_CHARACTERS], author="planner")
         return Plan(tasks=(SubTask(id="research", role="researcher", question=question[:300], needs=()),))
 
-    async def _round(self, task: Task, plan: Plan, round_number: int, findings: "_Findings") -> None:
+    async def _round(self, task: Task, plan: Plan, findings: "_Findings") -> None:
+        before = findings.hops
+
         async def work(sub: SubTask) -> None:
             question, known = findings.filled(sub.question), findings.lines(*sub.needs)
+            hop = findings.begin(sub, before)
             try:
                 specialist = self.specialists[sub.role]
-                found = await specialist.find(task, sub.id, question, known, round_number)
+                found = await specialist.find(task, sub.id, question, known, hop)
             except NothingFound as nothing:
                 findings.why_not = str(nothing)
                 await task.board.write(sub.id, "review", f"nothing: {nothing}"[:MAX_CHARACTERS], author=sub.role)
@@ -101,7 +107,7 @@ class Team(dspy.Module):
 
         await carry_out(plan, task.budget.limits.max_fan_out, work)
 
-    async def _gathered(self, task: Task, plan: Plan, findings: "_Findings", question: str, round_number: int) -> str:
+    async def _gathered(self, task: Task, plan: Plan, findings: "_Findings", question: str) -> str:
         """The finding of the last sub-task; where there are several, what follows from them."""
         last = [sub.id for sub in plan.last() if sub.id in findings.by_id] or list(findings.by_id)
         if not last:
@@ -109,7 +115,7 @@ class Team(dspy.Module):
         facts = findings.lines(*last)
         answer = findings.by_id[last[0]].text
         if len(last) > 1:
-            answer = await concluded(self.conclude, task, facts, question, round_number)
+            answer = await concluded(self.conclude, task, facts, question, findings.hops)
         task.propose(answer, findings.citations())
         return answer
 
@@ -118,9 +124,8 @@ class Team(dspy.Module):
         if not answer:
             return question[:300]
         facts = findings.lines(*findings.by_id)
-        said = await self.ask_for_more.acall(facts=facts, answer=answer, question=question, config=mark(ROUNDS))
-        is_open = said.open and not said.open.lower().startswith(COMPLETE) and said.open.rstrip().endswith("?")
-        return said.open[:300] if is_open else ""
+        said = await self.ask_for_more.acall(facts=facts, answer=answer, question=question, config=mark(findings.hops))
+        return "" if said.open == COMPLETE else str(said.open)
 
 
 class _Findings:
@@ -129,6 +134,21 @@ class _Findings:
     def __init__(self) -> None:
         self.by_id: dict[str, Finding] = {}
         self.why_not = ""
+        self._hop: dict[str, int] = {}
+
+    @property
+    def hops(self) -> int:
+        """How many sub-tasks have followed one another so far."""
+        return max(self._hop.values(), default=0)
+
+    def begin(self, sub: SubTask, before: int) -> int:
+        """The hop of a sub-task: one more than that of those that it needs, or than all of the rounds before."""
+        self._hop[sub.id] = 1 + max((self._hop[need] for need in sub.needs), default=before)
+        return self._hop[sub.id]
+
+    def unused_id(self, stem: str) -> str:
+        """An id that the planner has not given to a sub-task of its own."""
+        return next(id for number in count(1) if (id := f"{stem}{number}") not in self._hop)
 
     def add(self, id: str, found: Finding) -> None:
         self.by_id[id] = found

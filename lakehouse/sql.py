@@ -77,9 +77,7 @@ def run_query(settings: Settings, statement: str, scope: Scope | None = None) ->
         _register(connection, streams, scope)
         try:
             relation = connection.sql(statement)
-            if relation is not None and scope:
-                relation = relation.limit(scope.max_rows)
-            found = relation.to_arrow_table() if relation is not None else pa.table({})
+            found = pa.table({}) if relation is None else _fetched(relation, scope)
         except duckdb.InterruptException:
             raise InvalidInput(f"{statement[:80]!r}: ran out of time. Ask for less.") from None
         except duckdb.Error as error:
@@ -132,6 +130,19 @@ def _check_reads_only(connection: duckdb.DuckDBPyConnection, statement: str) -> 
             f"{statement!r} is {kinds}: must be one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN. The tables are written by "
             "Spark jobs only; `SHOW ALL TABLES` lists them."
         )
+
+
+def _fetched(relation: duckdb.DuckDBPyRelation, scope: Scope | None) -> pa.Table:
+    """All rows, or the first that a scope allows; a LIMIT around the statement might lose its order."""
+    if scope is None:
+        return relation.to_arrow_table()
+    reader = relation.to_arrow_reader(scope.max_rows)
+    batches: list[pa.RecordBatch] = []
+    for batch in reader:
+        batches.append(batch.slice(0, scope.max_rows - sum(map(len, batches))))
+        if sum(map(len, batches)) == scope.max_rows:
+            break
+    return pa.Table.from_batches(batches, reader.schema)
 
 
 @contextmanager

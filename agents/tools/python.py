@@ -4,15 +4,18 @@ Monty interprets a part of Python in a worker process. Its limits are off by def
 overruns them is killed with its session, and this process only learns of it.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field
 
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
 
+if TYPE_CHECKING:
+    from pydantic_monty import ResourceLimits
+
 SECONDS = 2.0
 PRINTED_CHARACTERS = 20_000
-_LIMITS = {
+_LIMITS: "ResourceLimits" = {
     "max_feed_duration_secs": SECONDS,
     "max_turn_duration_secs": SECONDS,
     "max_memory": 64_000_000,  # bytes: a million numbers in a list

@@ -32,7 +32,7 @@ class ToolRunner:
 
     def __init__(self, task: "Task", deps: "Dependencies") -> None:
         self.read_strangers = False
-        self.fault: LakehopError | None = None
+        self.fault: Unavailable | None = None
         self._task = task
         self._deps = deps
         self._tools = {tool.name: tool for tool in deps.tools}
@@ -81,7 +81,7 @@ class ToolRunner:
             wait=wait_exponential_jitter(
                 multiplier=retry.first_wait_s, max=retry.longest_wait_s, jitter=retry.first_wait_s
             ),
-            retry=retry_if_exception(_may_pass),
+            retry=retry_if_exception(_is_a_fault),
             reraise=True,
         )
         tenant_id = self._task.caller.tenant_id
@@ -92,9 +92,9 @@ class ToolRunner:
         except (ToolFailed, InvalidInput) as failure:
             self._deps.breakers.succeeded(tenant_id, tool.name)
             return Observation(tool.name, _bounded(str(failure)), ok=False)
-        except BudgetReached:
-            raise
         except Exception as fault:
+            if not _is_a_fault(fault):
+                raise
             self._deps.breakers.failed(tenant_id, tool.name)
             return self._broke(tool, fault)
         self._deps.breakers.succeeded(tenant_id, tool.name)
@@ -130,9 +130,7 @@ class ToolRunner:
         return found
 
     def _broke(self, tool: Tool, fault: Exception) -> Observation:
-        if isinstance(fault, LakehopError):
-            if not isinstance(fault, Unavailable):
-                raise fault
+        if isinstance(fault, Unavailable):
             self.fault = fault
         text = (
             f"{tool.name} failed ({_bounded(one_line(fault))}). Do without it, or try once more with other arguments."
@@ -168,9 +166,11 @@ class ToolRunner:
         return None
 
 
-def _may_pass(error: BaseException) -> bool:
-    """Whether the same call may come off the next time."""
-    return isinstance(error, Exception) and not isinstance(error, (ToolFailed, InvalidInput, BudgetReached))
+def _is_a_fault(error: BaseException) -> bool:
+    """Whether the tool broke, so that the same call may come off the next time; else it has said its last word."""
+    if isinstance(error, LakehopError):
+        return isinstance(error, Unavailable)
+    return isinstance(error, Exception) and not isinstance(error, (ToolFailed, BudgetReached))
 
 
 def _checked(tool: Tool, arguments: Mapping[str, Any] | str) -> BaseModel:

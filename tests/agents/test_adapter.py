@@ -77,7 +77,8 @@ async def test_a_predictor_without_demonstrations_shows_the_built_in_ones(model,
 
 @pytest.mark.parametrize("program", sorted(PROGRAMS))
 def test_every_predictor_has_built_in_examples_that_fit_it(program):
-    for name, predictor in PROGRAMS[program]().named_predictors():
+    for predictor in PROGRAMS[program]().predictors():
+        name = predictor.config["agent"]
         assert all(set(example) == set(predictor.signature.fields) for example in EXAMPLES[name])
         (output,) = predictor.signature.output_fields.values()
         (constraint,) = output.metadata

@@ -6,7 +6,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.constraints import MAX_SPAN_CHARACTERS, NONE, ChoiceOf, JsonAs, JsonOf, OneOf, SpanOf, SumOf, is_sum
+from agents.constraints import (
+    MAX_SPAN_CHARACTERS,
+    NONE,
+    ChoiceOf,
+    JsonAs,
+    JsonOf,
+    OneOf,
+    QuestionOr,
+    SpanOf,
+    SumOf,
+    is_sum,
+)
 from agents.plan import Plan
 from agents.tools.builtin import BUILT_IN
 from agents.tools.python import Code
@@ -147,3 +158,17 @@ def test_a_choice_is_a_name_of_the_list_and_its_last_for_anything_else():
 def test_json_is_taken_out_of_what_stands_around_it(text):
     assert JsonOf("takes").snap(text, {}) == JsonAs(Plan).snap(text, {}) == '{"a": 1}'
     assert JsonOf("takes").snap("none", {}) == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("complete", "complete"),
+        ("How long is it? And why?", "How long is it?"),
+        ("How long is it", "complete"),
+        ("", "complete"),
+        ("許" * 500 + "?", "complete"),
+    ],
+)
+def test_an_open_question_is_one_line_or_none_is_open(text, said):
+    assert QuestionOr("complete").snap(text, {}) == said

@@ -182,7 +182,7 @@ async def test_the_tasks_time_ends_a_call_before_the_calls_own(model, engine_of,
     model.says(Reply("a b", endless=b": still here\n\n"))
 
     with pytest.raises(BudgetReached, match="max_seconds was used up while the model wrote"):
-        await engine_of(new_task(max_seconds=0.3)).complete(request())
+        await engine_of(new_task(max_seconds=2)).complete(request())
 
     assert [(record.outcome, record.output_tokens) for record in spooled()] == [("error", 1)]
 

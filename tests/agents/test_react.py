@@ -27,11 +27,11 @@ async def test_it_searches_first_then_uses_what_it_chooses_then_answers(model, a
     assert (answer.answer, answer.status, answer.reason) == ("21", "answered", None)
     assert told(answer) == [
         ("search", "search", 1, None),
-        ("chat", "choose", 2, "calculate"),
-        ("chat", "fill", 2, '{"expression": "3 * 7"}'),
-        ("tool", "calculate", 2, "21"),
-        ("chat", "choose", 3, "answer"),
-        ("chat", "answer", 10, "21"),
+        ("chat", "choose", 1, "calculate"),
+        ("chat", "fill", 1, '{"expression": "3 * 7"}'),
+        ("tool", "calculate", 1, "21"),
+        ("chat", "choose", 1, "answer"),
+        ("chat", "answer", 1, "21"),
     ]
 
 

@@ -101,7 +101,7 @@ async def test_a_team_that_finds_nothing_asks_once_more_and_declines_with_the_re
 
     assert (answer.status, answer.answer) == ("refused", NOTHING_FOUND)
     assert answer.reason == "no passage that was found holds the fact"
-    assert [note[1] for note in board_of(answer)] == ["plan plan v1", "review a v1", "review more1 v1"]
+    assert [note[1] for note in board_of(answer)] == ["plan _plan v1", "review a v1", "review more1 v1"]
 
 
 async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
@@ -111,7 +111,18 @@ async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
     answer = await ask(QUESTION, program="team")
 
     assert (answer.status, answer.answer) == ("answered", "866 km")
-    assert [note[1] for note in board_of(answer)] == ["plan plan v1", "finding a v1", "finding more1 v1"]
+    assert [note[1] for note in board_of(answer)] == ["plan _plan v1", "finding a v1", "finding more1 v1"]
+
+
+async def test_ids_that_the_program_uses_itself_may_be_the_planners_too(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "How long is it?", "866 km", "complete")
+
+    answer = await ask(QUESTION, program="team")
+
+    assert answer.status == "answered"
+    assert [note[1].split()[1] for note in board_of(answer)] == ["_plan", "plan", "more1", "more2"]
+    assert [step.hop for step in answer.steps if step.kind == "search"] == [1, 2, 3]
 
 
 async def test_a_budget_that_ends_in_the_middle_gives_what_was_found(model, ask, index):

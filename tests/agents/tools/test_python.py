@@ -4,8 +4,6 @@ import time
 
 import pytest
 
-pytest.importorskip("pydantic_monty", reason="pydantic-monty runs the code")
-
 
 @pytest.fixture
 def run(new_task):

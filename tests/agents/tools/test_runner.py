@@ -160,12 +160,14 @@ async def test_what_the_tool_refuses_is_not_tried_again(task_with, tool, spooled
     assert len(spooled()) == 1
 
 
-async def test_a_tenant_without_anything_ends_the_task(task_with, tool):
+async def test_a_tenant_without_anything_ends_the_task(task_with, tool, spooled):
     async def nothing(given, context):
         raise NotFound("tenant 'acme': nothing of it is indexed.")
 
     with pytest.raises(NotFound):
         await task_with(tool(nothing)).tools.call("echo", {"word": "a"}, hop=1)
+
+    assert len(spooled()) == 1
 
 
 # ---- side effects -------------------------------------------------------------------------------------------
