@@ -3,10 +3,10 @@
     .venv-bench/bin/python -m tests.benchmarks.retrieval_peers POOL POOL --cache FOLDER
 
 All have the same passages (title and text) and the same vectors of them and of the questions, so the encoder's time is
-told once, for all that use it; whatever fuses two rankings takes 50 of each. LlamaIndex and LangChain are tuned as
-their pages say: stemmed BM25 where they offer it, reciprocal rank fusion, no questions made by a model. Everything is
-in memory and searched question by question, all systems in turn, so that what else the machine does hits all alike.
-Weights of multihop are cross-validated.
+in none; whatever fuses two rankings takes 50 of each. LlamaIndex and LangChain are tuned as their pages say: stemmed
+BM25 where they offer it, reciprocal rank fusion, no questions made by a model. Everything is in memory, and times are
+of the processor, so that what else the machine does hits none. Weights of multihop are cross-validated. What a system
+found is kept in the cache folder, so that a run cut short goes on.
 
 What pays a language model to read the corpus (LightRAG, HippoRAG, LlamaIndex's property graph) is not here: it needs a
 model that writes triples, and there is none without a network. No system here spends a token.
@@ -16,11 +16,15 @@ import os
 
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import json
 import logging
+import re
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -29,22 +33,18 @@ import bm25s
 import click
 import numpy as np
 
-from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder
+from lakehouse.embedding import embedded_text
 from lakehouse.lexical import BM25_B, BM25_K1, fuse
-from lakehouse.multihop import Weights, score
 from lakehouse.multihop_candidates import FIRST_DEPTH
-from lakehouse.multihop_training import learn
 from lakehouse.terms import terms
 from tests.benchmarks.intervals import difference, shown
-from tests.benchmarks.pool_index import PoolIndex, Question
-from tests.benchmarks.retrieval import CUTS, FOLDS, Prepared, candidates
+from tests.benchmarks.pool_index import PoolIndex
+from tests.benchmarks.retrieval import CUTS, Prepared, cross_validated
 
 FOUND = max(CUTS)
 STANDARD_K = 60
 """Of reciprocal rank fusion, as most have it; ours is 1."""
 OURS = "Lakehop multihop"
-_SEED = 7
-_ENCODED_FOR_TIME = 100
 
 Retrieve = Callable[[str], list[int]]
 """A question to the numbers of passages, best first."""
@@ -195,66 +195,57 @@ PEERS: dict[str, Callable[[PoolIndex], Retrieve]] = {
 PACKAGES = ("bm25s", "llama-index-core", "llama-index-retrievers-bm25", "langchain-core", "langchain-community")
 
 
-class Multihop:
-    """Our search with weights that were learned without the question, in memory as the others are."""
+@dataclass(frozen=True)
+class Measured:
+    """What a system found for each question of a pool, with milliseconds of one thread each, and seconds to index."""
 
-    def __init__(self, pools: Sequence[Prepared]) -> None:
-        folds = [np.random.default_rng(_SEED).permutation(len(one.examples)) % FOLDS for one in pools]
-        self._weights: dict[str, Weights] = {}
-        for fold in range(FOLDS):
-            weights = learn(
-                [one.examples[at] for one, of in zip(pools, folds, strict=True) for at in np.flatnonzero(of != fold)]
-            )
-            for one, of in zip(pools, folds, strict=True):
-                self._weights |= {one.pool.questions[at].id: weights for at in np.flatnonzero(of == fold)}
-
-    def retrieve(self, pool: PoolIndex, question: Question) -> list[int]:
-        numbers, evidence = candidates(pool, question)
-        totals = score(evidence.own(), evidence.pair(), self._weights[question.id])
-        return [numbers[place] for place in best(totals, FOUND)]
+    found: list[list[int]]
+    spent_ms: list[float]
+    index_s: float
 
 
-def compare(pool: PoolIndex, multihop: Multihop) -> None:
-    built: dict[str, Retrieve] = {}
-    index_s = {OURS: pool.build_seconds}
-    for name, build in PEERS.items():
-        build(pool)  # loads what it needs, once a process
-        begun = time.perf_counter()
-        built[name] = build(pool)
-        index_s[name] = time.perf_counter() - begun
-        built[name](pool.questions[0].text)
-    found: dict[str, list[list[int]]] = {name: [] for name in (*built, OURS)}
-    spent: dict[str, list[float]] = {name: [] for name in found}
+def measured(pool: PoolIndex, build: Callable[[PoolIndex], Retrieve]) -> Measured:
+    build(pool)(pool.questions[0].text)  # loads what it needs, once a process
+    begun = time.process_time()
+    retrieve = build(pool)
+    index_s = time.process_time() - begun
+    found, spent = [], []
     for question in pool.questions:
-        for name in found:
-            begun = time.perf_counter()
-            numbers = built[name](question.text) if name in built else multihop.retrieve(pool, question)
-            spent[name].append(1000 * (time.perf_counter() - begun))
-            found[name].append(numbers)
-    recalls = {name: _recalls(pool, ranked) for name, ranked in found.items()}
-    for name, of in recalls.items():
-        cells = "   ".join(shown(of[cut]) for cut in CUTS)
-        print(f"  {name:30} {cells}   p50 {statistics.median(spent[name]):6.1f} ms   indexed in {index_s[name]:5.1f} s"
-              f"   LLM tokens 0   ours@5 {difference(recalls[OURS][5], of[5])}", flush=True)  # fmt: skip
+        begun = time.process_time()
+        found.append(retrieve(question.text))
+        spent.append(1000 * (time.process_time() - begun))
+    return Measured(found, spent, index_s)
+
+
+def multihop(pools: Sequence[Prepared]) -> list[Measured]:
+    """Ours, of each pool, by weights that were learned without the question."""
+    totals, _ = cross_validated(pools)
+    return [
+        Measured(
+            [[one.numbers[at][place] for place in best(of, FOUND)] for at, of in enumerate(scores)],
+            [1000 * second for second in one.seconds],
+            one.pool.build_seconds,
+        )
+        for one, scores in zip(pools, totals, strict=True)
+    ]
+
+
+def kept(cache: Path, name: str, make: Callable[[], Measured]) -> Measured:
+    path = cache / f"{re.sub(r'[^a-zA-Z0-9]+', '_', name)}.json"
+    if not path.exists():
+        path.write_text(json.dumps(asdict(make())))
+    return Measured(**json.loads(path.read_text()))
+
+
+def tell(pool: PoolIndex, name: str, one: Measured) -> None:
+    cells = "   ".join(shown(_recalls(pool, one.found)[cut]) for cut in CUTS)
+    print(f"  {name:30} {cells}   p50 {statistics.median(one.spent_ms):6.1f} ms   indexed in {one.index_s:5.1f} s   "
+          "LLM tokens 0", flush=True)  # fmt: skip
 
 
 def _recalls(pool: PoolIndex, ranked: Sequence[Sequence[int]]) -> dict[int, list[float]]:
     asked = list(zip(ranked, pool.questions, strict=True))
     return {cut: [len(set(one[:cut]) & question.gold) / len(question.gold) for one, question in asked] for cut in CUTS}
-
-
-def encoding_times(pool: PoolIndex) -> str:
-    """What the encoder takes for the corpus, by its first texts, and for a question."""
-    embedder, some = load_embedder(BUNDLED_MODEL), texts(pool)[:_ENCODED_FOR_TIME]
-    begun = time.perf_counter()
-    embedder.encode(some)
-    corpus_s = (time.perf_counter() - begun) * len(pool.documents) / len(some)
-    spent = []
-    for question in pool.questions[:_ENCODED_FOR_TIME]:
-        begun = time.perf_counter()
-        embedder.encode([question.text])
-        spent.append(1000 * (time.perf_counter() - begun))
-    return f"the encoder takes {corpus_s:.0f} s for them, and p50 {statistics.median(spent):.1f} ms a question"
 
 
 @click.command()
@@ -266,12 +257,21 @@ def main(folders: tuple[Path, ...], cache: Path) -> None:
     warnings.simplefilter("ignore")
     cache.mkdir(parents=True, exist_ok=True)
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES), flush=True)
-    pools = [Prepared(PoolIndex(folder.resolve(), cache)) for folder in folders]
-    multihop = Multihop(pools)
-    for one in pools:
-        print(f"{one.pool.name}: {len(one.pool.documents)} passages, {len(one.pool.questions)} questions; "
-              f"{encoding_times(one.pool)}", flush=True)  # fmt: skip
-        compare(one.pool, multihop)
+    pools = [PoolIndex(folder.resolve(), cache) for folder in folders]
+    others: dict[str, dict[str, Measured]] = {}
+    for pool in pools:
+        print(f"{pool.name}: {len(pool.documents)} passages, {len(pool.questions)} questions", flush=True)
+        others[pool.name] = {}
+        for name, build in PEERS.items():
+            one = kept(cache, f"peers.{pool.name}.{name}", partial(measured, pool, build))
+            tell(pool, name, one)
+            others[pool.name][name] = one
+    for pool, ours in zip(pools, multihop([Prepared(pool) for pool in pools]), strict=True):
+        print(pool.name)
+        tell(pool, OURS, ours)
+        for name, one in others[pool.name].items():
+            more = difference(_recalls(pool, ours.found)[5], _recalls(pool, one.found)[5])
+            print(f"  {OURS} over {name} at 5: {more}", flush=True)
 
 
 if __name__ == "__main__":
