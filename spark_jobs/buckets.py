@@ -7,6 +7,7 @@ reader needs Hadoop's S3A, 690 MB; pyarrow's client needs neither.
 from collections import Counter
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
+from urllib.parse import quote, unquote
 
 import pyarrow as pa
 from pyarrow import fs
@@ -64,7 +65,7 @@ def listing(client: fs.FileSystem, root: str, only: Collection[str] | None = Non
         if any(part.startswith(".") for part in doc_id.split("/")):
             hidden += 1
         elif is_wanted is None or is_wanted(doc_id):
-            rows.append({"doc_id": doc_id, "uri": SCHEME + file.path, "size": file.size})
+            rows.append({"doc_id": doc_id, "uri": SCHEME + quote(file.path), "size": file.size})
     return Listing(pa.Table.from_pylist(rows, LISTED), Counter(hidden=hidden) if hidden and only is None else Counter())
 
 
@@ -91,7 +92,7 @@ def read_object(
         yield size_refusal(doc_id, size, limits)
         return
     try:
-        with client.open_input_stream(uri.removeprefix(SCHEME)) as opened:
+        with client.open_input_stream(unquote(uri.removeprefix(SCHEME))) as opened:
             content = opened.read()
     except FileNotFoundError:
         yield refusal("is gone since the bucket was listed. Run this again.", doc_id)

@@ -39,7 +39,7 @@ def test_every_object_is_listed_or_counted(client: fs.FileSystem) -> None:
     found = listing(client, "s3a://docs/")
 
     assert found.files["doc_id"].to_pylist() == ["_index.md", "sub/a b.md"]
-    assert found.files["uri"].to_pylist() == ["s3a://docs/_index.md", "s3a://docs/sub/a b.md"]
+    assert found.files["uri"].to_pylist() == ["s3a://docs/_index.md", "s3a://docs/sub/a%20b.md"]
     assert found.skipped == {"hidden": 2}
 
 
@@ -57,7 +57,7 @@ def test_an_object_is_read_as_a_file_is(client: fs.FileSystem, tmp_path: Path) -
     packed = samples.zipped({"in.md": "In."})
     (tmp_path / "docs" / "pack.zip").write_bytes(packed)
 
-    (read,) = read_object(client, "_index.md", "s3a://docs/_index.md", 10, LIMITS)
+    (read,) = read_object(client, "sub/a b.md", "s3a://docs/sub/a%20b.md", 10, LIMITS)
     members = list(read_object(client, "pack.zip", "s3a://docs/pack.zip", len(packed), LIMITS))
     (large,) = read_object(client, "big.md", "s3a://docs/big.md", 101, LIMITS)
     (gone,) = read_object(client, "gone.md", "s3a://docs/gone.md", 10, LIMITS)
