@@ -71,7 +71,7 @@ MAX_COMMON = 20
 MAX_COMMON_SHARE = 0.03
 """A name that more chunks speak of, by number and by share of all, connects nothing."""
 MAX_OWNERS = 20
-"""A name of more chunks' documents is nobody's name."""
+"""A title of more documents, or another name of more chunks, is nobody's name."""
 _WALK_SEEDS = 20
 _WALK_ROUNDS = 12
 _SHARPNESS = 0.1

@@ -6,7 +6,7 @@ A chunk's keys follow from its title, heading, text and place alone: they go sta
 from functools import lru_cache
 from hashlib import blake2b
 
-from lakehouse.entities import Names
+from lakehouse.entities import Names, own_names
 from lakehouse.hyperlinks import Place
 from lakehouse.terms import terms
 
@@ -40,7 +40,13 @@ def sparse(vector: dict[str, float]) -> dict[int, float]:
     return {dimension(EVERY_CHUNK): _NEXT_TO_NOTHING} | {dimension(name): value for name, value in vector.items()}
 
 
-def counted_keys(title: str, heading: str, text: str, place: Place | None = None) -> set[str]:
-    """The keys that a chunk counts for in `silver.frequencies`."""
+def counted_keys(title: str, heading: str, text: str, place: Place | None = None, *, begins: bool = True) -> set[str]:
+    """The keys that a chunk counts for in `silver.frequencies`; `begins`: it is its document's first chunk.
+
+    A title is a name of as many owners as documents have it, however many chunks those are cut into.
+    """
     found = {TERM + term for term in terms("\n".join((title, heading, text)))}
-    return {EVERY_CHUNK, *name_vector(Names.of(title, heading, text, place)), *found}
+    named = set(name_vector(Names.of(title, heading, text, place)))
+    if not begins:
+        named -= {OWN + name for name in own_names(title, "", "")}
+    return {EVERY_CHUNK, *named, *found}

@@ -22,7 +22,7 @@ from lakehouse.tables import CHUNKS, FREQUENCIES, Table
 from spark_jobs.changes import for_each_batch, start_over
 
 STEP = "count_names"
-RULES = "2"
+RULES = "3"
 """Of `lakehouse.terms`, `entities` and `hyperlinks`; another number has every tenant counted anew."""
 NEXT_BATCH = hashed("next batch:")
 """The row whose count is the number of the first batch that the others do not hold."""
@@ -63,9 +63,8 @@ def key_sums(changes: DataFrame) -> DataFrame:
     """Of each key in these changes how many chunks more hold it, below zero for fewer; none that stays as it was."""
     is_gone = F.col("_change_type").isin("delete", "update_preimage")
     heading = F.concat_ws(HEADING_JOINT, "heading_path").alias("heading")
-    signed = changes.select(
-        "title", heading, "text", "source", "doc_id", "uri", F.when(is_gone, -1).otherwise(1).alias("sign")
-    )
+    sign = F.when(is_gone, -1).otherwise(1).alias("sign")
+    signed = changes.select("title", heading, "text", "source", "doc_id", "uri", "position", sign)
     return signed.mapInArrow(counting, _SUMS).groupBy("key").agg(F.sum("chunks").alias("chunks")).filter("chunks <> 0")
 
 
@@ -74,9 +73,8 @@ def counting(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     for batch in batches:
         sums: Counter[int] = Counter()
         for row in batch.to_pylist():
-            for key in counted_keys(
-                row["title"], row["heading"], row["text"], Place(row["source"], row["doc_id"], row["uri"])
-            ):
+            place = Place(row["source"], row["doc_id"], row["uri"])
+            for key in counted_keys(row["title"], row["heading"], row["text"], place, begins=row["position"] == 0):
                 sums[hashed(key)] += row["sign"]
         yield pa.RecordBatch.from_arrays([list(sums), list(sums.values())], schema=_SUMS_SCHEMA)
 

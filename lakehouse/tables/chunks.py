@@ -147,7 +147,12 @@ FREQUENCIES = Table(
     columns=(
         TENANT,
         Column("key", Type.LONG, "64 bits of BLAKE2b of `own:`, `say:` or `term:` and the name or term; no text."),
-        Column("chunks", Type.LONG, "Live chunks that hold it, 1 or more; `chunk:` is a key of every chunk."),
+        Column(
+            "chunks",
+            Type.LONG,
+            "Live chunks that hold it, 1 or more; `chunk:` is a key of every chunk, `own:` and a title of the first of "
+            "each document that has the title.",
+        ),
         RUN,
     ),
 )

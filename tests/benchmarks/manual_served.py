@@ -16,6 +16,7 @@ from lakehouse.collection import IndexRow
 from lakehouse.delta import append
 from lakehouse.embedding import BUNDLED_MODEL, load_embedder
 from lakehouse.frequencies import FrequencyDirectory
+from lakehouse.hyperlinks import Place
 from lakehouse.index import Index, Mode
 from lakehouse.multihop import shipped_weights
 from lakehouse.multihop_search import MultihopSearch
@@ -74,7 +75,10 @@ def served(manual: Manual, questions: Sequence[ManualQuestion], cache: Path) -> 
 
 def _count(settings: Settings, rows: Sequence[IndexRow]) -> None:
     counts: Counter[str] = Counter()
+    begun: set[str] = set()
     for row in rows:
-        counts.update(counted_keys(row["title"], row["heading"], row["text"]))
+        place = Place(row["source"], row["doc_id"], row["uri"])
+        counts.update(counted_keys(row["title"], row["heading"], row["text"], place, begins=row["doc_id"] not in begun))
+        begun.add(row["doc_id"])
     shared = {"tenant_id": TENANT, "ingest_run_id": "bench"}
     append(settings, FREQUENCIES, [shared | {"key": hashed(key), "chunks": count} for key, count in counts.items()])

@@ -40,6 +40,7 @@ def fresh(lake: Lake) -> dict[int, int]:
                     " › ".join(row["heading_path"]),
                     row["text"],
                     Place(row["source"], row["doc_id"], row["uri"]),
+                    begins=row["position"] == 0,
                 ),
             )
         )
