@@ -4,7 +4,6 @@ Independent means another document with another text: a copy, or one source that
 said otherwise is kept, for it belongs into the trace.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,20 +44,18 @@ class Verdict:
 
 def decide(votes: Sequence[Vote], k: int) -> Verdict:
     """What the votes come to so far, compared without case, articles and punctuation."""
-    counted = _independent(votes)
-    counts = Counter(normalise(vote.value) for vote in counted)
-    ranked = counts.most_common(2)
-    lead = ranked[0][1] - (ranked[1][1] if len(ranked) > 1 else 0) if ranked else 0
-    winner = ranked[0][0] if lead > 0 and ranked[0][1] >= k else None
     said: dict[str, list[Vote]] = {}
-    for vote in counted:
+    for vote in _independent(votes):
         said.setdefault(normalise(vote.value), []).append(vote)
+    most, second, *_ = [*sorted(map(len, said.values()), reverse=True), 0, 0]
+    lead = most - second
+    winner = max(said, key=lambda value: len(said[value])) if lead > 0 and most >= k else None
     against = tuple(
         (mine[0].value, tuple(vote.source for vote in mine)) for value, mine in said.items() if value != winner
     )
     if winner is None:
         return Verdict(None, 0, settled=False, against=against)
-    return Verdict(said[winner][0].value, counts[winner], settled=lead >= k, against=against)
+    return Verdict(said[winner][0].value, most, settled=lead >= k, against=against)
 
 
 def _independent(votes: Sequence[Vote]) -> list[Vote]:

@@ -7,9 +7,8 @@ import dspy
 from agents.constraints import SpanOf, SumOf, is_sum
 from agents.recorder import reference
 from agents.task import Task
+from agents.tools.documents import PASSAGE_CHARACTERS
 from lakehouse.index import Passage
-
-PASSAGE_CHARACTERS = 800  # what a chunk of 200 tokens of prose holds
 
 
 class NothingFound(Exception):

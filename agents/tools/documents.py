@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, model_validator
 
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
 from lakehouse.delta import Filter, read_rows
+from lakehouse.entities import HEADING_JOINT
 from lakehouse.index import Passage
 from lakehouse.permissions import AclDirectory
 from lakehouse.tables import CHUNKS
@@ -77,7 +78,7 @@ def _passage(row: dict[str, Any]) -> Passage:
         chunk_id=row["chunk_id"],
         doc_id=row["doc_id"],
         title=row["title"],
-        heading=" › ".join(row["heading_path"]),
+        heading=HEADING_JOINT.join(row["heading_path"]),
         text=row["text"],
         uri=row["uri"],
         score=1.0,

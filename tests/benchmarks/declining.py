@@ -13,10 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from agents.trail import NOTHING
-from lakehouse.lexical import fuse
 from lakehouse.multihop import rank, shipped_weights
-from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
 from tests.benchmarks.pool_index import PoolIndex, Question
+from tests.benchmarks.retrieval import gathered
 
 FOUND = 20  # passages that `multihop` asks for
 AT = (NOTHING, 0.1, 0.2, 0.3)
@@ -24,15 +23,9 @@ AT = (NOTHING, 0.1, 0.2, 0.3)
 
 def highest_probability(pool: PoolIndex, question: Question) -> float:
     """Of the passages that the search by names gives, as the served search does it."""
-    rankings = [list(map(str, pool.dense(question, FIRST_DEPTH))), list(map(str, pool.lexical(question, FIRST_DEPTH)))]
-    found = [pool.candidate(int(number)) for number, _ in fuse(rankings, FIRST_DEPTH)]
-    seeds, scores = first_seeds(question.text, question.vector, found, pool.frequencies)
-    wanted = names_to_find(question.text, seeds, scores, pool.frequencies)
-    known = {int(seed.chunk_id) for seed in seeds}
-    led = [(number, value) for number, value in pool.by_names(wanted, FETCHED + STARTS) if number not in known]
-    chosen = kept(seeds, [pool.candidate(number) for number, _ in led], [value for _, value in led], question.vector)
-    found_last = rank(question.text, question.vector, chosen, shipped_weights(), k=FOUND, frequencies=pool.frequencies)
-    return max((one.probability for one in found_last), default=0.0)
+    chosen = gathered(pool, question)
+    found = rank(question.text, question.vector, chosen, shipped_weights(), k=FOUND, frequencies=pool.frequencies)
+    return max((one.probability for one in found), default=0.0)
 
 
 def main(folders: tuple[Path, Path], cache: Path) -> None:

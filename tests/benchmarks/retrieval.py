@@ -21,6 +21,7 @@ from lakehouse.lexical import fuse
 from lakehouse.multihop import SEEDS, SHIPPED, Weights, probabilities, score
 from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
 from lakehouse.multihop_features import OWN, PAIR, Evidence
+from lakehouse.multihop_texts import Candidate
 from lakehouse.multihop_training import Example, calibration_error, learn
 from tests.benchmarks.pool_index import PoolIndex, Question
 
@@ -67,7 +68,8 @@ class Prepared:
         return recalls(ranked, [self.pool.questions[at].gold for at in chosen])
 
 
-def candidates(pool: PoolIndex, question: Question) -> tuple[list[int], Evidence]:
+def gathered(pool: PoolIndex, question: Question) -> list[Candidate]:
+    """What the two searches of the product bring, to be scored."""
     rankings = [list(map(str, pool.dense(question, FIRST_DEPTH))), list(map(str, pool.lexical(question, FIRST_DEPTH)))]
     found = [pool.candidate(int(number)) for number, _ in fuse(rankings, FIRST_DEPTH)]
     seeds, scores = first_seeds(question.text, question.vector, found, pool.frequencies)
@@ -75,7 +77,11 @@ def candidates(pool: PoolIndex, question: Question) -> tuple[list[int], Evidence
     known = {int(seed.chunk_id) for seed in seeds}
     led = [(number, value) for number, value in pool.by_names(wanted, FETCHED + STARTS) if number not in known]
     fetched = [pool.candidate(number) for number, _ in led]
-    chosen = kept(seeds, fetched, [value for _, value in led], question.vector)
+    return kept(seeds, fetched, [value for _, value in led], question.vector)
+
+
+def candidates(pool: PoolIndex, question: Question) -> tuple[list[int], Evidence]:
+    chosen = gathered(pool, question)
     return [int(one.chunk_id) for one in chosen], Evidence(
         question.text, question.vector, chosen, SEEDS, pool.frequencies
     )

@@ -104,7 +104,7 @@ def test_front_matter_gives_a_document_more_addresses() -> None:
 
 
 def test_a_chunk_says_where_its_links_lead_and_a_page_has_that_address() -> None:
-    linking = Place("docs", "guide/start.md", "file:///work/guide/start.md")
+    linking = Place("docs", "guide/start.md", "file:///here/guide/start.md")
     said = said_addresses(
         "See [how](../admin/Backup.md#cold-copies), [more](other.md), https://Orion.example/a/", linking
     )
