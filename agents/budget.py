@@ -52,6 +52,10 @@ class Budget:
     def elapsed_s(self) -> float:
         return time.monotonic() - self._started
 
+    def catch_up(self, elapsed_s: float) -> None:
+        """Count at least so many seconds as used: those of a process that died, and not those until it was replaced."""
+        self._started = min(self._started, time.monotonic() - elapsed_s)
+
     def seconds_left(self) -> float:
         """Seconds until the time cap; raises BudgetReached when there are none."""
         left = self.limits.max_seconds - self.elapsed_s

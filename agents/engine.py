@@ -7,10 +7,8 @@ that a stop in the middle knows what it cost. LiteLLM would take 5.6 ms a call w
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, NoReturn
 
 import httpx
@@ -19,7 +17,7 @@ from dspy.lm15 import Usage as ModelUsage
 
 from agents.answer import PassageRef
 from agents.budget import BudgetReached, Hold
-from agents.recorder import ModelCall, one_line
+from agents.recorder import Action, Done
 from agents.task import Task
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
@@ -40,6 +38,10 @@ def model_client(settings: Settings) -> httpx.AsyncClient:
         headers={"Authorization": f"Bearer {key}"} if key else {},
         timeout=httpx.Timeout(settings.llm_timeout_s, connect=min(CONNECT_TIMEOUT_S, settings.llm_timeout_s)),
     )
+
+
+class ConnectionBroke(Unavailable):
+    """The connection to the model server failed or ended early: another attempt may come off."""
 
 
 class NoSyncEngine:
@@ -67,59 +69,45 @@ class TaskEngine:
         for attempt in range(1, ATTEMPTS + 1):
             worst_usd = self._task.worst_usd(prompt_bytes, body["max_tokens"])
             hold = self._task.budget.allow_call(worst_usd, prompt_bytes + body["max_tokens"])
-            try:
-                said = await self._attempt(body, mark, attempt, hold)
-            except httpx.TransportError as error:
-                if attempt == ATTEMPTS:
-                    raise Unavailable("vllm", self._down(f"{type(error).__name__} {error}")) from error
-            else:
+            done = await self._attempt(body, mark, attempt, hold)
+            if not done.failure:
                 break
-        self._task.loops.note(f"{mark.agent} answering", json.dumps(body["messages"]), said.text)
+            if attempt == ATTEMPTS or not isinstance(done.failure, ConnectionBroke):
+                raise done.failure
+        said, text = done.step, done.step.output
+        self._task.loops.note(f"{mark.agent} answering", json.dumps(body["messages"]), text or "")
         usage = ModelUsage(input_tokens=said.input_tokens, output_tokens=said.output_tokens)
         # DSPy refuses a message without text; the adapter reads a blank as an empty answer.
-        message = Message.assistant(said.text or " ")
+        message = Message.assistant(text or " ")
         # "stop" whatever it was: a fact cut off at its limit is used as it is, and DSPy would warn of each.
         return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
 
-    async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int, hold: Hold) -> "_Said":
+    async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int, hold: Hold) -> Done:
         """One try, with its record, however it ends."""
-        said = _Said()
-        started_at, clock = datetime.now(UTC), time.perf_counter()
-        error: str | None = None
-        limit = self._settings.llm_timeout_s
-        try:
-            left = self._task.budget.seconds_left()
-            limit = min(left, limit)
-            async with asyncio.timeout(limit):
-                await self._stream(body, mark, said)
-        except TimeoutError:
-            error = f"no end within {limit:.1f} s"
-            if limit == left:
-                raise BudgetReached("max_seconds was used up while the model wrote") from None
-            raise Unavailable("vllm", self._down(error)) from None
-        except BaseException as failure:  # a cancelled call has its cost, too
-            error = one_line(failure)
-            raise
-        finally:
-            await self._task.called_model(
-                ModelCall(
-                    agent=mark.agent,
-                    hop=mark.hop,
-                    passages=mark.passages,
-                    started_at=started_at,
-                    latency_ms=(time.perf_counter() - clock) * 1000,
-                    attempt=attempt,
-                    text=said.text,
-                    input_tokens=said.input_tokens,
-                    cached_tokens=said.cached_tokens,
-                    output_tokens=said.output_tokens,
-                    error=error,
-                ),
-                hold,
-            )
-        return said
+        action = Action("chat", mark.agent, mark.hop, attempt=attempt, output="", read=mark.passages)
 
-    async def _stream(self, body: dict[str, Any], mark: "_Mark", said: "_Said") -> None:
+        async def call() -> None:
+            left = self._task.budget.seconds_left()
+            limit = min(left, self._settings.llm_timeout_s)
+            try:
+                async with asyncio.timeout(limit):
+                    await self._stream(body, action)
+            except TimeoutError:
+                if limit == left:
+                    raise BudgetReached("max_seconds was used up while the model wrote") from None
+                raise Unavailable("vllm", self._down(f"no end within {limit:.1f} s")) from None
+            except httpx.TransportError as error:
+                raise ConnectionBroke("vllm", self._down(f"{type(error).__name__} {error}")) from error
+
+        try:
+            done = await self._task.recorder.act(action, call)
+        except BaseException:  # cancelled, or its record could not be written: what it cost is known all the same
+            self._task.budget.settle(hold, action.usd, action.input_tokens + action.output_tokens)
+            raise
+        self._task.budget.settle(hold, done.step.usd, done.step.input_tokens + done.step.output_tokens)
+        return done
+
+    async def _stream(self, body: dict[str, Any], action: Action) -> None:
         async with self._client.stream("POST", "/chat/completions", json=body) as response:
             if response.status_code != httpx.codes.OK:
                 said_why = await _excerpt(response)
@@ -127,9 +115,9 @@ class TaskEngine:
                     raise ContextLengthError(said_why)
                 raise Unavailable("vllm", self._down(f"HTTP {response.status_code}: {said_why}"))
             async for event in _events(response):
-                if text := said.take(event):
-                    await self._task.recorder.emit("token", {"agent": mark.agent, "hop": mark.hop, "text": text})
-                if len(said.text) > body["max_tokens"] * CHARACTERS_A_TOKEN:
+                if text := _take(event, action):
+                    await self._task.recorder.emit("token", {"agent": action.agent, "hop": action.hop, "text": text})
+                if len(action.output or "") > body["max_tokens"] * CHARACTERS_A_TOKEN:
                     return
 
     def _down(self, what: str) -> str:
@@ -148,33 +136,25 @@ class _Mark:
     passages: tuple[PassageRef, ...]
 
 
-@dataclass
-class _Said:
-    """What the server has sent so far."""
+def _take(event: dict[str, Any], action: Action) -> str:
+    """Add what an event of the server brings, and return its text. Raises Unavailable for one of another shape."""
+    try:
+        if usage := event.get("usage"):
+            _count(usage, action)
+        text = "".join((choice.get("delta") or {}).get("content") or "" for choice in event.get("choices") or ())
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise Unavailable("vllm", f"the model server sent {str(event)[:200]!r} in place of an answer.") from None
+    action.output = (action.output or "") + text
+    return text
 
-    text: str = ""
-    input_tokens: int = 0
-    cached_tokens: int = 0
-    output_tokens: int = 0
 
-    def take(self, event: dict[str, Any]) -> str:
-        """Add what an event brings, and return its text. Raises Unavailable for one of another shape."""
-        try:
-            if usage := event.get("usage"):
-                self._count(usage)
-            text = "".join((choice.get("delta") or {}).get("content") or "" for choice in event.get("choices") or ())
-        except (AttributeError, TypeError, ValueError, OverflowError):
-            raise Unavailable("vllm", f"the model server sent {str(event)[:200]!r} in place of an answer.") from None
-        self.text += text
-        return text
-
-    def _count(self, usage: dict[str, Any]) -> None:
-        """Keep the newest count; servers send it with every piece or once at the end."""
-        self.input_tokens = max(0, int(usage.get("prompt_tokens") or 0))
-        self.output_tokens = max(0, int(usage.get("completion_tokens") or 0))
-        details = usage.get("prompt_tokens_details") or {}
-        cached_tokens = max(self.cached_tokens, int(details.get("cached_tokens") or 0))
-        self.cached_tokens = min(self.input_tokens, cached_tokens)
+def _count(usage: dict[str, Any], action: Action) -> None:
+    """Keep the newest count; servers send it with every piece or once at the end."""
+    action.input_tokens = max(0, int(usage.get("prompt_tokens") or 0))
+    action.output_tokens = max(0, int(usage.get("completion_tokens") or 0))
+    details = usage.get("prompt_tokens_details") or {}
+    cached_tokens = max(action.cached_tokens, int(details.get("cached_tokens") or 0))
+    action.cached_tokens = min(action.input_tokens, cached_tokens)
 
 
 def _chat_body(request: Request, dialect: str) -> tuple[dict[str, Any], _Mark]:

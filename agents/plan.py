@@ -6,10 +6,13 @@ in words that the model can mend it by.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractContextManager
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
+
+from agents.journal import Journal
 
 MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
 Role = Literal["researcher", "analyst", "coder", "critic"]
@@ -60,18 +63,22 @@ def read_plan(text: str, *, roles: Collection[str], max_depth: int) -> Plan:
     return plan
 
 
-async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awaitable[None]]) -> None:
+async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awaitable[None]], journal: Journal) -> None:
     """Do each sub-task once those that it needs have ended, so many at a time. The first error ends all."""
     gate, ended = asyncio.Semaphore(max_fan_out), {task.id: asyncio.Event() for task in plan.tasks}
 
-    async def do(task: SubTask) -> None:
+    async def do(task: SubTask, branch: AbstractContextManager[None]) -> None:
         for need in task.needs:
             await ended[need].wait()
         async with gate:
-            await work(task)
+            with branch:
+                await work(task)
         ended[task.id].set()
 
-    running = [asyncio.create_task(do(task)) for task in plan.tasks]
+    running = [
+        asyncio.create_task(do(task, branch))
+        for task, branch in zip(plan.tasks, journal.branches(len(plan.tasks)), strict=True)
+    ]
     try:
         finished, _ = await asyncio.wait(running, return_when=asyncio.FIRST_EXCEPTION)
     finally:

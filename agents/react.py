@@ -63,10 +63,11 @@ class React(dspy.Module):
         return await self._answered(task, notes, question, hop)
 
     async def _chosen(self, task: Task, notes: Notebook, question: str, hop: int) -> Tool | None:
-        offered = {tool.name: tool for tool in task.tools.offered()}
-        away = [f"not to be had now: {', '.join(task.tools.away())}"] if task.tools.away() else []
+        away = await task.tools.away()
+        offered = {tool.name: tool for tool in task.tools.offered(away)}
+        told = [f"not to be had now: {', '.join(away)}"] if away else []
         tools = [*map(_line, offered.values()), f"{ANSWER}: answer from what was found"]
-        said = await self.choose.acall(notes=notes.lines() + away, tools=tools, question=question, config=mark(hop))
+        said = await self.choose.acall(notes=notes.lines() + told, tools=tools, question=question, config=mark(hop))
         return offered.get(said.tool)
 
     async def _act(self, task: Task, notes: Notebook, tool: str, arguments: dict[str, str] | str, hop: int) -> None:

@@ -1,56 +1,59 @@
 """What a task leaves behind: a call record on disk for each action, a step in its answer, an event for who listens.
 
-The order is always the same: the record is on disk before the step is shown, and both before the result is used.
+The order is always the same: the record is on disk, what came of the action is in the task's journal, the step is
+shown, the result is used.
 """
 
 import asyncio
 import inspect
 import time
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
 from agents.answer import Event, OnEvent, PassageRef, Step, Usage
+from agents.journal import Once
 from lakehouse.index import Passage
 from lakehouse.permissions import Caller
 from lakehouse.prices import Prices
 from lakehouse.records import CallRecord, Spool
 
-
-@dataclass(frozen=True)
-class ModelCall:
-    """What is known of one attempt to call the model, whether it came off or not."""
-
-    agent: str
-    hop: int
-    passages: tuple[PassageRef, ...]
-    started_at: datetime
-    latency_ms: float
-    attempt: int
-    text: str
-    input_tokens: int
-    cached_tokens: int
-    output_tokens: int
-    error: str | None
+_TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
+_OPERATIONS = {"search": "retrieval", "tool": "execute_tool", "chat": "chat"}
 
 
 @dataclass
 class Action:
-    """A search or a tool call; whoever makes it fills in what came of it."""
+    """A search, a tool call or a model call under way; whoever makes it fills in what came of it."""
 
-    kind: Literal["search", "tool"]
+    kind: Literal["search", "tool", "chat"]
     agent: str
     hop: int
-    query: str
+    query: str | None = None
     attempt: int = 1
     usd: Decimal = Decimal(0)
     output: str | None = None
-    passages: Sequence[Passage] = field(default=())
-    error: str | None = None
+    read: tuple[PassageRef, ...] = ()
+    """What a model call was shown."""
+    passages: tuple[Passage, ...] = ()
+    """What a search or a tool found."""
+    empty: bool = False
+    input_tokens: int = 0
+    cached_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Done:
+    """What came of an action. It pickles, for a durable task keeps it."""
+
+    step: Step
+    passages: tuple[Passage, ...] = ()
+    empty: bool = False
+    failure: Exception | None = None
 
 
 class Recorder:
@@ -58,6 +61,7 @@ class Recorder:
 
     def __init__(
         self,
+        once: Once,
         task_id: str,
         caller: Caller,
         program: str,
@@ -77,77 +81,63 @@ class Recorder:
         self._prices = prices
         self._model = model
         self._on_event = on_event
+        self._once = once
 
-    @asynccontextmanager
-    async def action(self, action: Action) -> AsyncIterator[Action]:
-        """Measure and record what is done inside. An exception that comes out of it leaves a record and no step."""
+    async def act(self, action: Action, work: Callable[[], Awaitable[None]]) -> Done:
+        """Do what fills in the action, once; count, show and return what came of it, a failure too."""
+        done = await self._once(action.agent, lambda: self._recorded(action, work))
+        step, used = done.step, self.usage
+        self.usage = Usage(
+            calls=used.calls + (step.kind == "chat"),
+            usd=used.usd + step.usd,
+            **{name: getattr(used, name) + getattr(step, name) for name in _TOKENS},
+        )
+        await self.add(step)
+        return done
+
+    async def _recorded(self, action: Action, work: Callable[[], Awaitable[None]]) -> Done:
+        """Measure and price the work; it returns when its record is on disk, however the work ends."""
         started_at, clock = datetime.now(UTC), time.perf_counter()
-        latency_ms = 0.0
+        failure: Exception | None = None
+        cancelled: BaseException | None = None
         try:
-            yield action
-        except BaseException as failure:  # a cancelled search was none that went well
-            action.error = one_line(failure)
-            raise
-        finally:
-            latency_ms = (time.perf_counter() - clock) * 1000
-            await self._write(
-                operation="retrieval" if action.kind == "search" else "execute_tool",
-                agent=action.agent,
-                hop=action.hop,
-                started_at=started_at,
-                latency_ms=latency_ms,
-                usd=action.usd,
-                attempt=action.attempt,
-                error=action.error,
-            )
-        self.usage = self.usage.model_copy(update={"usd": self.usage.usd + action.usd})
-        await self.add(
-            Step(
-                kind=action.kind,
-                agent=action.agent,
-                hop=action.hop,
-                query=action.query,
-                output=action.output,
-                passages=[reference(passage) for passage in action.passages],
-                usd=action.usd,
-                latency_ms=latency_ms,
-                error=action.error,
-            )
-        )
-
-    async def called_model(self, call: ModelCall) -> Decimal:
-        """Price, count and record one attempt; returns what it cost when its record is on disk."""
-        tokens: dict[str, Any] = {
-            "input_tokens": call.input_tokens,
-            "cached_tokens": call.cached_tokens,
-            "output_tokens": call.output_tokens,
-        }
-        cost = self._prices.cost(self._model, call.started_at, *tokens.values())
-        counted = {name: getattr(self.usage, name) + count for name, count in tokens.items()}
-        self.usage = Usage(calls=self.usage.calls + 1, usd=self.usage.usd + cost.usd, **counted)
-        shared: dict[str, Any] = {
-            "agent": call.agent,
-            "hop": call.hop,
-            "usd": cost.usd,
-            "latency_ms": call.latency_ms,
-            "error": call.error,
-        }
+            await work()
+        except Exception as error:
+            failure = error
+        except BaseException as error:  # a cancelled call has its cost, too
+            cancelled = error
+        latency_ms = (time.perf_counter() - clock) * 1000
+        measured: dict[str, Any] = {
+            "agent": action.agent,
+            "hop": action.hop,
+            "latency_ms": latency_ms,
+            "error": one_line(ended) if (ended := failure or cancelled) else None,
+        } | {name: getattr(action, name) for name in _TOKENS}
+        priced: dict[str, Any] = {}
+        if action.kind == "chat":
+            cost = self._prices.cost(self._model, started_at, *(getattr(action, name) for name in _TOKENS))
+            priced = {"model": self._model, "saved_usd": cost.saved_usd, "price_from": cost.price_from}
+            action.usd = cost.usd
         await self._write(
-            operation="chat",
-            started_at=call.started_at,
-            model=self._model,
-            saved_usd=cost.saved_usd,
-            price_from=cost.price_from,
-            attempt=call.attempt,
-            **shared,
-            **tokens,
+            operation=_OPERATIONS[action.kind],
+            started_at=started_at,
+            usd=action.usd,
+            attempt=action.attempt,
+            **priced,
+            **measured,
         )
-        await self.add(Step(kind="chat", output=call.text, passages=list(call.passages), **shared, **tokens))
-        return cost.usd
+        if cancelled:
+            raise cancelled
+        read = [*action.read, *map(reference, action.passages)]
+        step = Step(
+            kind=action.kind, query=action.query, output=action.output, passages=read, usd=action.usd, **measured
+        )
+        return Done(step, action.passages, action.empty, failure)
 
     async def finished(self, outcome: str, why: str | None, started_at: datetime, latency_ms: float) -> None:
         """Record the task itself: its calls carry the money, so it carries none."""
         await self._write(
+            call_id=f"call_{self._task_id}",  # one, though the task be ended twice, by two processes
             operation="invoke_agent",
             agent=self._program,
             hop=0,
@@ -169,9 +159,11 @@ class Recorder:
             if inspect.isawaitable(waiting):
                 await waiting
 
-    async def _write(self, *, error: str | None = None, outcome: str | None = None, **measured: Any) -> None:
+    async def _write(
+        self, *, call_id: str | None = None, error: str | None = None, outcome: str | None = None, **measured: Any
+    ) -> None:
         record = CallRecord(
-            call_id=f"call_{uuid.uuid4().hex}",
+            call_id=call_id or f"call_{uuid.uuid4().hex}",
             task_id=self._task_id,
             tenant_id=self._caller.tenant_id,
             user_id=self._caller.user_id,

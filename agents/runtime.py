@@ -17,6 +17,7 @@ from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status
 from agents.budget import Budget, BudgetReached, Limits
 from agents.engine import NoSyncEngine, TaskEngine, model_client
+from agents.journal import Journal
 from agents.programs import PROGRAMS
 from agents.reading import NothingFound
 from agents.recorder import one_line
@@ -64,15 +65,18 @@ class Agents:
         max_hops: int,
         quorum: int = 1,
         on_event: OnEvent | None = None,
+        journal: Journal | None = None,
+        task_id: str | None = None,
     ) -> Answer:
         """Answer a question from what the caller may read.
 
         A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before a program
-        that checks facts (`team`) takes it. Raises InvalidInput for the question or the program, NotFound for
-        the tenant, Unavailable when the model or the index does not answer.
+        that checks facts (`team`) takes it. With the `journal` of its `task_id`, a task goes on where it stood.
+        Raises InvalidInput for the question or the program, NotFound for the tenant, Unavailable when the model or
+        the index does not answer.
         """
         module, version = load_program(program)
-        task = self.new_task(caller, program, version, limits, max_hops, quorum, on_event)
+        task = self.new_task(caller, program, version, limits, max_hops, quorum, on_event, journal, task_id)
         # No trace and no history: both are kept in the process, and hold what another tenant asked.
         with dspy.context(trace=None):
             return await self.run(task, module, check_question(question))
@@ -86,6 +90,8 @@ class Agents:
         max_hops: int,
         quorum: int = 1,
         on_event: OnEvent | None = None,
+        journal: Journal | None = None,
+        task_id: str | None = None,
     ) -> Task:
         """A task that has not begun to work; its clock runs."""
         return Task(
@@ -97,6 +103,8 @@ class Agents:
             max_hops=max_hops,
             quorum=quorum,
             on_event=on_event,
+            journal=journal,
+            id=task_id,
         )
 
     async def run(
@@ -113,7 +121,8 @@ class Agents:
         try:
             status, answer, reason = await self._outcome(task, module, question, adapter or ShortAdapter(), temperature)
         except BaseException as error:
-            await task.finished("failed", error, started_at)
+            if not task.journal.goes_on(error):
+                await task.finished("failed", error, started_at)
             raise
         await task.finished(status, reason, started_at)
         for citation in task.citations:

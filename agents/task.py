@@ -7,7 +7,7 @@ action is allowed by the budget before it begins, and on disk as a call record b
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -17,9 +17,10 @@ import dspy
 
 from agents.answer import Citation, OnEvent, Step, Usage
 from agents.blackboard import Blackboard
-from agents.budget import Budget, BudgetReached, Hold
+from agents.budget import Budget, BudgetReached
+from agents.journal import Journal, T
 from agents.loops import LoopDetector
-from agents.recorder import Action, ModelCall, Recorder, one_line
+from agents.recorder import Action, Recorder, one_line
 from agents.tools.breaker import Breakers
 from agents.tools.builtin import BUILT_IN
 from agents.tools.contract import Tool
@@ -47,6 +48,11 @@ class Dependencies:
     breakers: Breakers = field(default_factory=Breakers)
 
 
+def new_task_id() -> str:
+    """An id that no other task has."""
+    return f"task_{uuid.uuid4().hex}"
+
+
 class Task:
     """Lives on one event loop, from the question to the answer."""
 
@@ -61,8 +67,10 @@ class Task:
         max_hops: int = 1,
         quorum: int = 1,
         on_event: OnEvent | None = None,
+        journal: Journal | None = None,
+        id: str | None = None,
     ) -> None:
-        self.id = f"task_{uuid.uuid4().hex}"
+        self.id = id or new_task_id()
         self.caller = caller
         self.budget = budget
         self.max_hops = max_hops
@@ -70,8 +78,17 @@ class Task:
         self.best_answer = ""
         self.citations: list[Citation] = []
         self.loops = LoopDetector()
+        self.journal = journal or Journal()
         self.recorder = Recorder(
-            self.id, caller, program, program_version, deps.spool, deps.prices, deps.settings.llm_model, on_event
+            self.once,
+            self.id,
+            caller,
+            program,
+            program_version,
+            deps.spool,
+            deps.prices,
+            deps.settings.llm_model,
+            on_event,
         )
         self.board = Blackboard(self.recorder.add)
         self.tools = ToolRunner(self, deps)
@@ -103,13 +120,15 @@ class Task:
         seen = await self.tools.call("calculate", {"expression": expression}, hop=hop)
         return seen.text if seen.ok else None
 
-    async def called_model(self, call: ModelCall, hold: Hold) -> None:
-        """Record one attempt and book it in place of what was held for it; returns when its record is on disk."""
-        usd = Decimal(0)
-        try:
-            usd = await self.recorder.called_model(call)
-        finally:
-            self.budget.settle(hold, usd, call.input_tokens + call.output_tokens)
+    async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
+        """Do a piece of work, or give what it gave before the process died; the task's clock goes on from there."""
+
+        async def timed() -> tuple[T, float]:
+            return await work(), self.budget.elapsed_s
+
+        result, elapsed_s = await self.journal.once(name, timed)
+        self.budget.catch_up(elapsed_s)
+        return result
 
     async def finished(self, outcome: str, why: BaseException | str | None, started_at: datetime) -> None:
         """Record the task itself."""
@@ -129,14 +148,20 @@ class Task:
     async def _retrieve(self, agent: str, query: str, hop: int, find: Callable[[], list[Passage]]) -> list[Passage]:
         """Run a search beside the event loop; its record is on disk before its passages are used."""
         self.budget.allow_step()
-        async with self.recorder.action(Action("search", agent, hop, query)) as action:
+        action = Action("search", agent, hop, query)
+
+        async def search() -> None:
             try:
                 async with asyncio.timeout(self.budget.seconds_left()):
-                    action.passages = await asyncio.to_thread(find)
+                    action.passages = tuple(await asyncio.to_thread(find))
             except TimeoutError:
                 raise BudgetReached("max_seconds was used up while searching") from None
-        self.tools.read_strangers |= bool(action.passages)
-        return list(action.passages)
+
+        done = await self.recorder.act(action, search)
+        if done.failure:
+            raise done.failure
+        self.tools.read_strangers |= bool(done.passages)
+        return list(done.passages)
 
     def _find(self, query: str, k: int, mode: Mode | Literal["best"]) -> list[Passage]:
         if mode == "best":

@@ -69,7 +69,7 @@ class Team(dspy.Module):
 
     async def _planned(self, task: Task, question: str) -> Plan:
         """The model's plan, mended once where it was refused; else one research task."""
-        away = task.tools.away()
+        away = await task.tools.away()
         roles = [role for role in ROLES if TOOL_OF.get(role) not in away]
         refused = NONE
         for _ in range(2):
@@ -105,7 +105,7 @@ class Team(dspy.Module):
                 findings.add(sub.id, found)
                 task.propose(found.text, findings.citations())
 
-        await carry_out(plan, task.budget.limits.max_fan_out, work)
+        await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
 
     async def _gathered(self, task: Task, plan: Plan, findings: "_Findings", question: str) -> str:
         """The finding of the last sub-task; where there are several, what follows from them."""

@@ -202,6 +202,12 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         120, gt=0, le=MAX_TASK_SECONDS, description=f"Time cap of one task that names none, up to {MAX_TASK_SECONDS} s."
     )
 
+    tasks_database_url: str = Field(
+        "",
+        description="Database of durable tasks, as SQLAlchemy takes it: postgresql+psycopg://…; empty: SQLite under "
+        "home. Gateways that share one take over from one another.",
+    )
+
     airflow_url: str = Field("http://127.0.0.1:8080", description="Airflow's API server.")
     airflow_user: str = Field("admin", description="Its user; the local stack creates it.")
     airflow_password: SecretStr = Field(

@@ -23,6 +23,7 @@ from lakehouse.ledger import Key, Ledger, next_day
 from lakehouse.settings import Settings
 from serving.access import authenticate, caller_of, require_operator
 from serving.bodies import AskBody, FoundPassage, SearchAnswer, SearchBody, UsageToday
+from serving.durable_tasks import DurableTasks, TaskView
 from serving.idempotency import StoredAnswers
 from serving.limits import BodyLimit
 from serving.metrics import CONTENT_TYPE, HttpTraffic, Metrics
@@ -47,6 +48,7 @@ class Services:
     ledger: Ledger
     answers: StoredAnswers
     tasks: Tasks
+    durable: DurableTasks
     metrics: Metrics
     probes: Mapping[str, Probe]
 
@@ -116,6 +118,34 @@ async def ask_stream(body: AskBody, key: CallerKey, services: With, idempotency_
     events: Events = asyncio.Queue()
     task = services.tasks.start(key, body, on_event=events.put_nowait, idempotency_key=idempotency_key)
     return await open_stream(task, events, stops_with_client=idempotency_key is None)
+
+
+@questions.post("/tasks", summary="Hand in a question", status_code=202)
+async def submit_task(
+    body: AskBody,
+    key: CallerKey,
+    services: With,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None, Header(description="A retry under the same key and body finds the same task, for a day.")
+    ] = None,
+) -> TaskView:
+    """Hand in a question that is answered whether the client stays or not, and though the gateway be killed."""
+    task = await services.durable.submit(key, body, idempotency_key)
+    response.headers["Location"] = f"/tasks/{task.task_id}"
+    return task
+
+
+@questions.get("/tasks/{task_id}", summary="What became of it")
+async def get_task(task_id: str, key: CallerKey, services: With) -> TaskView:
+    """A task that was handed in: what it has done so far, and its answer once there is one."""
+    return await services.durable.get(key, task_id)
+
+
+@questions.post("/tasks/{task_id}/cancel", summary="Stop it")
+async def cancel_task(task_id: str, key: CallerKey, services: With) -> TaskView:
+    """Stop a task within about a second; what it has spent stays spent. One that has ended stays as it is."""
+    return await services.durable.cancel(key, task_id)
 
 
 @questions.post("/search", summary="Find passages")

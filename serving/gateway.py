@@ -10,7 +10,6 @@ half a gigabyte) is therefore imported where the worker builds it.
 
 import asyncio
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 
 import bentoml
@@ -23,11 +22,11 @@ from lakehouse.ledger import Ledger
 from lakehouse.prices import Prices
 from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
 from serving.api import Services, create_api
+from serving.durable_tasks import DurableTasks
 from serving.idempotency import StoredAnswers
 from serving.readiness import PROBE_TIMEOUT_S
 from serving.tasks import OVERRUN_S, Tasks
 
-THREADS = 64
 api = create_api()
 
 
@@ -62,6 +61,7 @@ class Gateway:
             sys.exit(str(error))
 
     def __init__(self) -> None:
+        from agents.durable import DurableJournal, Executor
         from agents.runtime import Agents, Dependencies
         from lakehouse.milvus import Server
         from lakehouse.records import Spool
@@ -80,6 +80,9 @@ class Gateway:
         )
         self.ledger, self.answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
         self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, api.state.metrics)
+        self.durable = DurableTasks(self.tasks)
+        self.executor = Executor(settings, self.durable.work)
+        self.durable.attach(self.executor, DurableJournal)
         self.model = _model_client(settings)
         api.state.services = Services(
             settings=settings,
@@ -87,18 +90,20 @@ class Gateway:
             ledger=self.ledger,
             answers=self.answers,
             tasks=self.tasks,
+            durable=self.durable,
             metrics=api.state.metrics,
             probes={"milvus": self._probe_milvus, "vllm": self._probe_model},
         )
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Give blocking calls threads enough: searches that wait for a hung Milvus must not hold up a key check."""
-        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(THREADS))
+        """Go on with the durable tasks that were left."""
+        await self.executor.start()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Settle what runs, then close what is open."""
+        """Leave durable tasks to the next gateway, settle what else runs, then close what is open."""
+        await self.executor.stop()
         await self.tasks.stop_all()
         await self.agents.aclose()
         await self.model.aclose()

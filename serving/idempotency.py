@@ -31,6 +31,14 @@ class KeyReused(InvalidInput):
     """An Idempotency-Key came back with another body (HTTP 422)."""
 
 
+def check_idempotency_key(idempotency_key: str) -> None:
+    """Raises InvalidInput for a key that is no short text."""
+    if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable():
+        raise InvalidInput(
+            f"Idempotency-Key {idempotency_key[:40]!r}: must have 1 to 255 printable characters. Send a UUID."
+        )
+
+
 class StoredAnswers:
     """The kept answers; safe to share between threads and processes."""
 
@@ -45,10 +53,7 @@ class StoredAnswers:
         Raises `StillRunning` while another owns it, `KeyReused` for another body. A claim whose owner was killed is
         free again after `lifetime_s`, the longest that its task could have run.
         """
-        if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable():
-            raise InvalidInput(
-                f"Idempotency-Key {idempotency_key[:40]!r}: must have 1 to 255 printable characters. Send a UUID."
-            )
+        check_idempotency_key(idempotency_key)
         digest, now = hashlib.sha256(body.encode()).hexdigest(), self._clock()
         with self._lock, self._database:
             self._database.execute("BEGIN IMMEDIATE")

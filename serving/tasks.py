@@ -9,13 +9,16 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from agents.answer import Answer, Event
 from agents.budget import Limits
+from agents.journal import Journal
 from lakehouse.errors import Unavailable
 from lakehouse.ledger import Key, Ledger, Reservation
+from lakehouse.permissions import Caller
 from lakehouse.settings import Settings
 from serving.access import caller_of
 from serving.bodies import AskBody
@@ -37,6 +40,17 @@ LEAST_PART = Decimal("0.1")
 
 class TaskStopped(Unavailable):
     """A task ended because its client went away or the gateway stops."""
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A task that may begin: on whose behalf, and what is held for it."""
+
+    question: str
+    caller: Caller
+    program: str
+    max_seconds: float
+    reservation: Reservation
 
 
 class RunningTask:
@@ -100,51 +114,67 @@ class Tasks:
             task.stop()
         await asyncio.gather(*(task.answer for task in running), return_exceptions=True)
 
-    async def _run(
-        self, key: Key, body: AskBody, on_event: Callable[[Event], None] | None, stopped: asyncio.Event
-    ) -> Answer:
+    async def admit(self, key: Key, body: AskBody, waits_s: float = 0) -> Admitted:
+        """Hold the money for a task that ends `waits_s` after its own time cap at the latest."""
         caller = caller_of(key, body.tenant, body.groups, body.user)
-        program = body.program or self._settings.program
         max_seconds = body.max_seconds or self._settings.task_max_seconds
-        reservation = await asyncio.to_thread(self._reserve, caller.key_id, body.max_usd, max_seconds)
+        lifetime_s = max_seconds + 2 * OVERRUN_S + waits_s
+        reservation = await asyncio.to_thread(self._reserve, caller.key_id, body.max_usd, lifetime_s)
+        return Admitted(body.question, caller, body.program or self._settings.program, max_seconds, reservation)
+
+    async def work(
+        self,
+        admitted: Admitted,
+        on_event: Callable[[Event], None] | None = None,
+        journal: Journal | None = None,
+        task_id: str | None = None,
+    ) -> Answer:
+        """Run a task, and settle what it spent, unless it is to go on in another process."""
         started, outcome = time.monotonic(), "internal-error"
         spent, calls = Decimal(0), 0
+        goes_on = False
 
         async def watch(event: Event) -> None:
             nonlocal spent, calls
             if event.kind == "step" and event.data["kind"] == "chat":
                 spent, calls = spent + Decimal(event.data["usd"]), calls + 1
-                await asyncio.to_thread(self._ledger.accrue, reservation, spent)
+                await asyncio.to_thread(self._ledger.accrue, admitted.reservation, spent)
             if on_event:
                 on_event(event)
 
         try:
-            answer = await _until_stopped(
-                self._agents.ask(
-                    body.question,
-                    caller,
-                    program=program,
-                    limits=Limits(max_usd=reservation.usd, max_seconds=max_seconds),
-                    max_hops=self._settings.max_hops,
-                    on_event=watch,
-                ),
-                stopped,
-                max_seconds + OVERRUN_S,
+            answer = await self._agents.ask(
+                admitted.question,
+                admitted.caller,
+                program=admitted.program,
+                limits=Limits(max_usd=admitted.reservation.usd, max_seconds=admitted.max_seconds),
+                max_hops=self._settings.max_hops,
+                on_event=watch,
+                journal=journal,
+                task_id=task_id,
             )
             spent, calls, outcome = answer.usage.usd, answer.usage.calls, answer.status
             return answer
-        except TaskStopped:
-            outcome = "stopped"
-            raise
-        except Exception as error:
-            outcome = kind_of(error)
+        except BaseException as error:
+            goes_on = journal is not None and journal.goes_on(error)
+            outcome = kind_of(error) if isinstance(error, Exception) else "stopped"
             raise
         finally:
-            await asyncio.to_thread(self._settle, reservation, spent)
-            self._metrics.task_ended(program, outcome, spent, calls, time.monotonic() - started)
+            if not goes_on:
+                await asyncio.to_thread(self._settle, admitted.reservation, spent)
+                self._metrics.task_ended(admitted.program, outcome, spent, calls, time.monotonic() - started)
 
-    def _reserve(self, key_id: str, max_usd: Decimal | None, max_seconds: float) -> Reservation:
-        lifetime_s = max_seconds + 2 * OVERRUN_S
+    async def _run(
+        self, key: Key, body: AskBody, on_event: Callable[[Event], None] | None, stopped: asyncio.Event
+    ) -> Answer:
+        admitted = await self.admit(key, body)
+        return await _until_stopped(self.work(admitted, on_event), stopped, admitted.max_seconds + OVERRUN_S)
+
+    def release(self, admitted: Admitted) -> None:
+        """Give back what is held for a task that does not begin."""
+        self._ledger.settle(admitted.reservation, Decimal(0))
+
+    def _reserve(self, key_id: str, max_usd: Decimal | None, lifetime_s: float) -> Reservation:
         if max_usd is not None:
             return self._ledger.reserve(key_id, max_usd, lifetime_s=lifetime_s)
         usual = self._settings.task_max_usd

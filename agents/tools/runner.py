@@ -7,7 +7,8 @@ end the task from here: its budget, going in circles, and that the tenant has no
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping
+import uuid
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,14 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from agents.answer import Step
 from agents.budget import BudgetReached
-from agents.recorder import Action, one_line
-from agents.tools.contract import Observation, Tool, ToolContext, ToolFailed, ToolResult
+from agents.recorder import Action, Done, one_line
+from agents.tools.contract import Observation, Tool, ToolContext, ToolFailed
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 
 if TYPE_CHECKING:
     from agents.task import Dependencies, Task
 
+_PROCESS = uuid.uuid4().hex
 OUTPUT_CHARACTERS = 4_000  # of what a tool says; more than a small model reads at all
 SHOWN_ARGUMENT_CHARACTERS = 120
 
@@ -38,13 +40,17 @@ class ToolRunner:
         self._tools = {tool.name: tool for tool in deps.tools}
         self._done: dict[str, Observation] = {}
 
-    def offered(self) -> list[Tool]:
-        """The tools that may be called now."""
-        return [tool for tool in self._tools.values() if self._refused(tool) is None]
-
-    def away(self) -> list[str]:
+    async def away(self) -> list[str]:
         """Names of the tools that keep failing and are left alone for now."""
-        return [name for name in self._tools if self._seconds_away(name)]
+
+        async def look() -> list[str]:
+            return [name for name in self._tools if self._seconds_away(name)]
+
+        return await self._task.once("away", look)
+
+    def offered(self, away: Collection[str]) -> list[Tool]:
+        """The tools that may be called now, with those away that are."""
+        return [tool for tool in self._tools.values() if tool.name not in away and not self._forbidden(tool)]
 
     def tool(self, name: str) -> Tool:
         """The tool of that name. Raises ToolFailed naming those that there are."""
@@ -58,8 +64,8 @@ class ToolRunner:
         shown = arguments if isinstance(arguments, str) else json.dumps(dict(arguments), default=str)
         try:
             tool = self.tool(name)
-            if refused := self._refused(tool):
-                raise ToolFailed(refused)
+            if forbidden := self._forbidden(tool):
+                raise ToolFailed(forbidden)
             given = _checked(tool, arguments)
         except ToolFailed as failure:
             return await self._not_called(name, shown, hop, failure)
@@ -88,7 +94,9 @@ class ToolRunner:
         try:
             async for attempt in retrying:
                 with attempt:
-                    found = await self._attempt(tool, given, shown, key, hop, attempt.retry_state.attempt_number)
+                    done = await self._attempt(tool, given, shown, key, hop, attempt.retry_state.attempt_number)
+        except ToolAway as away:
+            return Observation(tool.name, str(away), ok=False)
         except (ToolFailed, InvalidInput) as failure:
             self._deps.breakers.succeeded(tenant_id, tool.name)
             return Observation(tool.name, _bounded(str(failure)), ok=False)
@@ -99,35 +107,37 @@ class ToolRunner:
             return self._broke(tool, fault)
         self._deps.breakers.succeeded(tenant_id, tool.name)
         self.read_strangers |= tool.trust == "strangers"
-        return Observation(tool.name, _bounded(found.text), passages=found.passages, empty=found.empty)
+        return Observation(tool.name, done.step.output or "", passages=done.passages, empty=done.empty)
 
-    async def _attempt(self, tool: Tool, given: BaseModel, shown: str, key: str, hop: int, attempt: int) -> ToolResult:
+    async def _attempt(self, tool: Tool, given: BaseModel, shown: str, key: str, hop: int, attempt: int) -> Done:
         """One try, with its record and step, however it ends."""
         budget = self._task.budget
         budget.allow_step(tool.usd)
         left = budget.seconds_left()
         limit = min(left, tool.timeout_s)
         context = ToolContext(self._task.caller, self._deps.settings, self._deps.retriever, key, limit)
-        failure: Exception | None = None
-        async with self._task.recorder.action(
-            Action(tool.kind, tool.name, hop, shown, attempt=attempt, usd=tool.usd)
-        ) as action:
+        action = Action(tool.kind, tool.name, hop, shown, attempt=attempt)
+        begun_by = await self._task.once("begin", _this_process) if tool.effects != "none" else _PROCESS
+
+        async def run() -> None:
+            self._check_is_there(tool)
+            if begun_by != _PROCESS:
+                raise RuntimeError("the process that made this call died in it")
+            action.usd = tool.usd
             try:
                 async with asyncio.timeout(limit):
                     found = await tool.run(given, context)
-                action.output, action.passages = _bounded(found.text), found.passages
             except TimeoutError:
-                failure = (
-                    BudgetReached(f"max_seconds was used up while {tool.name} ran")
-                    if limit == left
-                    else TimeoutError(f"no end within {limit:g} s")
-                )
-            except Exception as error:
-                failure = error
-            action.error = one_line(failure) if failure else None
-        if failure:
-            raise failure
-        return found
+                if limit == left:
+                    raise BudgetReached(f"max_seconds was used up while {tool.name} ran") from None
+                raise TimeoutError(f"no end within {limit:g} s") from None
+            action.output, action.passages, action.empty = _bounded(found.text), found.passages, found.empty
+
+        done = await self._task.recorder.act(action, run)
+        budget.spent_usd -= tool.usd - done.step.usd  # a tool that is away was not called
+        if done.failure:
+            raise done.failure
+        return done
 
     def _broke(self, tool: Tool, fault: Exception) -> Observation:
         if isinstance(fault, Unavailable):
@@ -153,17 +163,27 @@ class ToolRunner:
     def _seconds_away(self, name: str) -> float:
         return self._deps.breakers.seconds_away(self._task.caller.tenant_id, name)
 
-    def _refused(self, tool: Tool) -> str | None:
-        """Why a tool may not be called now; None when it may."""
-        if away := self._seconds_away(tool.name):
-            others = ", ".join(name for name in self._tools if not self._seconds_away(name)) or "none"
-            return f"{tool.name} keeps failing and is away for {away:.0f} s. There are: {others}."
+    def _forbidden(self, tool: Tool) -> str | None:
+        """Why this task may not call a tool; None when it may."""
         if tool.effects != "none" and self.read_strangers:
             return (
                 f"{tool.name} changes things outside, and this task has read what strangers wrote, who may ask for "
                 "that. Tell the asker what to do instead."
             )
         return None
+
+    def _check_is_there(self, tool: Tool) -> None:
+        if away := self._seconds_away(tool.name):
+            others = ", ".join(name for name in self._tools if not self._seconds_away(name)) or "none"
+            raise ToolAway(f"{tool.name} keeps failing and is away for {away:.0f} s. There are: {others}.")
+
+
+class ToolAway(ToolFailed):
+    """The tool keeps failing and is left alone for a while."""
+
+
+async def _this_process() -> str:
+    return _PROCESS
 
 
 def _is_a_fault(error: BaseException) -> bool:

@@ -7,7 +7,7 @@ import asyncio
 import json
 import threading
 from collections import deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -93,7 +93,7 @@ class ModelServer:
         self.keeps_waiting = asyncio.Event()  # a client has met silence
         self.hung_up = asyncio.Event()  # a client left in the middle of an answer
         self._replies: deque[Reply] = deque()
-        self._always: Reply | None = None
+        self._script: Callable[[dict[str, Any]], Reply | None] = lambda body: None
         self._server: asyncio.Server | None = None
         self._conversations: set[asyncio.Task[None]] = set()
 
@@ -101,8 +101,12 @@ class ModelServer:
         """One reply a call."""
         self._replies.extend(Reply(one) if isinstance(one, str) else one for one in replies)
 
+    def answers(self, script: Callable[[dict[str, Any]], Reply]) -> None:
+        """What `script` makes of each call that nothing else is said to."""
+        self._script = script
+
     def always_says(self, reply: str | Reply) -> None:
-        self._always = Reply(reply) if isinstance(reply, str) else reply
+        self.answers(lambda body: Reply(reply) if isinstance(reply, str) else reply)
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -127,7 +131,7 @@ class ModelServer:
                 body = json.loads(await reader.readexactly(int(lengths[0])))
                 self.headers.append(head)
                 self.asked.append(body)
-                reply = self._replies.popleft() if self._replies else self._always
+                reply = self._replies.popleft() if self._replies else self._script(body)
                 await self._answer(reply or Reply("nothing was scripted", status=500), body, reader, writer)
         except asyncio.IncompleteReadError:
             pass

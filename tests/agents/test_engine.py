@@ -162,9 +162,9 @@ async def test_a_server_that_says_nothing_is_unavailable_in_time(model, engine_o
 
     assert caught.value.part == "vllm"
     assert time.monotonic() - began < 2
-    assert [(record.attempt, record.outcome, record.error) for record in spooled()] == [
-        (1, "error", "no end within 0.3 s")
-    ]
+    [record] = spooled()
+    assert (record.attempt, record.outcome) == (1, "error")
+    assert "did not answer: no end within 0.3 s" in record.error
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500, 503])

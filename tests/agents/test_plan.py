@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.journal import Journal
 from agents.plan import MAX_SUB_TASKS, Plan, PlanRefused, carry_out, read_plan
 from agents.roles import ROLES
 
@@ -59,7 +60,7 @@ def test_any_text_is_a_plan_or_refused(text):
 
 
 async def run(plan, max_fan_out, work):
-    await carry_out(Plan.model_validate({"tasks": plan}), max_fan_out, work)
+    await carry_out(Plan.model_validate({"tasks": plan}), max_fan_out, work, Journal())
 
 
 async def test_what_waits_for_nothing_runs_at_the_same_time_up_to_the_fan_out():

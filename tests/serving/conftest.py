@@ -16,6 +16,7 @@ from lakehouse.ledger import Ledger
 from lakehouse.permissions import Caller
 from lakehouse.settings import Settings
 from serving.api import Services, create_api
+from serving.durable_tasks import DurableTasks
 from serving.idempotency import StoredAnswers
 from serving.tasks import Tasks
 
@@ -150,6 +151,7 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
         ledger=ledger,
         answers=answers,
         tasks=tasks,
+        durable=DurableTasks(tasks),
         metrics=metrics,
         probes={"milvus": parts.probe("milvus"), "vllm": parts.probe("vllm")},
     )

@@ -40,6 +40,8 @@ async def test_the_caller_comes_from_the_key_and_the_caps_from_the_settings(gate
             "program": "multihop",
             "limits": Limits(max_usd=Decimal("0.1"), max_seconds=120),
             "max_hops": 3,
+            "journal": None,
+            "task_id": None,
         }
     ]
 
@@ -175,7 +177,16 @@ async def test_every_route_but_the_public_ones_needs_a_key(gateway):
     closed = [(method, path) for path, methods in document["paths"].items() for method in methods]
     closed = [(method, path) for method, path in closed if path not in PUBLIC]
 
-    assert {path for _, path in closed} == {"/ask", "/ask/stream", "/search", "/usage", "/metrics"}
+    assert {path for _, path in closed} == {
+        "/ask",
+        "/ask/stream",
+        "/tasks",
+        "/tasks/{task_id}",
+        "/tasks/{task_id}/cancel",
+        "/search",
+        "/usage",
+        "/metrics",
+    }
     for method, path in closed:
         response = await gateway.http.request(method, path, json=QUESTION)
         assert problem(response, 401, "not-authenticated")

@@ -103,6 +103,18 @@ def test_it_is_alive_and_says_which_parts_are_down(served):
     assert ready.json()["part"] == "milvus,vllm"
 
 
+def test_a_task_that_is_handed_in_is_kept_and_ends(served, key):
+    taken = served.http.post("/tasks", json={"question": "Who?"}, headers=key)
+    assert taken.status_code == 202
+    deadline = time.monotonic() + 60
+    while (task := served.http.get(taken.headers["location"], headers=key).json())["status"] != "failed":
+        assert time.monotonic() < deadline, task
+        time.sleep(0.2)
+
+    assert (task["problem"]["status"], task["problem"]["part"]) == (503, "milvus")
+    assert (served.home / "tasks.sqlite").exists()
+
+
 def test_it_listens_on_loopback_only(served):
     listening = {
         connection.laddr.ip

@@ -62,7 +62,7 @@ def task(notes, new_task, deps):
 
 
 async def test_a_servers_tools_are_tools_of_ours_whose_words_are_a_strangers(task):
-    tools = {tool.name: tool for tool in task.tools.offered()}
+    tools = {tool.name: tool for tool in task.tools.offered([])}
     assert set(tools) == {"notes_add", "notes_refuse", "notes_hang", "notes_die", "notes_flood"}
     assert {tool.trust for tool in tools.values()} == {"strangers"}
     assert len(tools["notes_add"].description) == DESCRIPTION_CHARACTERS

@@ -1,0 +1,117 @@
+"""Processes that work at durable tasks and may be killed at a chosen point: one template that forks, for speed.
+
+    python -m tests.agents.durable_worker
+
+Each line of its input is a life as JSON, answered by a line with its process id. A life hands its question in (under
+one Idempotency-Key, so that only the first does) and works until the task has ended, or until it has ended `dies_after`
+actions itself and kills its own process: right `after` the journal has one, or `before` that, the action done.
+SIGTERM stops a life as it stops a gateway; SIGUSR1 has it cancel the task.
+"""
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import sys
+import traceback
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from agents import durable
+from agents.durable import DurableJournal, Executor
+from agents.runtime import Agents, Dependencies
+from lakehouse.ledger import Key, Ledger
+from lakehouse.prices import Prices
+from lakehouse.records import Spool
+from lakehouse.retrieval import Retriever
+from lakehouse.settings import Settings
+from serving.bodies import AskBody
+from serving.durable_tasks import DurableTasks
+from serving.idempotency import StoredAnswers
+from serving.metrics import Metrics
+from serving.tasks import Tasks
+from tests.agents.conftest import GivenPassages, OneAxis
+
+durable.BEAT_S, durable.SILENT_S, durable.QUEUE_POLL_S = 0.1, 1.0, 0.1
+IDEMPOTENCY_KEY = "once"
+
+
+class MortalJournal(DurableJournal):
+    """Counts the actions that this process does itself."""
+
+    dies_after = 0  # 0: it lives
+    dies = "after"
+    _done = itertools.count(1)
+
+    async def once(self, name: str, work: Any) -> Any:
+        number: int | None = None
+
+        async def counted() -> Any:
+            nonlocal number
+            result = await work()
+            number = next(self._done)
+            self._die(number, "before")
+            return result
+
+        result = await super().once(name, counted)
+        self._die(number, "after")
+        return result
+
+    def _die(self, number: int | None, when: str) -> None:
+        if number is not None and number == self.dies_after and when == self.dies:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def parts(home: Path, **more: Any) -> tuple[Settings, Ledger, Tasks]:
+    """What a gateway stands on, with passages that are given."""
+    settings = Settings(home=home, **more)
+    prices = Prices.from_file(settings.prices_file)
+    retriever = Retriever(settings, GivenPassages(), load=lambda model: OneAxis())  # type: ignore[arg-type,return-value]
+    agents = Agents(Dependencies(settings, retriever, Spool(settings.spool_dir), prices))
+    ledger = Ledger(settings.ledger_path)
+    return settings, ledger, Tasks(settings, agents, ledger, StoredAnswers(settings.ledger_path), Metrics())
+
+
+def only_key(ledger: Ledger) -> Key:
+    (key,) = ledger.list_keys()
+    return key
+
+
+async def live(life: dict[str, Any]) -> None:
+    settings, ledger, tasks = parts(Path(life["home"]), **life["settings"])
+    MortalJournal.dies_after, MortalJournal.dies = life["dies_after"], life["dies"]
+    handed = DurableTasks(tasks)
+    executor = Executor(settings, handed.work)
+    handed.attach(executor, MortalJournal)
+    await executor.start()
+    key = only_key(ledger)
+    body = AskBody(question=life["question"], program=life["program"], max_usd=Decimal("0.05"))
+    task = await handed.submit(key, body, IDEMPOTENCY_KEY)
+    stop, cancel = asyncio.Event(), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, cancel.set)
+    while task.status in ("queued", "running") and not stop.is_set():
+        await asyncio.sleep(0.05)
+        task = await (handed.cancel if cancel.is_set() else handed.get)(key, task.task_id)
+    await executor.stop()
+    await asyncio.to_thread(Path(life["report"]).write_text, task.model_dump_json())
+
+
+def main() -> None:
+    for line in sys.stdin:
+        process = os.fork()
+        if process:
+            print(process, flush=True)
+            continue
+        try:
+            asyncio.run(live(json.loads(line)))
+        except Exception:
+            traceback.print_exc()
+        finally:
+            os._exit(0)
+
+
+if __name__ == "__main__":
+    main()
