@@ -85,10 +85,14 @@ class Budget:
         self._held_tokens += worst_tokens
         return Hold(worst_usd, worst_tokens)
 
-    def settle(self, hold: Hold, usd: Decimal, tokens: int) -> None:
-        """Book what a call took in place of what it might have taken."""
-        self._held_usd -= hold.usd
-        self._held_tokens -= hold.tokens
+    def settle(self, hold: Hold | None, usd: Decimal, tokens: int) -> None:
+        """Book what a call took in place of what it might have taken; None: it was made before the process died."""
+        if hold:
+            self._held_usd -= hold.usd
+            self._held_tokens -= hold.tokens
+        else:
+            self.calls += 1
+            self.steps += 1
         self.spent_usd += usd
         self.tokens += tokens
 

@@ -267,7 +267,12 @@ def _state(status: WorkflowStatus, outputs: list[Any]) -> TaskState:
         status=_STATUSES[status.status],
         request=status.input["args"][1],
         created_at=datetime.fromtimestamp((status.created_at or 0) / 1000, UTC),
-        steps=[kept[0].step for kept in outputs if isinstance(kept, tuple) and isinstance(kept[0], Done)],
+        steps=[done.step for kept in outputs if isinstance(kept, tuple) for done in _done(kept[0])],
         result=status.output if status.status == "SUCCESS" else None,
         error=error,
     )
+
+
+def _done(kept: Any) -> list[Done]:
+    """The actions of a step of a workflow; what a task looked up is none."""
+    return [one for one in (kept if isinstance(kept, list) else [kept]) if isinstance(one, Done)]

@@ -9,6 +9,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import Any, NoReturn
 
 import httpx
@@ -16,8 +17,8 @@ from dspy.lm15 import ContextLengthError, Message, Request, Response
 from dspy.lm15 import Usage as ModelUsage
 
 from agents.answer import PassageRef
-from agents.budget import BudgetReached, Hold
-from agents.recorder import Action, Done
+from agents.budget import BudgetReached
+from agents.recorder import Action, Attempt, Done
 from agents.task import Task
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
@@ -67,9 +68,7 @@ class TaskEngine:
         body, mark = _chat_body(request, self._settings.llm_dialect)
         prompt_bytes = sum(len(m["content"].encode()) + PROMPT_OVERHEAD_BYTES for m in body["messages"])
         for attempt in range(1, ATTEMPTS + 1):
-            worst_usd = self._task.worst_usd(prompt_bytes, body["max_tokens"])
-            hold = self._task.budget.allow_call(worst_usd, prompt_bytes + body["max_tokens"])
-            done = await self._attempt(body, mark, attempt, hold)
+            done = await self._attempt(body, mark, attempt, prompt_bytes)
             if not done.failure:
                 break
             if attempt == ATTEMPTS or not isinstance(done.failure, ConnectionBroke):
@@ -82,8 +81,38 @@ class TaskEngine:
         # "stop" whatever it was: a fact cut off at its limit is used as it is, and DSPy would warn of each.
         return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
 
-    async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int, hold: Hold) -> Done:
-        """One try, with its record, however it ends."""
+    async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int, prompt_bytes: int) -> Done:
+        """One try, or two where the first straggles; with their records, however they end."""
+        budget, stragglers = self._task.budget, self._task.stragglers
+        worst_usd = self._task.worst_usd(prompt_bytes, body["max_tokens"])
+        worst_tokens = prompt_bytes + body["max_tokens"]
+        holds = [budget.allow_call(worst_usd, worst_tokens)]
+        first = self._call(body, mark, attempt)
+        made = [first]
+
+        def again() -> Attempt | None:
+            if not stragglers.may_repeat():
+                return None
+            try:
+                holds.append(budget.allow_call(worst_usd, worst_tokens))
+            except BudgetReached:
+                return None
+            made.append(self._call(body, mark, attempt))
+            return made[-1]
+
+        try:
+            all_done = await self._task.recorder.act_in_time(first, stragglers.patience_s(mark.agent), again)
+        except BaseException:  # cancelled, or its record could not be written: what it cost is known all the same
+            for hold, one in zip(holds, made, strict=True):
+                budget.settle(hold, one.action.usd, one.action.input_tokens + one.action.output_tokens)
+            raise
+        for hold, done in zip_longest(holds, all_done):
+            budget.settle(hold, done.step.usd, done.step.input_tokens + done.step.output_tokens)
+        if not done.failure:
+            stragglers.ended(mark.agent, done.step.latency_ms / 1000)
+        return done
+
+    def _call(self, body: dict[str, Any], mark: "_Mark", attempt: int) -> Attempt:
         action = Action("chat", mark.agent, mark.hop, attempt=attempt, output="", read=mark.passages)
 
         async def call() -> None:
@@ -99,13 +128,7 @@ class TaskEngine:
             except httpx.TransportError as error:
                 raise ConnectionBroke("vllm", self._down(f"{type(error).__name__} {error}")) from error
 
-        try:
-            done = await self._task.recorder.act(action, call)
-        except BaseException:  # cancelled, or its record could not be written: what it cost is known all the same
-            self._task.budget.settle(hold, action.usd, action.input_tokens + action.output_tokens)
-            raise
-        self._task.budget.settle(hold, done.step.usd, done.step.input_tokens + done.step.output_tokens)
-        return done
+        return Attempt(action, call)
 
     async def _stream(self, body: dict[str, Any], action: Action) -> None:
         async with self._client.stream("POST", "/chat/completions", json=body) as response:

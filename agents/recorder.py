@@ -44,6 +44,20 @@ class Action:
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    beaten: bool = False
+    """Another attempt at the same has ended first: this one is cancelled, and its cost counts all the same."""
+
+
+class Beaten(Exception):
+    """Another attempt ended first."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """An action, and what fills it in."""
+
+    action: Action
+    work: Callable[[], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,45 @@ class Recorder:
     async def act(self, action: Action, work: Callable[[], Awaitable[None]]) -> Done:
         """Do what fills in the action, once; count, show and return what came of it, a failure too."""
         done = await self._once(action.agent, lambda: self._recorded(action, work))
+        await self._book(done)
+        return done
+
+    async def act_in_time(
+        self, attempt: Attempt, patience_s: float | None, again: Callable[[], Attempt | None]
+    ) -> list[Done]:
+        """The same; once patience is at its end, `again` as well, if it gives one. The last of the list counts."""
+        all_done = await self._once(attempt.action.agent, lambda: self._raced(attempt, patience_s, again))
+        for done in all_done:
+            await self._book(done)
+        return all_done
+
+    async def _raced(
+        self, attempt: Attempt, patience_s: float | None, again: Callable[[], Attempt | None]
+    ) -> list[Done]:
+        running = {asyncio.create_task(self._recorded(attempt.action, attempt.work)): attempt.action}
+        all_done: list[Done] = []
+        try:
+            await asyncio.wait(running, timeout=patience_s)
+            if not any(task.done() for task in running) and (second := again()):
+                running[asyncio.create_task(self._recorded(second.action, second.work))] = second.action
+            while running:
+                ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in ended:
+                    del running[task]
+                    done = task.result()
+                    all_done.append(done)
+                    if not done.failure:
+                        for slower, action in running.items():
+                            action.beaten = True
+                            slower.cancel()
+        finally:
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+        return sorted(all_done, key=lambda done: done.failure is None)
+
+    async def _book(self, done: Done) -> None:
+        """Count what an action took, and show it."""
         step, used = done.step, self.usage
         self.usage = Usage(
             calls=used.calls + (step.kind == "chat"),
@@ -93,7 +146,6 @@ class Recorder:
             **{name: getattr(used, name) + getattr(step, name) for name in _TOKENS},
         )
         await self.add(step)
-        return done
 
     async def _recorded(self, action: Action, work: Callable[[], Awaitable[None]]) -> Done:
         """Measure and price the work; it returns when its record is on disk, however the work ends."""
@@ -105,7 +157,10 @@ class Recorder:
         except Exception as error:
             failure = error
         except BaseException as error:  # a cancelled call has its cost, too
-            cancelled = error
+            if action.beaten:
+                failure = Beaten("another attempt ended first")
+            else:
+                cancelled = error
         latency_ms = (time.perf_counter() - clock) * 1000
         measured: dict[str, Any] = {
             "agent": action.agent,

@@ -21,6 +21,7 @@ from agents.budget import Budget, BudgetReached
 from agents.journal import Journal, T
 from agents.loops import LoopDetector
 from agents.recorder import Action, Recorder, one_line
+from agents.stragglers import Stragglers
 from agents.tools.breaker import Breakers
 from agents.tools.builtin import BUILT_IN
 from agents.tools.contract import Tool
@@ -46,6 +47,7 @@ class Dependencies:
     prices: Prices
     tools: tuple[Tool, ...] = BUILT_IN
     breakers: Breakers = field(default_factory=Breakers)
+    stragglers: Stragglers = field(default_factory=Stragglers)
 
 
 def new_task_id() -> str:
@@ -92,6 +94,7 @@ class Task:
         )
         self.board = Blackboard(self.recorder.add)
         self.tools = ToolRunner(self, deps)
+        self.stragglers = deps.stragglers
         self._deps = deps
 
     @property
