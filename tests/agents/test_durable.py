@@ -18,7 +18,7 @@ from lakehouse.records import CallRecord, segment_lines
 from tests.agents.conftest import Reply
 from tests.agents.durable_worker import only_key, parts
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
 QUESTION = "Which license has Flask?"
 SUBS = [
@@ -45,13 +45,8 @@ def scripted(body: dict[str, Any]) -> Reply:
 class Workers:
     """Lives of executors over one home."""
 
-    def __init__(self, folder: Path, settings: dict[str, Any]) -> None:
-        self._template = subprocess.Popen(
-            [sys.executable, "-m", "tests.agents.durable_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+    def __init__(self, template: "subprocess.Popen[str]", folder: Path, settings: dict[str, Any]) -> None:
+        self._template = template
         self._folder = folder
         self._settings = settings
         self._lives = 0
@@ -64,11 +59,11 @@ class Workers:
         return home
 
     async def begin(
-        self, home: Path, dies_after: int | None = None, dies: str = "after", program: str = "team"
+        self, home: Path, program: str = "multihop", dies_after: int = 0, dies: str = "after", **settings: Any
     ) -> "Life":
         self._lives += 1
         report = self._folder / f"report{self._lives}.json"
-        life = {"home": str(home), "settings": self._settings, "report": str(report), "question": QUESTION}
+        life = {"home": str(home), "settings": self._settings | settings, "report": str(report), "question": QUESTION}
         life |= {"dies_after": dies_after, "dies": dies, "program": program}
         assert self._template.stdin
         assert self._template.stdout
@@ -82,10 +77,6 @@ class Workers:
         _, ledger, _ = parts(home, **self._settings)
         today = ledger.today(only_key(ledger).key_id)
         return today.spent_usd, today.reserved_usd
-
-    def stop(self) -> None:
-        self._template.kill()
-        self._template.wait()
 
 
 class Life:
@@ -109,12 +100,18 @@ class Life:
         return json.loads(self._report.read_text())
 
 
+@pytest.fixture(scope="module")
+def template():
+    command = [sys.executable, "-m", "tests.agents.durable_worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process
+        process.kill()
+
+
 @pytest.fixture
-async def workers(tmp_path, model, warehouse):
+def workers(template, tmp_path, model, warehouse):
     model.answers(scripted)
-    workers = Workers(tmp_path, {"warehouse": warehouse, "llm_base_url": model.url})
-    yield workers
-    workers.stop()
+    return Workers(template, tmp_path, {"warehouse": warehouse, "llm_base_url": model.url})
 
 
 def records(home: Path) -> list[CallRecord]:
@@ -216,3 +213,14 @@ async def test_cancelled_anywhere_it_stops_in_the_middle_of_a_call_and_what_it_s
     assert (task["status"], task["answer"], task["problem"]) == ("cancelled", None, None)
     assert workers.spent(home) == (sum(record.usd for record in records(home)), 0)
     assert len(model.asked) == 2
+
+
+async def test_it_is_the_same_on_postgres(workers, model, postgres):
+    home, url = workers.home("postgres"), postgres.replace("psycopg2", "psycopg")
+    await (await workers.begin(home, "team", dies_after=4, tasks_database_url=url)).died()
+
+    task = await (await workers.begin(home, "team", tasks_database_url=url)).task()
+
+    assert (task["status"], task["answer"]["answer"]) == ("done", "58")
+    assert not (home / "tasks.sqlite").exists()
+    assert workers.spent(home) == (Decimal(task["answer"]["usage"]["usd"]), 0)

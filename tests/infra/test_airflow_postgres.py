@@ -11,7 +11,7 @@ from infra.airflow_client import AirflowClient
 from infra.stack import Stack
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
-from tests.infra.conftest import PASSWORD
+from tests.conftest import POSTGRES_PASSWORD
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -58,4 +58,4 @@ def test_a_database_that_does_not_answer_is_told_without_its_password(tmp_path: 
     with pytest.raises(Unavailable, match="LAKEHOP_AIRFLOW_DATABASE") as refused:
         LocalAirflow(Settings(home=tmp_path, airflow_database=wrong)).prepare()
 
-    assert PASSWORD not in str(refused.value)
+    assert POSTGRES_PASSWORD not in str(refused.value)

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from agents.budget import BudgetReached
+from agents.journal import Journal
 from agents.loops import LoopDetected
 from agents.tools import breaker
 from agents.tools.contract import ToolFailed, ToolResult
@@ -210,6 +211,20 @@ async def test_a_passage_that_was_found_counts_as_a_strangers_text(task_with, to
     await task.search("Flask", hop=1, k=1)
 
     assert task.tools.offered(await task.tools.away()) == []
+
+
+async def test_what_was_cut_off_by_the_death_of_its_process_is_not_called_again(task_with, tool, spooled):
+    class BegunBefore(Journal):
+        async def once(self, name, work):
+            return ("another process", 0.0) if name == "begin" else await work()
+
+    task = task_with(tool(echo, name="send", effects="side effects"))
+    task.journal = BegunBefore()
+
+    seen = await task.tools.call("send", {"word": "all"}, hop=1)
+
+    assert (seen.ok, "whether it did its work is not known" in seen.text) == (False, True)
+    assert records(spooled) == [("execute_tool", "send", 1, "error")]
 
 
 # ---- the breaker --------------------------------------------------------------------------------------------
