@@ -8,6 +8,7 @@ value itself, which the output field's constraint has limited to copies of its i
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import dspy
@@ -114,14 +115,17 @@ def _likest(
     asked = _words(inputs.get(question))
 
     def likeness(demo: Mapping[str, Any]) -> float:
-        words = _words(demo.get(question))
+        words = _words_of_demo(str(demo.get(question)))
         return len(words & asked) / max(1, len(words | asked))
 
     return sorted(demos, key=likeness)[-EXAMPLES_SHOWN:]
 
 
-def _words(value: Any) -> set[str]:
-    return set(re.findall(r"\w+", str(value).lower()))
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", str(value).lower()))
+
+
+_words_of_demo = lru_cache(maxsize=1_000)(_words)  # the same few at each call; what is asked is never kept
 
 
 def _instructions(signature: type[dspy.Signature]) -> str:
