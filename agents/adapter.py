@@ -81,12 +81,13 @@ class ShortAdapter(dspy.Adapter):
     ) -> list[dict[str, Any]]:
         """System message, a pair of turns for each demonstration that has all fields, and the question."""
         name, _ = _output(signature)
+        fields, asked = list(signature.fields), list(signature.input_fields)  # DSPy works them out at each look
         turns = [{"role": "system", "content": _instructions(signature)}]
         for demo in demos:
-            if all(demo.get(field) is not None for field in signature.fields):
-                turns.append({"role": "user", "content": _asked(signature, demo)})
+            if all(demo.get(field) is not None for field in fields):
+                turns.append({"role": "user", "content": _asked(asked, demo)})
                 turns.append({"role": "assistant", "content": str(demo[name])})
-        return [*turns, {"role": "user", "content": _asked(signature, inputs)}]
+        return [*turns, {"role": "user", "content": _asked(asked, inputs)}]
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         """The whole reply is the value."""
@@ -132,9 +133,9 @@ def _instructions(signature: type[dspy.Signature]) -> str:
     return " ".join(line.strip() for line in signature.instructions.splitlines() if line.strip())
 
 
-def _asked(signature: type[dspy.Signature], values: Mapping[str, Any]) -> str:
+def _asked(fields: Sequence[str], values: Mapping[str, Any]) -> str:
     """One line or block a field, in the signature's order: what stands last is read best, so the question ends it."""
-    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(values.get(name))}" for name in signature.input_fields]
+    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(values.get(name))}" for name in fields]
     return "\n".join(lines)
 
 

@@ -6,12 +6,14 @@ in words that the model can mend it by.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextvars import ContextVar
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
 MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
+_sub_task: ContextVar[str | None] = ContextVar("sub_task", default=None)
 Role = Literal["researcher", "analyst", "coder", "critic"]
 
 
@@ -68,6 +70,7 @@ async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awai
         for need in task.needs:
             await ended[need].wait()
         async with gate:
+            _sub_task.set(task.id)  # for this sub-task alone: `do` runs as a task of asyncio's, in a context of its own
             await work(task)
         ended[task.id].set()
 
@@ -80,6 +83,11 @@ async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awai
         await asyncio.gather(*running, return_exceptions=True)
     for one in finished:
         one.result()
+
+
+def current_sub_task() -> str | None:
+    """Id of the sub-task whose work is being done; None outside of one."""
+    return _sub_task.get()
 
 
 def _depth(needs: Mapping[str, Collection[str]]) -> int:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from agents.answer import Event, OnEvent, PassageRef, Step, Usage
+from agents.plan import current_sub_task
 from lakehouse.index import Passage
 from lakehouse.permissions import Caller
 from lakehouse.prices import Prices
@@ -106,6 +107,8 @@ class Recorder:
                 kind=action.kind,
                 agent=action.agent,
                 hop=action.hop,
+                started_at=started_at,
+                attempt=action.attempt,
                 query=action.query,
                 output=action.output,
                 passages=[reference(passage) for passage in action.passages],
@@ -128,17 +131,17 @@ class Recorder:
         shared: dict[str, Any] = {
             "agent": call.agent,
             "hop": call.hop,
+            "started_at": call.started_at,
+            "attempt": call.attempt,
             "usd": cost.usd,
             "latency_ms": call.latency_ms,
             "error": call.error,
         }
         await self._write(
             operation="chat",
-            started_at=call.started_at,
             model=self._model,
             saved_usd=cost.saved_usd,
             price_from=cost.price_from,
-            attempt=call.attempt,
             **shared,
             **tokens,
         )
@@ -179,6 +182,7 @@ class Recorder:
             key_id=self._caller.key_id,
             program=self._program,
             program_version=self._program_version,
+            sub_task=current_sub_task(),
             outcome=outcome or ("error" if error else "ok"),
             error=error,
             **measured,

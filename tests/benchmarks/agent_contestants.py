@@ -199,10 +199,11 @@ async def main(name: str, url: str, folder: Path) -> None:
     async with CONTESTANTS[name](url, folder) as task:
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
-            TOOL.seconds, begun = 0.0, time.perf_counter()
+            TOOL.seconds, begun, busy = 0.0, time.perf_counter(), time.process_time()
             for _ in range(int(line)):
                 await task()
-            print(json.dumps({"wall": time.perf_counter() - begun, "tool": TOOL.seconds}), flush=True)
+            took = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy, "tool": TOOL.seconds}
+            print(json.dumps(took), flush=True)
 
 
 if __name__ == "__main__":

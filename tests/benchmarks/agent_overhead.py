@@ -6,7 +6,8 @@ A step is a model call or a tool call; a task is 15 of them for all. All talk to
 one function; both say how long they took, and that is taken off the wall time. What is left is each program's own work
 and its HTTP client's. In the first column the client is left in. In the second, a call as httpx alone makes it is taken
 off for each call, measured in the same round, for a program cannot do without that: this is the figure that goals are
-set for. What a contestant's own client costs beyond httpx stays in both.
+set for. What a contestant's own client costs beyond httpx stays in both. The third is processor time, less that of bare
+calls: it knows nothing of waiting for a disk or a thread, and hardly anything of what else the machine does.
 
 Rounds are interleaved, each in another order; every contestant is a process of its own and waits idle for its turn.
 """
@@ -39,6 +40,7 @@ class Round:
     """What a contestant took for one task, on average over a round, in seconds."""
 
     wall: float
+    cpu: float
     model: float
     tool: float
     calls: float
@@ -51,6 +53,10 @@ class Round:
         """The same without what bare calls of that endpoint take."""
         client = (bare.wall - bare.model) / bare.calls
         return self.with_client_ms() - 1000 * client * self.calls / STEPS
+
+    def cpu_ms(self, bare: "Round") -> float:
+        """Processor time of a step, without that of bare calls and of the tool."""
+        return 1000 * (self.cpu - self.tool - bare.cpu / bare.calls * self.calls) / STEPS
 
 
 class Process:
@@ -84,7 +90,8 @@ def measured(process: Process, url: str, tasks: int) -> Round:
     _spent(url)
     took = process.ask(tasks)
     model = _spent(url)
-    return Round(took["wall"] / tasks, model["seconds"] / tasks, took["tool"] / tasks, model["calls"] / tasks)
+    sums = {name: seconds / tasks for name, seconds in took.items()}
+    return Round(model=model["seconds"] / tasks, calls=model["calls"] / tasks, **sums)
 
 
 def _spent(url: str) -> dict[str, float]:
@@ -99,14 +106,21 @@ def shown(values: Sequence[float]) -> str:
 
 def tell(taken: dict[str, list[Round]]) -> None:
     """A line a contestant; the last column is how many times ours it takes, round by round."""
-    own = {name: [one.own_ms(bare) for one, bare in zip(rounds, taken[BARE], strict=True)]
-           for name, rounds in taken.items()}  # fmt: skip
-    print(f"{'':33} {'ms a step, with HTTP client':30} {'ms a step':24} {'times ours':22} model ms a call")
+    columns = ("ms a step, with HTTP client", "ms a step", "times ours", "processor ms a step", "times ours")
+    print(" " * 32 + "".join(f"{column:28}" for column in columns))
+    ours = list(zip(taken[OURS], taken[BARE], strict=True))
     for name, rounds in taken.items():
-        client = shown([one.with_client_ms() for one in rounds])
-        ratio = shown([one / ours for one, ours in zip(own[name], own[OURS], strict=True)])
-        call_ms = statistics.median(1000 * one.model / one.calls for one in rounds)
-        print(f"{name:33} {client:30} {shown(own[name]):24} {ratio:22} {call_ms:.2f}")
+        pairs = list(zip(rounds, taken[BARE], strict=True))
+        own, cpu = ([of(one, bare) for one, bare in pairs] for of in (Round.own_ms, Round.cpu_ms))
+        cells = [[one.with_client_ms() for one in rounds], own, _ratios(own, [Round.own_ms(*pair) for pair in ours])]
+        cells += [cpu, _ratios(cpu, [Round.cpu_ms(*pair) for pair in ours])]
+        print(f"{name:32}" + "".join(f"{shown(cell):28}" for cell in cells))
+    model = [1000 * one.model / one.calls for rounds in taken.values() for one in rounds]
+    print(f"the model takes {shown(model)} ms a call, which is in none of these")
+
+
+def _ratios(theirs: Sequence[float], ours: Sequence[float]) -> list[float]:
+    return [one / other for one, other in zip(theirs, ours, strict=True)]
 
 
 @click.command()

@@ -9,12 +9,13 @@ from tests.benchmarks.agent_overhead import Round, shown
 
 
 def test_a_step_is_the_wall_time_less_model_tool_and_bare_calls() -> None:
-    bare = Round(wall=0.020, model=0.010, tool=0.0, calls=10)  # 1 ms a call outside the model
-    ours = Round(wall=0.065, model=0.010, tool=0.010, calls=10)
+    bare = Round(wall=0.020, cpu=0.010, model=0.010, tool=0.0, calls=10)  # 1 ms a call outside the model
+    ours = Round(wall=0.065, cpu=0.035, model=0.010, tool=0.010, calls=10)
 
     assert ours.with_client_ms() == pytest.approx(45 / 15)
     assert ours.own_ms(bare) == pytest.approx((45 - 10) / 15)
-    assert bare.own_ms(bare) == pytest.approx(0)
+    assert ours.cpu_ms(bare) == pytest.approx((35 - 10 - 10) / 15)
+    assert bare.own_ms(bare) == bare.cpu_ms(bare) == pytest.approx(0)
     assert shown([3, 1.25, 2]) == "2.00 (1.25 to 3.00)"
 
 
