@@ -8,6 +8,7 @@ value itself, which the output field's constraint has limited to copies of its i
 import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NoReturn
 
 import dspy
@@ -80,12 +81,13 @@ class ShortAdapter(dspy.Adapter):
     ) -> list[dict[str, Any]]:
         """System message, a pair of turns for each demonstration that has all fields, and the question."""
         name, _ = _output(signature)
+        fields, asked = list(signature.fields), list(signature.input_fields)  # DSPy works them out at each look
         turns = [{"role": "system", "content": _instructions(signature)}]
         for demo in demos:
-            if all(demo.get(field) is not None for field in signature.fields):
-                turns.append({"role": "user", "content": _asked(signature, demo)})
+            if all(demo.get(field) is not None for field in fields):
+                turns.append({"role": "user", "content": _asked(asked, demo)})
                 turns.append({"role": "assistant", "content": str(demo[name])})
-        return [*turns, {"role": "user", "content": _asked(signature, inputs)}]
+        return [*turns, {"role": "user", "content": _asked(asked, inputs)}]
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         """The whole reply is the value."""
@@ -114,23 +116,26 @@ def _likest(
     asked = _words(inputs.get(question))
 
     def likeness(demo: Mapping[str, Any]) -> float:
-        words = _words(demo.get(question))
+        words = _words_of_demo(str(demo.get(question)))
         return len(words & asked) / max(1, len(words | asked))
 
     return sorted(demos, key=likeness)[-EXAMPLES_SHOWN:]
 
 
-def _words(value: Any) -> set[str]:
-    return set(re.findall(r"\w+", str(value).lower()))
+def _words(value: Any) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", str(value).lower()))
+
+
+_words_of_demo = lru_cache(maxsize=1_000)(_words)  # the same few at each call; what is asked is never kept
 
 
 def _instructions(signature: type[dspy.Signature]) -> str:
     return " ".join(line.strip() for line in signature.instructions.splitlines() if line.strip())
 
 
-def _asked(signature: type[dspy.Signature], values: Mapping[str, Any]) -> str:
+def _asked(fields: Sequence[str], values: Mapping[str, Any]) -> str:
     """One line or block a field, in the signature's order: what stands last is read best, so the question ends it."""
-    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(values.get(name))}" for name in signature.input_fields]
+    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(values.get(name))}" for name in fields]
     return "\n".join(lines)
 
 

@@ -6,10 +6,13 @@ programs read.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, PlainSerializer
+from pydantic import BaseModel, Field, PlainSerializer
+
+from agents.plan import current_sub_task
 
 Status = Literal["answered", "partial", "refused", "failed"]
 Usd = Annotated[Decimal, PlainSerializer(lambda usd: f"{usd:.10f}", return_type=str, when_used="json")]
@@ -33,11 +36,18 @@ class Citation(BaseModel, frozen=True):
 
 
 class Step(BaseModel, frozen=True):
-    """One search, model call, tool call or note on the task's blackboard, in the order they ended."""
+    """One search, model call, tool call or note on the task's blackboard, in the order they ended.
+
+    `sub_task` is taken from where the step is made, so that nobody who makes one can forget it. `started_at` is None
+    for what took no time: a note, and a call that was refused.
+    """
 
     kind: Literal["search", "chat", "tool", "note"]
     agent: str
     hop: int
+    sub_task: str | None = Field(default_factory=current_sub_task)
+    started_at: datetime | None = None
+    attempt: int = 1
     query: str | None = None
     output: str | None = None
     passages: list[PassageRef] = []

@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol
 
 from pydantic import BaseModel
@@ -130,7 +131,7 @@ class JsonAs:
     max_tokens: int = 300
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        return {"json": self.model.model_json_schema()}
+        return {"json": _schema(self.model)}
 
     def snap(self, text: str, inputs: Inputs) -> str:
         return _braced(text)
@@ -155,6 +156,12 @@ class SumOf:
             return text.strip()
         near = difflib.get_close_matches(text, _parts(lines), n=1, cutoff=0.0)
         return near[0] if near else NONE
+
+
+@cache
+def _schema(model: type[BaseModel]) -> dict[str, Any]:
+    """Kept, for pydantic works it out anew each time."""
+    return model.model_json_schema()
 
 
 def _braced(text: str) -> str:

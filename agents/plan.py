@@ -7,6 +7,7 @@ in words that the model can mend it by.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractContextManager
+from contextvars import ContextVar
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
@@ -15,6 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from agents.journal import Journal
 
 MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
+_sub_task: ContextVar[str | None] = ContextVar("sub_task", default=None)
 Role = Literal["researcher", "analyst", "coder", "critic"]
 
 
@@ -71,6 +73,7 @@ async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awai
         for need in task.needs:
             await ended[need].wait()
         async with gate:
+            _sub_task.set(task.id)  # for this sub-task alone: `do` runs as a task of asyncio's, in a context of its own
             with branch:
                 await work(task)
         ended[task.id].set()
@@ -87,6 +90,11 @@ async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awai
         await asyncio.gather(*running, return_exceptions=True)
     for one in finished:
         one.result()
+
+
+def current_sub_task() -> str | None:
+    """Id of the sub-task whose work is being done; None outside of one."""
+    return _sub_task.get()
 
 
 def _depth(needs: Mapping[str, Collection[str]]) -> int:

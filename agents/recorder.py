@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from agents.answer import Event, OnEvent, PassageRef, Step, Usage
 from agents.journal import Once
+from agents.plan import current_sub_task
 from lakehouse.index import Passage
 from lakehouse.permissions import Caller
 from lakehouse.prices import Prices
@@ -165,6 +166,8 @@ class Recorder:
         measured: dict[str, Any] = {
             "agent": action.agent,
             "hop": action.hop,
+            "started_at": started_at,
+            "attempt": action.attempt,
             "latency_ms": latency_ms,
             "error": one_line(ended) if (ended := failure or cancelled) else None,
         } | {name: getattr(action, name) for name in _TOKENS}
@@ -175,9 +178,7 @@ class Recorder:
             action.usd = cost.usd
         await self._write(
             operation=_OPERATIONS[action.kind],
-            started_at=started_at,
             usd=action.usd,
-            attempt=action.attempt,
             **priced,
             **measured,
         )
@@ -226,6 +227,7 @@ class Recorder:
             key_id=self._caller.key_id,
             program=self._program,
             program_version=self._program_version,
+            sub_task=current_sub_task(),
             outcome=outcome or ("error" if error else "ok"),
             error=error,
             **measured,

@@ -16,8 +16,9 @@ from dspy.utils.exceptions import ContextWindowExceededError
 from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status
 from agents.budget import Budget, BudgetReached, Limits
-from agents.engine import NoSyncEngine, TaskEngine, model_client
+from agents.engine import TaskEngine, model_client
 from agents.journal import Journal
+from agents.lm import TaskLM
 from agents.programs import PROGRAMS
 from agents.reading import NothingFound
 from agents.recorder import one_line
@@ -155,14 +156,8 @@ class Agents:
     async def _outcome(
         self, task: Task, module: dspy.Module, question: str, adapter: ShortAdapter, temperature: float
     ) -> tuple[Status, str, str | None]:
-        lm = dspy.LM(
-            self._deps.settings.llm_model,
-            engine=NoSyncEngine(),
-            async_engine=TaskEngine(task, self._client, self._deps.settings),
-            temperature=temperature,
-            cache=False,
-            num_retries=0,
-        )
+        engine = TaskEngine(task, self._client, self._deps.settings)
+        lm = TaskLM(self._deps.settings.llm_model, engine, temperature)
         try:
             with dspy.context(lm=lm, adapter=adapter, task=task, disable_history=True):
                 prediction = await module.acall(question=question)

@@ -1,4 +1,4 @@
-"""Agent programs and searches, and how good they are: `eval`, `compile` and `weights`."""
+"""Agent programs and searches, how good they are and what they did: `eval`, `compile`, `weights` and `trace`."""
 
 from pathlib import Path
 
@@ -106,4 +106,21 @@ def weights(questions: Path, tenant: str, groups: list[str], out: Path, as_json:
     emit(as_json, learn_weights(settings(), questions, tenant, groups, out, say), print_record)
 
 
-COMMANDS = (evaluate, compile_, weights)
+@click.command("trace")
+@click.argument("task_id")
+@json_option
+def trace_(task_id: str, as_json: bool) -> None:
+    """Draw a task as a tree: sub-tasks, hops, calls with their tokens, money and time, and its critical path.
+
+    It is read from the spool and the lakehouse; a task that still runs shows what it has done so far.
+
+    \b
+    lakehop trace task_9f2c4e6a
+    """
+    from infra.render_trace import print_trace
+    from infra.trace import trace
+
+    emit(as_json, trace(settings(), task_id), print_trace)
+
+
+COMMANDS = (evaluate, compile_, weights, trace_)

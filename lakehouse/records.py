@@ -45,6 +45,7 @@ class CallRecord:
     program_version: str
     agent: str
     hop: int = 0
+    sub_task: str | None = None
     model: str | None = None
     input_tokens: int = 0
     cached_tokens: int = 0
@@ -129,6 +130,14 @@ class Spool:
             self._segment = None  # sealed since
 
     @staticmethod
+    def lines(folder: Path) -> Iterator[str]:
+        """All records that are spooled now, as JSON lines. What is loaded meanwhile may be left out, nothing else."""
+        for place in ("open", "sealed"):
+            for path in sorted((folder / place).glob("*.jsonl")):
+                with suppress(FileNotFoundError):  # it was sealed, and comes again below, or loaded
+                    yield from segment_lines(path)
+
+    @staticmethod
     def seal(folder: Path) -> list[Path]:
         """Move every open segment to `folder/sealed`; return those moved, oldest first. Waits for running appends."""
         sealed_folder = folder / "sealed"
@@ -139,7 +148,7 @@ class Spool:
 
 
 def segment_lines(path: Path) -> Iterator[str]:
-    """The records of a sealed segment, as JSON lines without their ends.
+    """The records of a segment, as JSON lines without their ends.
 
     A last line with no end was cut off by a crash before its append was acknowledged, and is left out.
     """

@@ -31,6 +31,7 @@ _FOLLOWING_STEPS = ("chunk_documents", "link_documents", "embed_chunks", "sync_i
 _WITH_DOCUMENTS = (Forget.DOCUMENT, Forget.UNUSED_TEXT)
 # Answers before their evaluations, which say whose they are.
 _WITH_TENANT = (Forget.EVAL_RUN, *_WITH_DOCUMENTS, Forget.BILL, Forget.TENANT)
+_QUOTING = ("error", "sub_task")  # of a call's columns, those that may hold somebody's words
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,12 @@ def _names_document(table: Table, doc_column: str, scope: Scope) -> Column:
 
 
 def _quoting_call(table: Table, scope: Scope) -> Column:
-    """Calls of the tenant whose error is told: it may quote what a passage said."""
+    """Calls of the tenant that hold somebody's words: an error may quote a passage, a sub-task's name the question."""
     if table is LLM_CALLS:
-        return (F.col("tenant_id") == scope.tenant_id) & F.col("error").isNotNull()
-    tenant_id, error = (F.get_json_object("record", f"$.{name}") for name in ("tenant_id", "error"))
-    return (tenant_id == scope.tenant_id) & error.isNotNull()
+        tenant_id, *words = (F.col(name) for name in ("tenant_id", *_QUOTING))
+    else:
+        tenant_id, *words = (F.get_json_object("record", f"$.{name}") for name in ("tenant_id", *_QUOTING))
+    return (tenant_id == scope.tenant_id) & F.coalesce(*words).isNotNull()
 
 
 def _of_evaluations(spark: SparkSession, settings: Settings, scope: Scope, rows: DataFrame) -> DataFrame:
@@ -139,7 +141,10 @@ def _remove_rows(spark: SparkSession, settings: Settings, scope: Scope, table: T
     whose = f"known.tenant_id = '{scope.tenant_id}' AND " if table.partition_by else ""
     keys = rows.select(*table.key).distinct()
     merge = target.alias("known").merge(keys.alias("gone"), whose + same_key)
-    (merge.whenMatchedUpdate(set={"error": "NULL"}) if table is LLM_CALLS else merge.whenMatchedDelete()).execute()
+    if table is LLM_CALLS:
+        merge.whenMatchedUpdate(set=dict.fromkeys(_QUOTING, "NULL")).execute()
+    else:
+        merge.whenMatchedDelete().execute()
 
 
 def _remove_from_index(settings: Settings, scope: Scope, proof: "_Proof") -> None:

@@ -8,6 +8,7 @@ model writes.
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from typing import Any, Literal
 
 from pydantic import BaseModel
@@ -75,15 +76,7 @@ class Tool:
 
     def schema(self) -> dict[str, Any]:
         """JSON schema of the arguments, without the titles that pydantic adds: a small model would read them."""
-        schema = self.arguments.model_json_schema()
-        fields = {
-            name: {key: value for key, value in field.items() if key != "title"}
-            for name, field in schema.get("properties", {}).items()
-        }
-        return {key: schema[key] for key in ("type", "required") if key in schema} | {
-            "properties": fields,
-            "additionalProperties": False,
-        }
+        return _schema(self.arguments)
 
 
 @dataclass(frozen=True)
@@ -101,3 +94,17 @@ class Observation:
     def shown(self) -> str:
         """The text for a model."""
         return f"{self.text}\nYou asked this before. Do something else." if self.repeated else self.text
+
+
+@cache
+def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
+    """Kept, for pydantic works it out anew each time, and a model is told of it at each turn."""
+    schema = arguments.model_json_schema()
+    fields = {
+        name: {key: value for key, value in field.items() if key != "title"}
+        for name, field in schema.get("properties", {}).items()
+    }
+    return {key: schema[key] for key in ("type", "required") if key in schema} | {
+        "properties": fields,
+        "additionalProperties": False,
+    }

@@ -47,6 +47,12 @@ LLM_CALLS = Table(
             Type.INT,
             "Which search of the task it belongs to, from 1; 0: before the first or outside any.",
         ),
+        Column(
+            "sub_task",
+            Type.STRING,
+            "Sub-task of the task's plan that it belongs to, e.g. `which`; NULL outside of one.",
+            True,
+        ),
         Column("model", Type.STRING, "Model called; NULL for anything but a model call.", True),
         Column("input_tokens", Type.LONG, "Prompt tokens, cached ones included; 0 where there is no model."),
         Column(

@@ -37,7 +37,7 @@ class Forget(Enum):
     UNUSED_TEXT = "go once no chunk of any tenant has their content_hash"
     TENANT = "go with their tenant"
     EVAL_RUN = "go with their tenant's evaluation, by run_id"
-    BILL = "stay, for they are the bill; the errors of a removed tenant's calls go, for an error may quote"
+    BILL = "stay, for they are the bill; errors and sub-tasks of a removed tenant's calls go, for they may quote"
     KEPT = "stay: they hold no document's text"
 
 

@@ -3,6 +3,7 @@
 // textContent only.
 
 import { passageItem } from "/console/passages.js";
+import { taskTree } from "/console/tree.js";
 
 const $ = (id) => document.getElementById(id);
 const KEY = "lakehop-key"; // sessionStorage: gone with the tab
@@ -34,20 +35,37 @@ async function problemOf(response) {
   }
 }
 
-function stepItem({ kind, agent, hop }, cost) {
+function stepItem({ kind, agent, hop, attempt }, cost, into = $("steps")) {
   const item = element("li", null, "step");
   item.dataset.kind = kind;
   const head = element("div", null, "step-head");
-  head.append(element("b", hop ? `Hop ${hop}: ${agent}` : agent), element("span", cost, "cost"));
+  const again = attempt > 1 ? `, attempt ${attempt}` : "";
+  head.append(element("b", (hop ? `Hop ${hop}: ${agent}` : agent) + again), element("span", cost, "cost"));
   item.append(head);
-  $("steps").append(item);
+  into.append(item);
   $("trace").hidden = false;
   return item;
 }
 
-function showStep(step) {
-  const cost = Number(step.usd) === 0 ? "" : `${dollars(step.usd)} · `;
-  const item = stepItem(step, cost + duration(step.latency_ms));
+const spent = (usd, ms) => (Number(usd) === 0 ? "" : `${dollars(usd)} · `) + duration(ms);
+
+// What marks the critical path is told to those who cannot see it, too.
+function markCritical(item) {
+  item.dataset.critical = "";
+  item.querySelector(".cost").prepend(element("span", "critical path", "tag"), " ");
+}
+
+function showTree(nodes, into) {
+  for (const { step, critical, subTask, usd, ms, nodes: inside } of nodes) {
+    const branch = { kind: "sub-task", agent: `Sub-task ${subTask}` };
+    const item = step ? showStep(step, into) : stepItem(branch, spent(usd, ms), into);
+    if (critical && step) markCritical(item);
+    if (inside) showTree(inside, item.appendChild(element("ol", null, "steps")));
+  }
+}
+
+function showStep(step, into) {
+  const item = stepItem(step, spent(step.usd, step.latency_ms), into);
   if (step.query) item.append(element("p", step.query));
   if (step.error) item.append(element("p", step.error, "failure"));
   if (step.output) item.append(element("p", `→ ${step.output}`));
@@ -60,6 +78,7 @@ function showStep(step) {
     }
     item.append(list);
   }
+  return item;
 }
 
 // What the model is writing now; its step takes the place of it.
@@ -91,7 +110,7 @@ function showAnswer(answer) {
   answer.citations.forEach(showCitation);
   $("citations-title").hidden = !answer.citations.length;
   $("steps").replaceChildren();
-  answer.steps.forEach(showStep);
+  showTree(taskTree(answer.steps), $("steps"));
   const { usage } = answer;
   const facts = {
     Cost: dollars(usage.usd),
@@ -112,7 +131,7 @@ function showAnswer(answer) {
 const on = {
   step: (step) => {
     writing.clear();
-    showStep(step);
+    showStep(step, $("steps")); // in a row as they come; the tree is drawn when all are there
     $("progress").textContent = step.kind === "search" ? "reading what was found" : "thinking about the next step";
   },
   token: (token) => writing.add(token),

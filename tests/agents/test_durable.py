@@ -123,7 +123,7 @@ def told(task: dict[str, Any]) -> dict[str, Any]:
     """What does not depend on time or place."""
     answer = json.loads(json.dumps(task["answer"]))
     for step in answer["steps"]:
-        del step["latency_ms"]
+        del step["latency_ms"], step["started_at"]
     answer["steps"].sort(key=json.dumps)
     del answer["latency_s"], answer["task_id"]
     return answer

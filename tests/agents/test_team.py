@@ -52,7 +52,15 @@ async def test_what_a_sub_task_needs_stands_in_its_question(model, ask, index, s
     assert answer.answer == "808 km"
     assert index.asked[1]["query"].startswith("How long is the Warta?")
     assert sum(record.usd for record in spooled()) == answer.usage.usd
-    assert [record.operation for record in spooled()][-1] == "invoke_agent"
+    assert [(record.operation, record.sub_task) for record in spooled()] == [
+        ("chat", None),
+        ("retrieval", "which"),
+        ("chat", "which"),
+        ("retrieval", "length"),
+        ("chat", "length"),
+        ("chat", None),
+        ("invoke_agent", None),
+    ]
 
 
 async def test_several_last_findings_are_concluded_by_a_sum(model, ask, index):
@@ -66,6 +74,9 @@ async def test_several_last_findings_are_concluded_by_a_sum(model, ask, index):
     assert chained.answer == "866 km"
     assert side_by_side.answer == "0"
     assert [step.agent for step in side_by_side.steps if step.kind == "tool"] == ["calculate"]
+    parts = [step.sub_task for step in side_by_side.steps if step.kind in ("search", "note")]
+    assert sorted(parts, key=str) == [None, "a", "a", "b", "b"]  # the plan, then a search and a finding of each
+    assert all(step.started_at for step in side_by_side.steps if step.kind != "note")
 
 
 @pytest.mark.parametrize(

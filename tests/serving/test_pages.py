@@ -25,7 +25,7 @@ async def test_a_page_loads_only_what_the_gateway_serves(gateway, path):
         assert response.status_code == (503 if address == "/readyz" and gateway.parts.down else 200), address
 
 
-@pytest.mark.parametrize("name", ["console.css", "console.js", "passages.js", "docs.js", "icon.svg"])
+@pytest.mark.parametrize("name", ["console.css", "console.js", "passages.js", "tree.js", "docs.js", "icon.svg"])
 async def test_an_asset_names_no_other_host(gateway, name):
     asset = await gateway.http.get(f"/console/{name}")
 
@@ -39,7 +39,7 @@ def test_swagger_ui_still_lies_where_bentoml_puts_it():
 
 
 def test_the_console_writes_text_as_text():
-    script = "".join((CONSOLE / name).read_text() for name in ("console.js", "passages.js"))
+    script = "".join((CONSOLE / name).read_text() for name in ("console.js", "passages.js", "tree.js"))
 
     for sink in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval("):
         assert sink not in script
@@ -111,4 +111,45 @@ def test_a_found_passage_tells_in_words_how_it_was_found(tmp_path):
     assert read(found | {"probability": None, "path": [], "covers": []}) == [
         "Ada Brookpeople/brook",
         "She was born in Lund.",
+    ]
+
+
+_TREE = """
+import { taskTree } from "./tree.mjs";
+const told = (nodes) => nodes.map(({ step, critical, subTask, nodes }) =>
+  subTask ? `${subTask}[${told(nodes)}]` : step.agent + (critical ? "*" : "")).join(" ");
+const tree = taskTree(JSON.parse(process.argv[2]));
+console.log(told(tree));
+console.log(JSON.stringify(tree.filter((node) => node.subTask).map(({ subTask, ms, usd }) => [subTask, ms, usd])));
+"""
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_the_steps_of_an_answer_are_a_tree_with_its_critical_path(tmp_path):
+    """As `lakehop trace` draws it: sub-tasks side by side, a retry, a note that took no time."""
+    (tmp_path / "tree.mjs").write_text((CONSOLE / "tree.js").read_text())
+    (tmp_path / "page.mjs").write_text(_TREE)
+
+    def step(agent, second, ms, sub_task=None, usd="0.0000000000"):
+        begun = None if second is None else f"2026-11-03T12:00:{second:09.6f}Z"
+        return {"agent": agent, "sub_task": sub_task, "started_at": begun, "latency_ms": ms, "usd": usd}
+
+    steps = [
+        step("plan", 0, 100),
+        step("board", None, 0),
+        step("search", 0.1002, 0.3, "a"),
+        step("search", 0.1001, 40, "b"),
+        step("read", 0.1006, 30, "a", "0.25"),
+        step("read", 0.141, 59, "b", "0.25"),
+        step("read", 0.131, 169, "a", "0.25"),
+        step("board", None, 0, "a"),
+        step("conclude", 0.3001, 50),
+    ]
+    command = ["node", str(tmp_path / "page.mjs"), json.dumps(steps)]
+    told, branches = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+    assert told == "plan* board a[search* read* read* board] b[search read] conclude*"
+    assert [(name, round(ms, 3), usd) for name, ms, usd in json.loads(branches)] == [
+        ("a", 199.8, 0.5),
+        ("b", 99.9, 0.25),
     ]

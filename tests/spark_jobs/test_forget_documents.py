@@ -135,7 +135,8 @@ def call(lake: Lake, name: str, **changes: Any) -> dict[str, Any]:
 
 def add_calls_and_evaluation(lake: Lake) -> None:
     failed = call(lake, "failed", error=f"ToolFailed: {lake.tenant}zyx")
-    append(lake.settings, LLM_CALLS, [failed, call(lake, "done", outcome="ok")])
+    planned = call(lake, "planned", outcome="ok", sub_task=f"{lake.tenant}zyx")
+    append(lake.settings, LLM_CALLS, [failed, planned, call(lake, "done", outcome="ok")])
     record = f'{{"tenant_id":"{lake.tenant}","error":"{lake.tenant}zyx"}}'
     raw = {"call_id": failed["call_id"], "record": record, "spool_file": "s", "loaded_at": NOW}
     append(lake.settings, LLM_CALLS_RAW, [raw])
@@ -171,10 +172,11 @@ def test_a_tenant_is_removed_though_the_first_try_is_killed_and_its_bill_stays(
     }  # fmt: skip
     assert {place: rows for place, rows in removed.items() if rows} == {
         "milvus": 2, DOCUMENTS.name: 2, CHUNKS.name: 2, ACL_KEYS.name: 2, INDEX_VERSIONS.name: 1,
-        LLM_CALLS.name: 1, LLM_CALLS_RAW.name: 1, EVAL_RUNS.name: 1, EVAL_RESULTS.name: 2,
+        LLM_CALLS.name: 2, LLM_CALLS_RAW.name: 1, EVAL_RUNS.name: 1, EVAL_RESULTS.name: 2,
     }  # fmt: skip
     assert list(written_about(lake.settings, f"{lake.tenant}zyx")) == []
-    assert [(row["usd"], row["error"]) for row in lake.rows(LLM_CALLS)] == [(Decimal("0.5"), None)] * 2
+    bill = [(row["usd"], row["error"], row["sub_task"]) for row in lake.rows(LLM_CALLS)]
+    assert bill == [(Decimal("0.5"), None, None)] * 3
     assert not list(Path(lake.settings.warehouse_root, "_checkpoints").glob(f"*/{lake.tenant}"))
 
     assert len(list(written_about(other.settings, f"{other.tenant}zyx"))) >= 5
