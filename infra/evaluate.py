@@ -50,6 +50,8 @@ class Question(BaseModel):
     answer: str | None = None
     aliases: list[str] = []
     gold_ids: list[str] = []
+    answerable: bool = True
+    """False: the documents hold no answer, and the right one is to decline."""
 
     @property
     def golds(self) -> list[str]:
@@ -69,6 +71,7 @@ class Result:
     em: bool | None = None
     f1: float | None = None
     success: bool | None = None
+    faithful: bool | None = None
     recall_at_2: float | None = None
     recall_at_5: float | None = None
     usd: Decimal = Decimal(0)
@@ -188,7 +191,8 @@ def _judged_answer(question: Question, seconds: float, document: dict[str, Any])
         document["status"],
         document["task_id"],
         text,
-        **_answer_scores(question, judged),
+        **_answer_scores(question, judged, declined=document["status"] == "refused"),
+        faithful=_is_supported(document) if document["status"] in _HAS_ANSWER else None,
         **_recalls(question, ranked_documents(document["steps"])),
         usd=Decimal(usage["usd"]),
         calls=usage["calls"],
@@ -202,8 +206,20 @@ def _failed(question: Question, seconds: float, error: LakehopError, retrieval_o
     return Result(question.id, seconds, "failed", **scores, **_recalls(question, []), failure=error)
 
 
-def _answer_scores(question: Question, answer: str) -> dict[str, Any]:
+def _is_supported(document: dict[str, Any]) -> bool:
+    quotes = [citation["quote"] for citation in document["citations"]]
+    sums = [
+        (step["query"] or "", step["output"] or "")
+        for step in document["steps"]
+        if step["kind"] == "tool" and not step["passages"]
+    ]
+    return scoring.supported(document["answer"] or "", quotes, sums)
+
+
+def _answer_scores(question: Question, answer: str, declined: bool = False) -> dict[str, Any]:
     golds = question.golds
+    if not question.answerable:
+        return {"success": declined}
     if not golds:
         return {}
     return {
@@ -229,6 +245,8 @@ def _scores(results: Sequence[Result]) -> dict[str, Any]:
         "em": _mean([result.em for result in results]),
         "f1": _mean([result.f1 for result in results]),
         "success": _mean([result.success for result in results]),
+        "faithful": _mean([result.faithful for result in results]),
+        "declined": sum(result.status == "refused" for result in results) / n,
         "recall_at_2": _mean([result.recall_at_2 for result in results]),
         "recall_at_5": _mean([result.recall_at_5 for result in results]),
         "usd_total": usd_total,

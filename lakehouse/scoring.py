@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _CLOSED = {"yes", "no", "noanswer"}  # HotpotQA: these match whole or not at all, "no" is no part of "no one"
 
@@ -34,6 +35,23 @@ def success(answer: str, golds: Collection[str]) -> bool:
     """Whether a normalised gold answer stands in the normalised answer as whole words."""
     padded = f" {normalise(answer)} "
     return any(f" {gold} " in padded for gold in map(normalise, golds) if gold)
+
+
+def supported(answer: str, quotes: Collection[str], sums: Collection[tuple[str, str]] = ()) -> bool:
+    """Whether what was cited carries the answer: its words stand in a quote, or it was worked out from numbers that do.
+
+    `sums`: what was worked out, and what came out. An answer in other words than its quote's counts as not carried.
+    """
+    cited = f" {' '.join(map(normalise, quotes))} "
+    said = normalise(answer)
+    if not said:
+        return False
+    if f" {said} " in cited:
+        return True
+    return any(
+        normalise(result) == said and all(f" {normalise(number)} " in cited for number in _NUMBER.findall(worked_out))
+        for worked_out, result in sums
+    )
 
 
 def recall_at(k: int, gold_ids: Collection[str], ranked_doc_ids: Sequence[str]) -> float:

@@ -108,6 +108,13 @@ EVAL_RUNS = Table(
             True,
         ),
         Column(
+            "faithful",
+            Type.DOUBLE,
+            "Share of given answers that stand in what they cite, or follow from numbers that do; NULL without any.",
+            True,
+        ),
+        Column("declined", Type.DOUBLE, "Share of questions that were declined, 0 to 1.", True),
+        Column(
             "recall_at_2",
             Type.DOUBLE,
             "Mean share of gold documents in the first 2; NULL without gold ids.",
@@ -139,7 +146,15 @@ EVAL_RESULTS = Table(
         Column("status", Type.STRING, "The task's status."),
         Column("em", Type.BOOL, "Exact match after normalisation; NULL without a gold answer.", True),
         Column("f1", Type.DOUBLE, "Token F1; NULL without a gold answer.", True),
-        Column("success", Type.BOOL, "The answer holds a gold answer; NULL without one.", True),
+        Column(
+            "success",
+            Type.BOOL,
+            "The answer holds a gold answer, or an unanswerable question was declined; NULL where neither is known.",
+            True,
+        ),
+        Column(
+            "faithful", Type.BOOL, "The answer stands in what it cites, by its words; NULL without an answer.", True
+        ),
         Column("recall_at_2", Type.DOUBLE, "Share of gold documents in the first 2; NULL without gold ids.", True),
         Column("recall_at_5", Type.DOUBLE, "The same in the first 5.", True),
         Column("usd", Type.MONEY, "What it cost, US dollars."),

@@ -21,6 +21,10 @@ FIELDS = [
     "em",
     "f1",
     "success",
+    "faithful",
+    "declined",
+    "faithful",
+    "declined",
     "recall_at_2",
     "recall_at_5",
     "usd_total",
@@ -144,6 +148,8 @@ def test_scores_are_means_over_what_can_be_judged_and_money_is_exact(
         "em": pytest.approx(1 / 3),
         "f1": pytest.approx((1 + 0.5 + 0) / 3),
         "success": pytest.approx(2 / 3),
+        "faithful": 0.0,
+        "declined": 0.0,
         "recall_at_2": pytest.approx((1 + 0 + 1) / 3),
         "recall_at_5": 1.0,
         "usd_total": "0.4000000003",
@@ -154,6 +160,32 @@ def test_scores_are_means_over_what_can_be_judged_and_money_is_exact(
         "output_tokens": 40,
     }
     assert 0.02 <= scores["p50_s"] <= scores["p95_s"] < 10
+
+
+def test_declining_is_right_where_there_is_no_answer_and_an_answer_is_held_to_its_citations(
+    settings: Settings, gateway: Gateway, questions: Callable[..., Path]
+) -> None:
+    path = questions(
+        {"id": "1", "question": "declined", "answerable": False},
+        {"id": "2", "question": "made up", "answerable": False},
+        {"id": "3", "question": "cited", "answer": "BSD"},
+    )
+    cited = answer("BSD")
+    cited[1]["citations"] = [{"doc_id": "a", "chunk_id": "a-0", "quote": "Its licence is BSD."}]
+    gateway.replies = {
+        "declined": answer("I do not know", status="refused"),
+        "made up": answer("MIT"),
+        "cited": cited,
+    }
+
+    scores = evaluate(settings, path, "acme", [], "multihop")
+
+    assert {name: scores[name] for name in ("em", "success", "faithful", "declined")} == {
+        "em": 1.0,
+        "success": pytest.approx(2 / 3),
+        "faithful": 0.5,
+        "declined": pytest.approx(1 / 3),
+    }
 
 
 def test_every_question_is_asked_once_with_the_operator_key_two_at_a_time(
@@ -274,6 +306,7 @@ def test_both_tables_hold_the_run(settings: Settings, gateway: Gateway, question
         "em": True,
         "f1": 1.0,
         "success": True,
+        "faithful": False,
         "recall_at_2": 1.0,
         "recall_at_5": 1.0,
         "usd": Decimal("0.0000000001"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lakehouse.scoring import exact_match, f1, normalise, recall_at, success
+from lakehouse.scoring import exact_match, f1, normalise, recall_at, success, supported
 
 
 @pytest.mark.parametrize(
@@ -78,3 +78,21 @@ def test_success_is_a_gold_answer_as_whole_words(answer: str, golds: list[str], 
 )
 def test_recall_is_the_share_of_gold_documents_among_the_first_k(k: int, ranked: list[str], expected: float) -> None:
     assert recall_at(k, ["a", "b"], ranked) == expected
+
+
+@pytest.mark.parametrize(
+    ("answer", "quotes", "sums", "is_supported"),
+    [
+        ("BSD", ["Flask has the licence BSD-3-Clause.", "It is BSD."], [], True),
+        ("the Oder", ["Oder is 866 km long"], [], True),
+        ("58", ["866 km", "808 km"], [("866 - 808", "58")], True),
+        ("58", ["866 km"], [("866 - 808", "58")], False),
+        ("59", ["866 km", "808 km"], [("866 - 808", "58")], False),
+        ("MIT", ["It is BSD."], [], False),
+        ("IT", ["MIT"], [], False),
+        ("BSD", [], [], False),
+        ("", ["It is BSD."], [], False),
+    ],
+)
+def test_an_answer_is_carried_by_what_it_cites_or_by_a_sum_of_it(answer, quotes, sums, is_supported):
+    assert supported(answer, quotes, sums) is is_supported
