@@ -23,8 +23,6 @@ FIELDS = [
     "success",
     "faithful",
     "declined",
-    "faithful",
-    "declined",
     "recall_at_2",
     "recall_at_5",
     "usd_total",
