@@ -5,7 +5,8 @@ from its metadata as plain sentences, then its README. The same metadata gives q
 answers can be checked without anybody labelling them:
 
 - two hops: what a package requires, then the licence of what it requires;
-- three hops and a sum: what a package requires, then how much each of those requires.
+- three hops and a sum: what a package requires, then how much each of those requires;
+- none: the same of packages that are not installed, where the right answer is to decline.
 
     python -m infra.corpus --out FOLDER
 """
@@ -26,6 +27,11 @@ from packaging.utils import canonicalize_name
 _README_CHARS = 2_500  # the part of a README that says what the package is for, and a demo of minutes
 _TRAIN_SHARE = 0.4  # of the questions, for `lakehop compile`; the rest measures
 _SEED = 20260101  # any constant: the same environment must give the same questions
+
+_WELL_KNOWN = """
+    bokeh bottle celery cherrypy dash django falcon folium gensim keras kivy luigi nltk peewee polars pygame pyramid
+    sanic scrapy spacy streamlit tensorflow tortoise-orm twisted xgboost
+"""
 
 
 @dataclass(frozen=True)
@@ -89,8 +95,19 @@ def questions(packages: Iterable[Package]) -> list[Question]:
     return asked
 
 
+def unanswerable(packages: Iterable[Package]) -> list[dict[str, Any]]:
+    """Questions on well-known packages that have no document."""
+    have = {package.name for package in packages}
+    text = "Under which licence is the only package that {} requires published?"
+    return [
+        {"id": f"none-{name}", "question": text.format(name), "answerable": False}
+        for name in _WELL_KNOWN.split()
+        if name not in have
+    ]
+
+
 def write_demo(folder: Path) -> dict[str, int]:
-    """Write corpus.jsonl, questions_train.jsonl and questions_test.jsonl; return how many rows each has.
+    """Write corpus.jsonl, questions_train, _test and _none.jsonl; return how many rows each has.
 
     Train and test share no first document, so that a compiled program can't have seen a test question's chain.
     """
@@ -103,6 +120,7 @@ def write_demo(folder: Path) -> dict[str, int]:
         "corpus": [document(package) for package in packages],
         "questions_train": [vars(question) for question in asked if question.gold_ids[0] in train],
         "questions_test": [vars(question) for question in asked if question.gold_ids[0] not in train],
+        "questions_none": unanswerable(packages),
     }
     folder.mkdir(parents=True, exist_ok=True)
     for name, rows in files.items():
