@@ -23,7 +23,8 @@ from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_se
 from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_texts import Candidate
 from lakehouse.multihop_training import Example, calibration_error, learn
-from tests.benchmarks.pool_index import PoolIndex, Question
+from tests.benchmarks.manual_pool import manual_pools
+from tests.benchmarks.pool_index import MemoryIndex, PoolIndex, Question
 
 CUTS = (2, 5, 10)
 FOLDS = 5
@@ -48,7 +49,7 @@ PARTS = {
 class Prepared:
     """A pool's questions with their candidates and features."""
 
-    def __init__(self, pool: PoolIndex) -> None:
+    def __init__(self, pool: MemoryIndex) -> None:
         self.pool = pool
         self.numbers: list[list[int]] = []
         self.examples: list[Example] = []
@@ -68,7 +69,7 @@ class Prepared:
         return recalls(ranked, [self.pool.questions[at].gold for at in chosen])
 
 
-def gathered(pool: PoolIndex, question: Question) -> list[Candidate]:
+def gathered(pool: MemoryIndex, question: Question) -> list[Candidate]:
     """What the two searches of the product bring, to be scored."""
     rankings = [list(map(str, pool.dense(question, FIRST_DEPTH))), list(map(str, pool.lexical(question, FIRST_DEPTH)))]
     found = [pool.candidate(int(number)) for number, _ in fuse(rankings, FIRST_DEPTH)]
@@ -80,7 +81,7 @@ def gathered(pool: PoolIndex, question: Question) -> list[Candidate]:
     return kept(seeds, fetched, [value for _, value in led], question.vector)
 
 
-def candidates(pool: PoolIndex, question: Question) -> tuple[list[int], Evidence]:
+def candidates(pool: MemoryIndex, question: Question) -> tuple[list[int], Evidence]:
     chosen = gathered(pool, question)
     return [int(one.chunk_id) for one in chosen], Evidence(
         question.text, question.vector, chosen, SEEDS, pool.frequencies
@@ -142,17 +143,21 @@ def baselines(prepared: Prepared) -> None:
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--cache", required=True, type=click.Path(file_okay=False, path_type=Path), help="Keeps vectors.")
+@click.option("--manuals", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Holds the manuals.")
 @click.option("--ablate", is_flag=True, help="Learn again without each part.")
 @click.option("--failures", type=int, default=0, help="Show this many questions that miss a passage in the first 5.")
 @click.option("--write", is_flag=True, help="Learn from all questions and write the shipped weights.")
-def main(folders: tuple[Path, ...], cache: Path, ablate: bool, failures: int, write: bool) -> None:
+def main(
+    folders: tuple[Path, ...], cache: Path, manuals: Path | None, ablate: bool, failures: int, write: bool
+) -> None:
     """Print recall at 2, 5 and 10 in per cent, and milliseconds of one core a question."""
     cache.mkdir(parents=True, exist_ok=True)
     pools = [Prepared(PoolIndex(folder.resolve(), cache)) for folder in folders]
+    pools += [Prepared(pool) for pool in (manual_pools(manuals, cache) if manuals else [])]
     totals, sure = cross_validated(pools)
     for number, one in enumerate(pools):
         spent = sorted(second * 1000 for second in one.seconds)
-        print(f"{one.pool.name}: {len(one.pool.documents)} passages, {len(one.examples)} questions, "
+        print(f"{one.pool.name}: {len(one.pool.rows)} passages, {len(one.examples)} questions, "
               f"indexed in {one.pool.build_seconds:.1f} s; p50 {statistics.median(spent):.1f} ms, "
               f"p99 {spent[int(len(spent) * 0.99)]:.1f} ms a question without encoding and index")  # fmt: skip
         baselines(one)
@@ -204,7 +209,7 @@ def show_failures(prepared: Prepared, totals: Sequence[np.ndarray], count: int) 
         ranks = {gold: ranked.index(gold) + 1 if gold in ranked else 0 for gold in question.gold}
         if any(not 0 < rank <= 5 for rank in ranks.values()):
             missed.append((question, ranks, ranked))
-    titles = [document["title"] for document in prepared.pool.documents]
+    titles = [row.title for row in prepared.pool.rows]
     for question, ranks, ranked in random.Random(_SEED).sample(missed, min(count, len(missed))):  # noqa: S311
         print(f"  {question.text}")
         print("    needed " + "; ".join(f"{titles[gold]} at {rank or 'never'}" for gold, rank in ranks.items()))
