@@ -3,9 +3,11 @@
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER             # side by side, cross-validated
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --ablate    # without one part each
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --write     # learn from all, ship the weights
+    python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --manuals FOLDER    # and from questions over manuals
 
 A pool is a folder with corpus.jsonl ({"id","title","text"}) and questions.jsonl ({"question","gold_ids"}). Milvus and
 Spark are left out: the index is in memory, brings what two round trips would, and the rest is the product's code.
+What `--manuals` names holds the corpora of manual_questions.jsonl.
 """
 
 import random
@@ -23,12 +25,14 @@ from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_se
 from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_texts import Candidate
 from lakehouse.multihop_training import Example, calibration_error, learn
-from tests.benchmarks.manual_pool import manual_pools
+from tests.benchmarks.manual_pool import ManualPool, manual_pools
 from tests.benchmarks.pool_index import MemoryIndex, PoolIndex, Question
 
 CUTS = (2, 5, 10)
 FOLDS = 5
 _SEED = 7
+MANUALS_COUNT = 3
+"""How often a question over a manual counts when weights are learned: there are 64, beside 600 over passages."""
 PARTS = {
     "residuals": ("residual", "residual_share", "residual_sentence", "residual_at_name", "through_name",
                   "joint_coverage",
@@ -62,6 +66,10 @@ class Prepared:
             self.numbers.append(numbers)
             needed = np.array([number in question.gold for number in numbers])
             self.examples.append(Example(own, pair, needed))
+
+    @property
+    def weight(self) -> int:
+        return MANUALS_COUNT if isinstance(self.pool, ManualPool) else 1
 
     def recalls(self, totals: Sequence[np.ndarray], of: Sequence[int] | None = None) -> list[float]:
         chosen = range(len(totals)) if of is None else of
@@ -105,15 +113,22 @@ def cross_validated(pools: Sequence[Prepared]) -> tuple[list[list[np.ndarray]], 
     totals = [[np.empty(0)] * len(pool.examples) for pool in pools]
     sure = [[np.empty(0)] * len(pool.examples) for pool in pools]
     for fold in range(FOLDS):
-        known = [one for pool, of in zip(pools, folds, strict=True)
-                 for one, at in zip(pool.examples, of, strict=True) if at != fold]  # fmt: skip
-        weights = learn(known)
+        known = [np.flatnonzero(of != fold) for of in folds]
+        weights = learned(pools, known)
         for number, pool in enumerate(pools):
             for at in np.flatnonzero(folds[number] == fold):
                 one = pool.examples[at]
                 totals[number][at] = score(one.own, one.pair, weights)
                 sure[number][at] = probabilities(totals[number][at], one.own, weights)
     return totals, sure
+
+
+def learned(pools: Sequence[Prepared], of: Sequence[Sequence[int]] | None = None) -> Weights:
+    """Weights from all questions, or of each pool from these."""
+    chosen = of or [range(len(pool.examples)) for pool in pools]
+    return learn(
+        [pool.examples[at] for pool, ats in zip(pools, chosen, strict=True) for at in ats for _ in range(pool.weight)]
+    )
 
 
 def without(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
@@ -182,12 +197,12 @@ def main(
     if ablate:
         ablation(pools)
     if write:
-        learn([example for one in pools for example in one.examples]).write(SHIPPED)
+        learned(pools).write(SHIPPED)
 
 
 def transfer(pools: Sequence[Prepared]) -> None:
     for one in pools:
-        weights = learn([example for other in pools if other is not one for example in other.examples])
+        weights = learned([other for other in pools if other is not one])
         row(f"learned without {one.pool.name}", one.recalls([score(e.own, e.pair, weights) for e in one.examples]))
 
 
