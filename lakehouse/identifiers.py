@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 # Begun in lower case, for `GitHub` and `McCartney` are names as they stand; or with an underscore within.
 _PART = r"(?:[a-z][a-z0-9]*[A-Z][A-Za-z0-9]*|[A-Za-z][A-Za-z0-9]*(?:_[A-Za-z0-9]+)+)"
-_IDENTIFIER = re.compile(rf"(?<![\w./@-])(?:[a-z][a-z0-9]*\.)*{_PART}(?:\.[A-Za-z]\w*)*(?![\w/@])")
+_IDENTIFIER = re.compile(rf"(?<![\w./@-])(?:[a-z][a-z0-9]*\.)*{_PART}(?:\.[A-Za-z]\w*)*(?![\w/@]|\.[A-Za-z])")
 _HUMP = re.compile(r"[a-z0-9][A-Z]")
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 # Three numbers, or two behind a `v`: `0.5` is a quantity, and `10.0.0.1` an address.
