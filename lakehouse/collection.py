@@ -12,6 +12,7 @@ from pymilvus import DataType, Function, FunctionType, MilvusClient
 from lakehouse.entities import Names
 from lakehouse.errors import InvalidInput
 from lakehouse.hyperlinks import Place
+from lakehouse.identifiers import with_words
 from lakehouse.lexical import ANALYZER, BM25_B, BM25_K1
 from lakehouse.milvus import Capabilities
 from lakehouse.name_keys import name_vector, sparse
@@ -144,8 +145,8 @@ def _json(names: Names) -> str:
 
 
 def index_text(title: str, heading: str, text: str) -> str:
-    """What a search for words looks in: titles count as text does."""
-    return "\n".join(part for part in (title, heading, text) if part)
+    """What a search for words looks in: titles count as text does, and identifiers' words as others do."""
+    return with_words("\n".join(part for part in (title, heading, text) if part))
 
 
 def _stem(tenant_id: str) -> str:

@@ -8,7 +8,7 @@ has and that a link says.
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 from urllib.parse import unquote, urljoin, urlsplit
@@ -37,8 +37,6 @@ MAX_LINKS = 24
 _MAX_ADDRESSES = 96
 _MAX_BYTES = 200
 _MAX_ENDS = 6
-_END = 0.5
-"""How surely the end of a path means a document: others may end alike."""
 _WHOLE_PAGE = 0.3
 """How surely a link to a heading means the other chunks of its page."""
 
@@ -138,27 +136,25 @@ def said_addresses(text: str, place: Place) -> dict[str, float]:
     for link in islice(hyperlinks(text), MAX_LINKS):
         fragment = link.target.partition("#")[2]
         for address in link_addresses(link.target, *place):
-            sure = _END if address.startswith("tail:") else 1.0
             if not fragment or address.endswith(f"#{fragment}"):
-                _add(found, address, sure)
+                _add(found, address, 1.0)
                 continue
-            _add(found, address, sure * _WHOLE_PAGE)
-            if address.startswith("path:"):
-                _add(found, f"{address}#{fragment}", sure)
+            _add(found, address, _WHOLE_PAGE)
+            if address.startswith(("path:", "tail:")):
+                _add(found, f"{address}#{fragment.lower()}", 1.0)
     return found
 
 
-def own_addresses(place: Place, heading: str) -> dict[str, float]:
-    """Addresses by which links may mean a chunk's document, and the chunk below its last heading, and how surely."""
+def own_addresses(place: Place, headings: Sequence[str] = ()) -> dict[str, float]:
+    """Addresses by which links may mean a chunk's document, and the chunk by its headings, and how surely."""
     found: dict[str, float] = {}
     addresses = document_addresses(*place)
     ends = [address for address in addresses if address.startswith("tail:")][-_MAX_ENDS:]
-    for address in addresses[:3]:
+    for address in (*addresses[:3], *ends):
         _add(found, address, 1.0)
-        if heading and not address.startswith("id:"):
-            _add(found, f"{address}#{_slug(heading)}", 1.0)
-    for address in ends:
-        _add(found, address, _END)
+    for slug in filter(None, map(_slug, headings)):
+        for address in (*addresses[1:3], *ends):
+            _add(found, f"{address}#{slug}", 1.0)
     return found
 
 
@@ -167,9 +163,9 @@ def is_address(name: str) -> bool:
     return ":" in name
 
 
-def is_end(name: str) -> bool:
-    """Whether a chunk's name is the end of a path, which several documents may have."""
-    return name.startswith("tail:")
+def is_path_end(name: str) -> bool:
+    """Whether a chunk's name is the end of a document's path, which several may have."""
+    return name.startswith("tail:") and "#" not in name
 
 
 def shown(address: str) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from ahocorasick_rs import AhoCorasick
 
 from lakehouse.frequencies import Frequencies
-from lakehouse.hyperlinks import is_address, is_end, shown
+from lakehouse.hyperlinks import is_address, is_path_end, shown
 from lakehouse.multihop_texts import TINY, Candidate, Texts
 from lakehouse.name_keys import OWN as OWN_KEY
 from lakehouse.name_keys import SAY
@@ -71,7 +71,7 @@ MAX_COMMON = 20
 MAX_COMMON_SHARE = 0.03
 """A name that more chunks speak of, by number and by share of all, connects nothing."""
 MAX_OWNERS = 20
-"""A title of more documents, or another name of more chunks, is nobody's name."""
+"""A title or address of more documents, or another name of more chunks, is nobody's name."""
 _WALK_SEEDS = 20
 _WALK_ROUNDS = 12
 _SHARPNESS = 0.1
@@ -82,16 +82,17 @@ _BY_LINK = {"names": "links_to", "named_by": "linked_from"}
 def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1.
 
-    That two passages link to the same page says nothing. An address is one document's however many chunks that has,
-    only the end of a path may be many documents'.
+    That two passages link to the same page says nothing. The end of a path may be several documents', and means each
+    the less.
     """
     said = frequencies.counts([SAY + name for name in names])
     is_common = said > max(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
     share = np.where(is_common, 0, frequencies.rarity(said))
     owned = frequencies.counts([OWN_KEY + name for name in names])
     is_link = np.array([is_address(name) for name in names], dtype=bool)
-    is_ones = np.array([is_address(name) and not is_end(name) for name in names], dtype=bool)
-    return np.where(is_link, 0, share), np.where((owned > MAX_OWNERS) & ~is_ones, 0, share)
+    is_end = np.array([is_path_end(name) for name in names], dtype=bool)
+    link = np.where(owned > MAX_OWNERS, 0, share) / np.where(is_end, owned, 1)
+    return np.where(is_link, 0, share), link
 
 
 class Evidence(Texts):

@@ -13,6 +13,7 @@ import numpy as np
 from lakehouse.entities import Names
 from lakehouse.frequencies import Frequencies
 from lakehouse.hyperlinks import is_address, shown
+from lakehouse.identifiers import with_words
 from lakehouse.lexical import BM25_B, BM25_K1
 from lakehouse.terms import key, sentences, stem, stems, terms, words
 
@@ -74,7 +75,7 @@ class Candidate:
     @cached_property
     def _cut(self) -> tuple[list[str], list[list[str]]]:
         cut = sentences(f"{self.heading}\n{self.text}"[:MAX_TEXT])[:MAX_SENTENCES] or [""]
-        folded = [words(sentence) for sentence in cut]
+        folded = [words(with_words(sentence)) for sentence in cut]
         return [f" {' '.join(found)} " for found in folded], [stems(found) for found in folded]
 
 
@@ -106,7 +107,7 @@ class Texts:
         rarest = sorted(sorted(held), key=lambda term: -known[term])[:MAX_TERMS]
         self.terms = sorted(rarest)
         self._place = {term: number for number, term in enumerate(self.terms)}
-        written = {stem(word): word for word in words(question)}
+        written = {stem(word): word for word in words(with_words(question))}
         self.words = [written[term] for term in self.terms]
         self.idf = np.array([known[term] for term in self.terms], dtype=np.float32)
         self._all_idf = max(float(self.idf.sum()), TINY)

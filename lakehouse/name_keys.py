@@ -7,7 +7,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 from lakehouse.entities import Names, own_names
-from lakehouse.hyperlinks import Place
+from lakehouse.hyperlinks import Place, own_addresses
 from lakehouse.terms import terms
 
 OWN, SAY, TERM = "own:", "say:", "term:"
@@ -43,10 +43,11 @@ def sparse(vector: dict[str, float]) -> dict[int, float]:
 def counted_keys(title: str, heading: str, text: str, place: Place | None = None, *, begins: bool = True) -> set[str]:
     """The keys that a chunk counts for in `silver.frequencies`; `begins`: it is its document's first chunk.
 
-    A title is a name of as many owners as documents have it, however many chunks those are cut into.
+    A title or address is a name of as many owners as documents have it, however many chunks those are cut into.
     """
     found = {TERM + term for term in terms("\n".join((title, heading, text)))}
     named = set(name_vector(Names.of(title, heading, text, place)))
     if not begins:
-        named -= {OWN + name for name in own_names(title, "", "")}
+        of_document = (*own_names(title, "", ""), *(own_addresses(place) if place else ()))
+        named -= {OWN + name for name in of_document}
     return {EVERY_CHUNK, *named, *found}

@@ -11,6 +11,7 @@ import unicodedata
 from collections.abc import Iterable
 from functools import lru_cache
 
+from lakehouse.identifiers import with_words
 from lakehouse.lexical import STOP_WORDS
 
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
@@ -54,8 +55,8 @@ def key(name: str) -> str:
 
 
 def terms(text: str) -> list[str]:
-    """The stems of the text's words that are not stop words, in order, repeats included."""
-    return stems(words(text))
+    """The stems of the text's words that are not stop words, in order, repeats included; those of identifiers too."""
+    return stems(words(with_words(text)))
 
 
 def stems(found: Iterable[str]) -> list[str]:

@@ -118,6 +118,14 @@ def front_matter(text: str) -> str:
     return match[0] if match else ""
 
 
+def code_spans(text: str) -> list[tuple[int, int]]:
+    """Where code blocks stand, from their first line to the end of their last, in order."""
+    skipped = len(front_matter(text))
+    starts = [skipped, *[match.end() for match in _LINE_END.finditer(text, skipped)], len(text)]
+    code = (token.map for token in _MARKDOWN.parse(text[skipped:]) if token.type in ("fence", "code_block"))
+    return [(starts[lines[0]], starts[min(lines[1], len(starts) - 1)]) for lines in code if lines]
+
+
 class _Chunker:
     """One document on its way to chunks: blocks are packed into spans, long spans split, each piece measured."""
 

@@ -36,7 +36,7 @@ def file_to_markdown(name: str, suffix: str, content: str) -> tuple[str, str]:
     if suffix in (".html", ".htm"):
         title, text = html_to_markdown(content)
         return title or first_heading(text) or name, text
-    text = rst_to_markdown(content) if suffix == ".rst" else content
+    text = rst_to_markdown(content) if suffix == ".rst" else _without_html_tables(content)
     return markdown_title(text) or name, text
 
 
@@ -66,6 +66,14 @@ def html_to_markdown(html: str) -> tuple[str, str]:
     for tag in page(["script", "style", "noscript", "template", "head"]):
         tag.decompose()
     return title, str(MarkdownConverter(heading_style=ATX, bullets="-").convert_soup(page)).strip()
+
+
+def _without_html_tables(markdown: str) -> str:
+    if "<table" not in markdown.lower():
+        return markdown
+    from spark_jobs.html_tables import tables_as_lists
+
+    return tables_as_lists(markdown)
 
 
 def rst_to_markdown(rst: str) -> str:

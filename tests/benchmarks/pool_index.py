@@ -1,7 +1,8 @@
-"""A corpus file as an index in memory, with beside each passage what the product would store there.
+"""Passages as an index in memory, with beside each what the product would store there; a corpus file as such an index.
 
-Every document counts as one chunk. It holds what two round trips to an engine would bring, and no more: a search by
-vector and by words, then one by names. Names and how rare they are come from the texts alone.
+It holds what two round trips to an engine would bring, and no more: a search by vector and by words, then one by
+names. Names and how rare they are come from the texts and their places alone. Of a corpus file each document is one
+passage; for manuals see `tests.benchmarks.manual_pool`.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import bm25s
 import numpy as np
@@ -18,9 +19,10 @@ import numpy as np
 from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder
 from lakehouse.entities import Names
 from lakehouse.frequencies import Frequencies
+from lakehouse.hyperlinks import Place
 from lakehouse.lexical import BM25_B, BM25_K1
 from lakehouse.multihop_texts import Candidate
-from lakehouse.name_keys import TERM, name_vector
+from lakehouse.name_keys import counted_keys, name_vector
 from lakehouse.terms import terms
 
 ENCODED_AT_ONCE = 200
@@ -35,46 +37,48 @@ class Question:
     id: str
 
 
-class PoolIndex:
-    """All passages of a corpus file, and its questions."""
+class Row(NamedTuple):
+    """A passage. `begins`: it is its document's first one."""
 
-    def __init__(self, folder: Path, cache: Path) -> None:
-        self.name = folder.name
-        self.documents = _lines(folder / "corpus.jsonl")
-        asked = _lines(folder / "questions.jsonl")
-        numbers = {document["id"]: number for number, document in enumerate(self.documents)}
-        texts = [embedded_text(document["title"], (), document["text"]) for document in self.documents]
-        self.vectors = encoded(texts, cache, f"{folder.name}.corpus")
-        vectors = encoded([question["question"] for question in asked], cache, f"{folder.name}.questions")
-        self.questions = [
-            Question(one["question"], vector, frozenset(numbers[gold] for gold in one["gold_ids"]),
-                     len(one["gold_ids"]), one["id"])
-            for one, vector in zip(asked, vectors, strict=True)
-        ]  # fmt: skip
+    title: str
+    heading: str
+    text: str
+    place: Place | None = None
+    begins: bool = True
+
+
+class MemoryIndex:
+    """Passages with their vectors (n, dimension), and questions about them."""
+
+    def __init__(self, name: str, rows: Sequence[Row], vectors: np.ndarray, questions: Sequence[Question]) -> None:
+        self.name = name
+        self.rows = rows
+        self.vectors = vectors
+        self.questions = questions
         begun = time.process_time()
         self._index_words()
         self._index_names()
-        self.frequencies = Frequencies.of(len(self.documents), self._held)
+        held = Counter(key for row in rows for key in counted_keys(*row[:4], begins=row.begins))
+        self.frequencies = Frequencies.of(len(rows), held)
         self.build_seconds = time.process_time() - begun
 
     def _index_words(self) -> None:
-        split = [terms(f"{document['title']}\n{document['text']}") for document in self.documents]
-        self._held = Counter(TERM + term for found in split for term in set(found))
+        split = [terms("\n".join((row.title, row.heading, row.text))) for row in self.rows]
+        self._known_terms = {term for found in split for term in found}
         self._bm25 = bm25s.BM25(method="lucene", k1=BM25_K1, b=BM25_B)
         self._bm25.index(split, show_progress=False)
 
     def _index_names(self) -> None:
-        self._names = [Names.of(document["title"], "", document["text"]) for document in self.documents]
+        self._names = [Names.of(*row[:4]) for row in self.rows]
         postings: dict[str, list[tuple[int, float]]] = defaultdict(list)
         for number, found in enumerate(self._names):
             for name, weight in name_vector(found).items():
                 postings[name].append((number, weight))
-        self._held.update({name: len(holders) for name, holders in postings.items()})
         self._postings = {name: tuple(map(np.array, zip(*holders, strict=True))) for name, holders in postings.items()}
 
     def by_names(self, wanted: Mapping[str, float], depth: int) -> list[tuple[int, float]]:
         """The search by names: passages and the inner product of their names with these, best first."""
-        scores = np.zeros(len(self.documents))
+        scores = np.zeros(len(self.rows))
         for name, value in wanted.items():
             if name in self._postings:
                 numbers, weights = self._postings[name]
@@ -82,18 +86,36 @@ class PoolIndex:
         return [(number, float(scores[number])) for number in _best(scores, depth) if scores[number] > 0]
 
     def candidate(self, number: int) -> Candidate:
-        document = self.documents[number]
-        return Candidate(str(number), document["title"], document["text"], self.vectors[number], self._names[number])
+        row = self.rows[number]
+        return Candidate(str(number), row.title, row.text, self.vectors[number], self._names[number], row.heading)
 
     def dense(self, question: Question, depth: int) -> list[int]:
         return _best(self.vectors @ question.vector, depth)
 
     def lexical(self, question: Question, depth: int) -> list[int]:
-        asked = [term for term in dict.fromkeys(terms(question.text)) if TERM + term in self._held]
+        asked = [term for term in dict.fromkeys(terms(question.text)) if term in self._known_terms]
         if not asked:
             return []
         scores = self._bm25.get_scores(asked)
         return [number for number in _best(scores, depth) if scores[number] > 0]
+
+
+class PoolIndex(MemoryIndex):
+    """All passages of a corpus file, and its questions."""
+
+    def __init__(self, folder: Path, cache: Path) -> None:
+        self.documents = _lines(folder / "corpus.jsonl")
+        asked = _lines(folder / "questions.jsonl")
+        numbers = {document["id"]: number for number, document in enumerate(self.documents)}
+        texts = [embedded_text(document["title"], (), document["text"]) for document in self.documents]
+        vectors = encoded([question["question"] for question in asked], cache, f"{folder.name}.questions")
+        questions = [
+            Question(one["question"], vector, frozenset(numbers[gold] for gold in one["gold_ids"]),
+                     len(one["gold_ids"]), one["id"])
+            for one, vector in zip(asked, vectors, strict=True)
+        ]  # fmt: skip
+        rows = [Row(document["title"], "", document["text"]) for document in self.documents]
+        super().__init__(folder.name, rows, encoded(texts, cache, f"{folder.name}.corpus"), questions)
 
 
 def encoded(texts: Sequence[str], cache: Path, name: str) -> np.ndarray:

@@ -3,9 +3,11 @@
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER             # side by side, cross-validated
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --ablate    # without one part each
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --write     # learn from all, ship the weights
+    python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --manuals FOLDER    # and from questions over manuals
 
 A pool is a folder with corpus.jsonl ({"id","title","text"}) and questions.jsonl ({"question","gold_ids"}). Milvus and
 Spark are left out: the index is in memory, brings what two round trips would, and the rest is the product's code.
+What `--manuals` names holds the corpora of manual_questions.jsonl.
 """
 
 import random
@@ -23,11 +25,14 @@ from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_se
 from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_texts import Candidate
 from lakehouse.multihop_training import Example, calibration_error, learn
-from tests.benchmarks.pool_index import PoolIndex, Question
+from tests.benchmarks.manual_pool import ManualPool, manual_pools
+from tests.benchmarks.pool_index import MemoryIndex, PoolIndex, Question
 
 CUTS = (2, 5, 10)
 FOLDS = 5
 _SEED = 7
+MANUALS_COUNT = 3
+"""How often a question over a manual counts when weights are learned: there are 64, beside 600 over passages."""
 PARTS = {
     "residuals": ("residual", "residual_share", "residual_sentence", "residual_at_name", "through_name",
                   "joint_coverage",
@@ -48,7 +53,7 @@ PARTS = {
 class Prepared:
     """A pool's questions with their candidates and features."""
 
-    def __init__(self, pool: PoolIndex) -> None:
+    def __init__(self, pool: MemoryIndex) -> None:
         self.pool = pool
         self.numbers: list[list[int]] = []
         self.examples: list[Example] = []
@@ -62,13 +67,17 @@ class Prepared:
             needed = np.array([number in question.gold for number in numbers])
             self.examples.append(Example(own, pair, needed))
 
+    @property
+    def weight(self) -> int:
+        return MANUALS_COUNT if isinstance(self.pool, ManualPool) else 1
+
     def recalls(self, totals: Sequence[np.ndarray], of: Sequence[int] | None = None) -> list[float]:
         chosen = range(len(totals)) if of is None else of
         ranked = [[self.numbers[at][place] for place in np.argsort(-totals[at], kind="stable")] for at in chosen]
         return recalls(ranked, [self.pool.questions[at].gold for at in chosen])
 
 
-def gathered(pool: PoolIndex, question: Question) -> list[Candidate]:
+def gathered(pool: MemoryIndex, question: Question) -> list[Candidate]:
     """What the two searches of the product bring, to be scored."""
     rankings = [list(map(str, pool.dense(question, FIRST_DEPTH))), list(map(str, pool.lexical(question, FIRST_DEPTH)))]
     found = [pool.candidate(int(number)) for number, _ in fuse(rankings, FIRST_DEPTH)]
@@ -80,7 +89,7 @@ def gathered(pool: PoolIndex, question: Question) -> list[Candidate]:
     return kept(seeds, fetched, [value for _, value in led], question.vector)
 
 
-def candidates(pool: PoolIndex, question: Question) -> tuple[list[int], Evidence]:
+def candidates(pool: MemoryIndex, question: Question) -> tuple[list[int], Evidence]:
     chosen = gathered(pool, question)
     return [int(one.chunk_id) for one in chosen], Evidence(
         question.text, question.vector, chosen, SEEDS, pool.frequencies
@@ -104,15 +113,22 @@ def cross_validated(pools: Sequence[Prepared]) -> tuple[list[list[np.ndarray]], 
     totals = [[np.empty(0)] * len(pool.examples) for pool in pools]
     sure = [[np.empty(0)] * len(pool.examples) for pool in pools]
     for fold in range(FOLDS):
-        known = [one for pool, of in zip(pools, folds, strict=True)
-                 for one, at in zip(pool.examples, of, strict=True) if at != fold]  # fmt: skip
-        weights = learn(known)
+        known = [np.flatnonzero(of != fold) for of in folds]
+        weights = learned(pools, known)
         for number, pool in enumerate(pools):
             for at in np.flatnonzero(folds[number] == fold):
                 one = pool.examples[at]
                 totals[number][at] = score(one.own, one.pair, weights)
                 sure[number][at] = probabilities(totals[number][at], one.own, weights)
     return totals, sure
+
+
+def learned(pools: Sequence[Prepared], of: Sequence[Sequence[int]] | None = None) -> Weights:
+    """Weights from all questions, or of each pool from these."""
+    chosen = of or [range(len(pool.examples)) for pool in pools]
+    return learn(
+        [pool.examples[at] for pool, ats in zip(pools, chosen, strict=True) for at in ats for _ in range(pool.weight)]
+    )
 
 
 def without(examples: Sequence[Example], names: Sequence[str]) -> list[Example]:
@@ -142,17 +158,21 @@ def baselines(prepared: Prepared) -> None:
 @click.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--cache", required=True, type=click.Path(file_okay=False, path_type=Path), help="Keeps vectors.")
+@click.option("--manuals", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Holds the manuals.")
 @click.option("--ablate", is_flag=True, help="Learn again without each part.")
 @click.option("--failures", type=int, default=0, help="Show this many questions that miss a passage in the first 5.")
 @click.option("--write", is_flag=True, help="Learn from all questions and write the shipped weights.")
-def main(folders: tuple[Path, ...], cache: Path, ablate: bool, failures: int, write: bool) -> None:
+def main(
+    folders: tuple[Path, ...], cache: Path, manuals: Path | None, ablate: bool, failures: int, write: bool
+) -> None:
     """Print recall at 2, 5 and 10 in per cent, and milliseconds of one core a question."""
     cache.mkdir(parents=True, exist_ok=True)
     pools = [Prepared(PoolIndex(folder.resolve(), cache)) for folder in folders]
+    pools += [Prepared(pool) for pool in (manual_pools(manuals, cache) if manuals else [])]
     totals, sure = cross_validated(pools)
     for number, one in enumerate(pools):
         spent = sorted(second * 1000 for second in one.seconds)
-        print(f"{one.pool.name}: {len(one.pool.documents)} passages, {len(one.examples)} questions, "
+        print(f"{one.pool.name}: {len(one.pool.rows)} passages, {len(one.examples)} questions, "
               f"indexed in {one.pool.build_seconds:.1f} s; p50 {statistics.median(spent):.1f} ms, "
               f"p99 {spent[int(len(spent) * 0.99)]:.1f} ms a question without encoding and index")  # fmt: skip
         baselines(one)
@@ -177,12 +197,12 @@ def main(folders: tuple[Path, ...], cache: Path, ablate: bool, failures: int, wr
     if ablate:
         ablation(pools)
     if write:
-        learn([example for one in pools for example in one.examples]).write(SHIPPED)
+        learned(pools).write(SHIPPED)
 
 
 def transfer(pools: Sequence[Prepared]) -> None:
     for one in pools:
-        weights = learn([example for other in pools if other is not one for example in other.examples])
+        weights = learned([other for other in pools if other is not one])
         row(f"learned without {one.pool.name}", one.recalls([score(e.own, e.pair, weights) for e in one.examples]))
 
 
@@ -204,7 +224,7 @@ def show_failures(prepared: Prepared, totals: Sequence[np.ndarray], count: int) 
         ranks = {gold: ranked.index(gold) + 1 if gold in ranked else 0 for gold in question.gold}
         if any(not 0 < rank <= 5 for rank in ranks.values()):
             missed.append((question, ranks, ranked))
-    titles = [document["title"] for document in prepared.pool.documents]
+    titles = [row.title for row in prepared.pool.rows]
     for question, ranks, ranked in random.Random(_SEED).sample(missed, min(count, len(missed))):  # noqa: S311
         print(f"  {question.text}")
         print("    needed " + "; ".join(f"{titles[gold]} at {rank or 'never'}" for gold, rank in ranks.items()))

@@ -65,7 +65,7 @@ def test_a_text_too_long_for_milvus_is_cut_between_characters():
 def test_a_chunk_holds_its_names_and_any_text_holds_one():
     row = stored(chunk(title="Harrow Bridge", text="It was built by Ida Kestrel."), FOR_MULTIHOP)
 
-    addresses = {"id::d": 1.0, "path::d": 1.0, "tail::d": 0.5}
+    addresses = {"id::d": 1.0, "path::d": 1.0, "tail::d": 1.0}
     assert names_of(row["spoken"]).own == {"harrow bridge": 1.0} | addresses
     assert set(names_of(row["spoken"]).say) == {"ida kestrel", "harrow bridge"}
     assert {dimension("own:harrow bridge"), dimension("say:ida kestrel")} < set(row[NAMES])

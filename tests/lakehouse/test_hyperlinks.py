@@ -108,13 +108,17 @@ def test_a_chunk_says_where_its_links_lead_and_a_page_has_that_address() -> None
     said = said_addresses(
         "See [how](../admin/Backup.md#cold-copies), [more](other.md), https://Orion.example/a/", linking
     )
-    page = own_addresses(Place("docs", "admin/backup.md", "file:///elsewhere/admin/backup.md"), "Cold copies!")
+    page = own_addresses(
+        Place("docs", "admin/backup.md", "file:///elsewhere/admin/backup.md"), ["Cold copies!", "Warm `copies.now`"]
+    )
 
     assert said["path:docs:admin/backup"] == 0.3  # another chunk of the page
     assert said["path:docs:admin/backup#cold-copies"] == page["path:docs:admin/backup#cold-copies"] == 1.0
-    assert page["path:docs:admin/backup"] == 1.0
+    assert page["path:docs:admin/backup"] == page["path:docs:admin/backup#warm-copiesnow"] == 1.0
     assert said["path:docs:guide/other"] == 1.0
-    assert said["tail:docs:other"] == 0.5
+    assert said["tail:docs:other"] == 1.0
+    assert said_addresses("[a](/admin/backup/#Cold-copies)", linking)["tail:docs:admin/backup#cold-copies"] == 1.0
+    assert page["tail:docs:admin/backup#cold-copies"] == 1.0  # where a site leaves out the root
     assert said["uri:web://orion.example/a"] == 1.0
     assert not any("file:" in address for address in (*said, *page))  # where a copy lies
     assert all(map(is_address, (*said, *page)))
@@ -124,5 +128,5 @@ def test_addresses_of_a_chunk_are_few_and_short() -> None:
     place = Place("docs", "/".join(["deep"] * 40), "")
     many = said_addresses(" ".join(f"[a](page{n}.md) [b]({'x' * 300}.md)" for n in range(500)), place)
     assert 0 < len(many) <= 96
-    assert len(own_addresses(place, "")) <= 9
-    assert own_addresses(Place("s", "1", ""), "") == {"id:s:1": 1.0, "path:s:1": 1.0, "tail:s:1": 0.5}
+    assert len(own_addresses(place)) <= 9
+    assert own_addresses(Place("s", "1", "")) == {"id:s:1": 1.0, "path:s:1": 1.0, "tail:s:1": 1.0}

@@ -87,6 +87,22 @@ def test_any_title_and_text_can_be_ranked(title: str, text: str) -> None:
     assert len(ranked([*odd, ARCHITECT], 4)) == 4
 
 
+def test_a_question_about_an_identifier_finds_the_passage_that_says_it_in_words() -> None:
+    pump = candidate("pump", "Pumps", "The max strokes of a pump are set by hand.")
+    (first, *_) = ranked([*OTHERS, pump], 1, "What sets pumpHouse.maxStrokes?")
+    assert first.chunk_id == "pump"
+    assert {"max", "strokes"} <= set(first.covers)
+
+
+def test_a_link_leads_to_the_chunk_below_the_heading_that_it_names() -> None:
+    text = "Strokes are counted by the [other](/guide/valves/#cold-start) part."
+    pump = Candidate("p", "Pumps", text, unit(1), Names.of("Pumps", "", text, Place("s", "pumps.md", "")))
+    below, place = "## Cold start\n\nTurn it twice.", Place("s", "docs/guide/valves.md", "")
+    valve = Candidate("v", "Valves", below, unit(2), Names.of("Valves", "", below, place))
+    evidence = Evidence("How is the strokes counter started?", unit(1), [pump, valve], 2, COUNTS)
+    assert evidence.connection(0, 1) == ("links_to", "guide/valves#cold-start")
+
+
 def test_no_candidate_and_one_candidate() -> None:
     assert ranked([], 5) == []
     (alone,) = ranked([BRIDGE], 5)

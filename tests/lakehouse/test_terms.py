@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.entities import MAX_ENTITIES, OF_PART, Names, entities, own_names
+from lakehouse.entities import MAX_ENTITIES, MAX_HEADINGS, OF_PART, Names, chunk_headings, entities, own_names
 from lakehouse.terms import key, sentences, stem, terms
 
 
@@ -52,6 +52,29 @@ def test_a_manual_speaks_of_code_and_is_known_by_its_headings() -> None:
     found = Names.of("Orion manual", "Setup › Replica count", "set `replica_count` to 3 before you start")
     assert set(found.say) == {"replica count", "orion manual"}
     assert found.own == {"orion manual": 1.0, "replica count": 0.7}
+
+
+def test_a_setting_is_known_by_every_way_of_writing_it() -> None:
+    page = Names.of("Pump settings", "", "## `pumpHouse.maxStrokes`\n\nHow often it moves.\n\n```sh\n# No heading\n```")
+    for spelling in ("pumpHouse.maxStrokes", "pump house max strokes", "maxStrokes", "max strokes"):
+        assert page.own[key(spelling)] >= 0.5, spelling
+    assert key("pumpHouse") in page.say
+    assert key("no heading") not in page.own
+
+    prose = Names.of("Wear", "", "Seals wear out if maxStrokes or the retry_limit of pump_house.valves is high.")
+    assert {"maxstrokes", "max strokes", "retry limit", "pump house", "valves"} <= set(prose.say)
+    assert set(terms("the maxStrokes value")) == {"maxstrok", "max", "strok", "valu"}
+
+
+def test_a_version_is_one_name_with_and_without_its_letter() -> None:
+    notes = Names.of("Release notes", "v2.4.0", "Sent on 12.10.")
+    assert "2 4 0" in notes.own
+    assert {"2 4 0", "1 7"} <= set(entities("Since 2.4.0, and in v1.7, 0.5 seconds at 10.0.0.1 do."))
+    assert entities("0.5 seconds at 10.0.0.1 in 2024.") == {}
+
+
+def test_headings_of_a_chunk_are_bounded() -> None:
+    assert len(chunk_headings("Top › Part", "# A heading\n" * 100)) == MAX_HEADINGS
 
 
 def test_a_list_of_names_is_bounded() -> None:

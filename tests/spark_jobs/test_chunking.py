@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from lakehouse.embedding import embedded_text, load_tokenizer
-from spark_jobs.chunking import MAX_CHARACTERS, Chunk, chunk_document, embedded_title, first_heading
+from spark_jobs.chunking import MAX_CHARACTERS, Chunk, chunk_document, code_spans, embedded_title, first_heading
 
 Cut = Callable[..., list[Chunk]]
 TOKENIZER = load_tokenizer("all-MiniLM-L6-v2")
@@ -223,3 +223,9 @@ def test_a_pathological_document_takes_seconds(text: str) -> None:
     assert time.process_time() - begun < 20  # each takes under 2 s; quadratic ones would take minutes
     assert chunks[0].start == 0
     assert chunks[-1].end == len(text.rstrip())
+
+
+def test_code_stands_where_markdown_says_so() -> None:
+    text = "---\na: b\n---\ntext `code`\n\n```\n# no heading\n```\n\n- item\n\n      deep\n\nend\n"
+
+    assert [text[start:end] for start, end in code_spans(text)] == ["```\n# no heading\n```\n", "      deep\n"]
