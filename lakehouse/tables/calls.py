@@ -113,7 +113,7 @@ EVAL_RUNS = Table(
             "Share of given answers that stand in what they cite, or follow from numbers that do; NULL without any.",
             True,
         ),
-        Column("declined", Type.DOUBLE, "Share of questions that were declined, 0 to 1.", True),
+        Column("declined", Type.DOUBLE, "Share of questions that were declined, 0 to 1; NULL in old rows.", True),
         Column(
             "recall_at_2",
             Type.DOUBLE,

@@ -105,7 +105,7 @@ def test_no_text_of_a_document_gets_into_a_tables_log(settings: Settings) -> Non
 def test_a_row_comes_back_as_it_was_written_and_what_it_left_out_is_null(settings: Settings) -> None:
     delta.append(settings, EVAL_RUNS, [run_row()])
 
-    unjudged = {"em": None, "f1": None, "success": None, "recall_at_2": None, "recall_at_5": None}
+    unjudged = dict.fromkeys(["em", "f1", "success", "faithful", "declined", "recall_at_2", "recall_at_5"])
     assert delta.read_rows(settings, EVAL_RUNS) == [run_row() | unjudged]
 
 
