@@ -1,0 +1,70 @@
+"""Programs side by side over the same questions: success, its interval, cost a success, and a paired test.
+
+    python -m tests.benchmarks.milestones RUN RUN…
+
+A run is what `lakehop eval` prints as `run_id`; the first is the baseline. Only questions that all runs asked count.
+The test is McNemar's, exact: how likely it is by chance alone that so many more of the questions on which two programs
+differ fall to one of them.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from math import comb
+from typing import Any
+
+import click
+
+from lakehouse.delta import read_rows
+from lakehouse.settings import load_settings
+from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
+from tests.benchmarks.intervals import difference, shown
+
+Results = Mapping[str, Mapping[str, Any]]
+"""By question id: a row of `gold.eval_results`."""
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True)
+def main(runs: tuple[str, ...]) -> None:
+    """Print one line a run."""
+    settings = load_settings()
+    rows = read_rows(settings, EVAL_RESULTS, [("run_id", "in", list(runs))])
+    programs = {run["run_id"]: run["program"] for run in read_rows(settings, EVAL_RUNS, [("run_id", "in", list(runs))])}
+    by_run = {run: {row["question_id"]: row for row in rows if row["run_id"] == run} for run in runs}
+    asked = sorted(set.intersection(*(set(results) for results in by_run.values())))
+    if not asked:
+        raise click.ClickException(f"{', '.join(runs)}: no question that all of them asked. Name runs of one file.")
+    print(f"{len(asked)} questions")
+    for run in runs:
+        print(f"{programs[run]} ({run}): {line(by_run[run], by_run[runs[0]], asked)}", flush=True)
+
+
+def line(results: Results, baseline: Results, asked: Sequence[str]) -> str:
+    """Success, exact match and faithfulness in per cent, cost, and the difference to the baseline in points."""
+    mine, other = ([bool(one[id]["success"]) for id in asked] for one in (results, baseline))
+    given = [results[id]["faithful"] for id in asked if results[id]["faithful"] is not None]
+    usd = sum((results[id]["usd"] for id in asked), Decimal(0))
+    said = [
+        f"success {shown(mine)}",
+        f"exact {100 * sum(bool(results[id]['em']) for id in asked) / len(asked):.1f}",
+        f"declined {100 * sum(results[id]['status'] == 'refused' for id in asked) / len(asked):.1f}",
+        f"faithful {100 * sum(given) / len(given):.1f} of {len(given)}" if given else "nothing answered",
+        f"${usd / len(asked):.7f} a question",
+        f"${usd / sum(mine):.7f} a success" if any(mine) else "no success",
+    ]
+    if results is not baseline:
+        won = sum(one and not two for one, two in zip(mine, other, strict=True))
+        lost = sum(two and not one for one, two in zip(mine, other, strict=True))
+        said.append(f"{difference(mine, other)} points, {won} won and {lost} lost, p = {mcnemar(won, lost):.2g}")
+    return ", ".join(said)
+
+
+def mcnemar(won: int, lost: int) -> float:
+    """Two-sided p of McNemar's exact test over the questions on which two programs differ; 1 where there are none."""
+    differ = won + lost
+    tail = sum(comb(differ, fewer) for fewer in range(min(won, lost) + 1)) / 2**differ
+    return min(1.0, 2 * tail)
+
+
+if __name__ == "__main__":
+    main()
