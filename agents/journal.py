@@ -5,11 +5,17 @@ the start again, and each action that had ended gives what it gave then, so that
 of a program follows from its question and from what its actions gave, and must: no clock, no chance, no other task.
 """
 
+import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
+
+
+def new_task_id() -> str:
+    """An id that no other task has."""
+    return f"task_{uuid.uuid4().hex}"
 
 
 class Once(Protocol):

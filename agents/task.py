@@ -6,7 +6,6 @@ action is allowed by the budget before it begins, and on disk as a call record b
 """
 
 import asyncio
-import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ import dspy
 from agents.answer import Citation, OnEvent, Step, Usage
 from agents.blackboard import Blackboard
 from agents.budget import Budget, BudgetReached
-from agents.journal import Journal, T
+from agents.journal import Journal, T, new_task_id
 from agents.loops import LoopDetector
 from agents.recorder import Action, Recorder, one_line
 from agents.stragglers import Stragglers
@@ -48,11 +47,6 @@ class Dependencies:
     tools: tuple[Tool, ...] = BUILT_IN
     breakers: Breakers = field(default_factory=Breakers)
     stragglers: Stragglers = field(default_factory=Stragglers)
-
-
-def new_task_id() -> str:
-    """An id that no other task has."""
-    return f"task_{uuid.uuid4().hex}"
 
 
 class Task:

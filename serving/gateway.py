@@ -22,7 +22,7 @@ from lakehouse.ledger import Ledger
 from lakehouse.prices import Prices
 from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
 from serving.api import Services, create_api
-from serving.durable_tasks import DurableTasks
+from serving.durable_tasks import DurableTasks, check_database_url
 from serving.idempotency import StoredAnswers
 from serving.readiness import PROBE_TIMEOUT_S
 from serving.tasks import OVERRUN_S, Tasks
@@ -57,6 +57,7 @@ class Gateway:
             settings = load_settings()
             Prices.from_file(settings.prices_file).require(settings.llm_model, datetime.now(UTC))
             load_tokenizer(settings.embedding_model)
+            check_database_url(settings.tasks_database_url)
         except InvalidInput as error:
             sys.exit(str(error))
 
