@@ -104,7 +104,9 @@ class Executor:
     """
 
     def __init__(self, settings: Settings, work: Callable[[str, str], Awaitable[str]]) -> None:
-        self._engine = _engine(settings.tasks_database_url or f"sqlite:///{settings.home / 'tasks.sqlite'}")
+        self._engine = _engine(
+            settings.tasks_database_url.get_secret_value() or f"sqlite:///{settings.home / 'tasks.sqlite'}"
+        )
         self._heartbeat = Heartbeat(self._engine, f"executor_{uuid.uuid4().hex[:12]}")
         self._running: dict[str, tuple[asyncio.Task[Any], asyncio.Event]] = {}
         self._watch: asyncio.Task[None] | None = None

@@ -202,8 +202,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         120, gt=0, le=MAX_TASK_SECONDS, description=f"Time cap of one task that names none, up to {MAX_TASK_SECONDS} s."
     )
 
-    tasks_database_url: str = Field(
-        "",
+    tasks_database_url: SecretStr = Field(
+        SecretStr(""),
         description="Database of durable tasks, as SQLAlchemy takes it: postgresql+psycopg://…; empty: SQLite under "
         "home. Gateways that share one take over from one another.",
     )

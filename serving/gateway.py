@@ -57,7 +57,7 @@ class Gateway:
             settings = load_settings()
             Prices.from_file(settings.prices_file).require(settings.llm_model, datetime.now(UTC))
             load_tokenizer(settings.embedding_model)
-            check_database_url(settings.tasks_database_url)
+            check_database_url(settings.tasks_database_url.get_secret_value())
         except InvalidInput as error:
             sys.exit(str(error))
 
