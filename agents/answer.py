@@ -15,6 +15,8 @@ from pydantic import BaseModel, Field, PlainSerializer
 from agents.plan import current_sub_task
 
 Status = Literal["answered", "partial", "refused", "failed"]
+TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
+"""Where a durable task stands; `done` says nothing of its answer, which has a status of its own."""
 Usd = Annotated[Decimal, PlainSerializer(lambda usd: f"{usd:.10f}", return_type=str, when_used="json")]
 """US dollars; in JSON a string with ten places, because a float would not add up."""
 

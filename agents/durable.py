@@ -16,13 +16,13 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import sqlalchemy as sa
 from dbos import DBOS, SetWorkflowID, StepReservation, WorkflowStatus
 from dbos._error import DBOSWorkflowConflictIDError
 
-from agents.answer import Step
+from agents.answer import Step, TaskStatus
 from agents.journal import Journal, T
 from agents.recorder import Done
 from lakehouse.settings import Settings
@@ -31,6 +31,7 @@ AT_ONCE = 4  # tasks that one executor works at: a replica on a CPU answers four
 QUEUE = "tasks"
 QUEUE_POLL_S = 0.5
 BEAT_S = 2.0
+PURGE_S = 60.0  # between two looks for tasks that were kept long enough
 SILENT_S = 10.0  # five beats: a busy machine misses one or two
 CANCEL_S = 10.0  # to write what a cut off call has cost, on a busy disk
 LIVES = 5  # a task that took so many processes with it is not tried again
@@ -73,7 +74,6 @@ def _numbered(steps: list[StepReservation]) -> Iterator[None]:
         _branch.reset(token)
 
 
-TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 _STATUSES: dict[str, TaskStatus] = {
     "DELAYED": "queued",
     "ENQUEUED": "queued",
@@ -109,7 +109,7 @@ class Executor:
         )
         self._heartbeat = Heartbeat(self._engine, f"executor_{uuid.uuid4().hex[:12]}")
         self._running: dict[str, tuple[asyncio.Task[Any], asyncio.Event]] = {}
-        self._watch: asyncio.Task[None] | None = None
+        self._watches: list[asyncio.Task[None]] = []
         DBOS(
             config={
                 "name": "lakehop",
@@ -139,13 +139,14 @@ class Executor:
         """Begin to work: at what waits, and at what dead executors left."""
         DBOS.launch()  # here and not in a thread: DBOS runs workflows on the loop that it is launched on
         await DBOS.register_queue_async(QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=QUEUE_POLL_S)
-        await asyncio.to_thread(self._heartbeat.beat)
-        self._watch = asyncio.create_task(self._keep_watch())
+        await asyncio.to_thread(self._heartbeat.begin)
+        repeated = ((BEAT_S, self._take_over), (PURGE_S, self._purge))
+        self._watches = [asyncio.create_task(_every(seconds, work)) for seconds, work in repeated]
 
     async def stop(self) -> None:
         """Leave what runs to the next executor."""
-        if self._watch:
-            self._watch.cancel()
+        for watch in self._watches:
+            watch.cancel()
         running = [task for task, _ in self._running.values()]
         for task in running:
             task.cancel()
@@ -177,21 +178,16 @@ class Executor:
             with suppress(TimeoutError):
                 await asyncio.wait_for(running[1].wait(), CANCEL_S)
 
-    async def _keep_watch(self) -> None:
-        while True:
-            await asyncio.sleep(BEAT_S)
-            try:
-                await asyncio.to_thread(self._look_after)
-            except Exception:
-                log.exception("the tasks' database does not answer")
-
-    def _look_after(self) -> None:
+    def _take_over(self) -> None:
         self._heartbeat.beat()
         pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
         for executor_id in self._heartbeat.silent({one.executor_id for one in pending if one.executor_id}):
             # Internal to DBOS, and the one way in which two that notice at once do not both take a task.
             taken = DBOS._recover_pending_workflows([executor_id])
             log.warning("%s fell silent; %d of its tasks are in the queue again", executor_id, len(taken))
+
+    @staticmethod
+    def _purge() -> None:
         ended = DBOS.list_workflows(
             status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
             completed_before=(datetime.now(UTC) - KEPT).isoformat(),
@@ -210,12 +206,17 @@ class Heartbeat:
     executor_id: str
     _seen: dict[str, tuple[int, float]] = field(default_factory=dict)
 
-    def beat(self) -> None:
-        """Say that this executor lives."""
+    def begin(self) -> None:
+        """Say for the first time that this executor lives."""
         with self.engine.begin() as database:
             database.execute(
                 sa.text("CREATE TABLE IF NOT EXISTS lakehop_executors (executor_id TEXT PRIMARY KEY, beats BIGINT)")
             )
+        self.beat()
+
+    def beat(self) -> None:
+        """Say that this executor lives."""
+        with self.engine.begin() as database:
             database.execute(
                 sa.text(
                     "INSERT INTO lakehop_executors VALUES (:id, 1) "
@@ -242,6 +243,16 @@ class Heartbeat:
             if count == before and now - since >= SILENT_S:
                 silent.append(executor_id)
         return silent
+
+
+async def _every(seconds: float, work: Callable[[], None]) -> None:
+    """Do the work beside the event loop, again and again; a database that is away is asked again."""
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await asyncio.to_thread(work)
+        except Exception:
+            log.exception("the tasks' database does not answer")
 
 
 def _engine(url: str) -> sa.Engine:

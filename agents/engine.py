@@ -73,8 +73,8 @@ class TaskEngine:
                 break
             if attempt == ATTEMPTS or not isinstance(done.failure, ConnectionBroke):
                 raise done.failure
-        said, text = done.step, done.step.output
-        self._task.loops.note(f"{mark.agent} answering", json.dumps(body["messages"]), text or "")
+        said, text = done.step, done.step.output or ""
+        self._task.loops.note(f"{mark.agent} answering", json.dumps(body["messages"]), text)
         usage = ModelUsage(input_tokens=said.input_tokens, output_tokens=said.output_tokens)
         # DSPy refuses a message without text; the adapter reads a blank as an empty answer.
         message = Message.assistant(text or " ")

@@ -7,13 +7,13 @@ settled when the task ends, whichever process ends it. Who may see a task: the k
 import asyncio
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field, TypeAdapter
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
-from agents.answer import Answer, Step
+from agents.answer import Answer, Step, TaskStatus
 from agents.journal import Journal, new_task_id
 from lakehouse.errors import NotFound, SettingsError
 from lakehouse.ledger import Key
@@ -49,9 +49,7 @@ class TaskView(BaseModel):
     """A durable task as it stands."""
 
     task_id: str
-    status: Literal["queued", "running", "done", "failed", "cancelled"] = Field(
-        description="done: `answer` says how; failed: `problem` says why."
-    )
+    status: TaskStatus = Field(description="done: `answer` says how; failed: `problem` says why.")
     question: str
     program: str
     created_at: str = Field(description="When it was handed in, UTC.")

@@ -165,12 +165,18 @@ async def test_what_is_done_and_not_yet_kept_is_done_again_and_each_time_is_on_t
     assert task["answer"]["status"] == "answered"
 
 
+async def stopped_in_a_call(workers, model, home, by):
+    """A life that gets a signal while the model says nothing."""
+    model.says(Reply("1", silent=True))
+    life = await workers.begin(home)
+    await asyncio.wait_for(model.keeps_waiting.wait(), 30)
+    os.kill(life.process, by)
+    return life
+
+
 async def test_one_that_was_taken_for_dead_and_wakes_up_changes_nothing(workers, model):
     home = workers.home("frozen")
-    model.says(Reply("1", silent=True))
-    frozen = await workers.begin(home)
-    await asyncio.wait_for(model.keeps_waiting.wait(), 30)
-    os.kill(frozen.process, signal.SIGSTOP)
+    frozen = await stopped_in_a_call(workers, model, home, signal.SIGSTOP)
 
     task = await (await workers.begin(home)).task()
     os.kill(frozen.process, signal.SIGCONT)
@@ -183,10 +189,7 @@ async def test_one_that_was_taken_for_dead_and_wakes_up_changes_nothing(workers,
 
 async def test_a_gateway_that_stops_leaves_its_tasks_to_the_next(workers, model):
     home = workers.home("stopped")
-    model.says(Reply("1", silent=True))
-    stopped = await workers.begin(home)
-    await asyncio.wait_for(model.keeps_waiting.wait(), 30)
-    os.kill(stopped.process, signal.SIGTERM)
+    stopped = await stopped_in_a_call(workers, model, home, signal.SIGTERM)
     assert (await stopped.task())["status"] == "running"
     await stopped.died()
     held = workers.spent(home)[1]
