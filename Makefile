@@ -9,7 +9,7 @@ down: ## stop everything that was started
 	@if [ -x $(BIN)/lakehop ]; then $(BIN)/lakehop down; fi
 
 test: lint ## lint, types, import contracts, unit and integration tests
-	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
 
 test-long: venv ## what takes minutes each: killed jobs compared with undisturbed ones
 	$(BIN)/pytest -m long

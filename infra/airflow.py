@@ -32,7 +32,6 @@ TUNING = {
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "API__WORKERS": "1",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
-    "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
 }
 
 # One slot each: a Milvus collection has one writer, and one evaluation keeps the model busy beside the users' tasks.

@@ -16,7 +16,7 @@ from infra.airflow import secrets_path
 from lakehouse.errors import InvalidInput, LakehopError, NotAuthenticated, NotFound, Unavailable
 from lakehouse.settings import WRITER_POOL, Settings
 
-POLL_S = 0.3
+POLL_S = 1.0  # each look is work for the machine that runs the job
 CALL_TIMEOUT_S = 30.0  # SQLite serves one writer at a time, and a busy machine has kept a call waiting for 8 s
 DAG_APPEARS_S = 90.0  # after a first start the DAG processor has yet to read the file
 LOG_LINES = 12

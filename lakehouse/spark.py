@@ -47,6 +47,9 @@ _EVERYWHERE = {
 }
 _LOCAL = {
     "spark.sql.adaptive.enabled": "false",  # planning again after each stage costs more than it finds in small data
+    # A job has a hundred small queries: to generate and compile Java for each costs more than to interpret them.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.databricks.delta.snapshotPartitions": "1",
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
     "spark.sql.streaming.noDataMicroBatches.enabled": "false",
