@@ -11,15 +11,13 @@ import dspy
 
 from agents.constraints import NONE, JsonAs, OneOf
 from agents.mentions import closest_sentence
-from agents.quorum import Vote, decide
 from agents.reading import NothingFound, ReadFact, mark, shown
-from agents.recorder import reference
 from agents.task import Task
 from agents.tools.python import Code
 from agents.tools.sql import Statement, tables_to_ask
+from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
 
-READ_AT_MOST = 3  # passages for one fact; with a quorum of k, k times as many
 FINDING_CHARACTERS = 600
 TRIES = 2  # of SQL or code: once more after the error was read
 
@@ -47,26 +45,14 @@ class Researcher(dspy.Module):
 
     async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
         passages = await task.search(" ".join([question, *known]), hop=hop, k=READ_AT_MOST * task.quorum, mode="best")
-        votes: list[Vote] = []
-        verdict = decide(votes, task.quorum)
+        ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:
             fact = await self._fact(passage, question, hop)
             if fact != NONE:
-                votes.append(Vote(fact, passage.doc_id, passage.text))
-                verdict = decide(votes, task.quorum)
-            if verdict.settled:
+                ballot.cast(passage, fact)
+            if ballot.settled:
                 break
-        if verdict.disagreement:
-            read = [reference(passage) for passage in passages]
-            await task.board.write(
-                f"{id}.votes", "disagreement", verdict.disagreement[:2_000], author="researcher", provenance=read
-            )
-        if verdict.value is None:
-            raise NothingFound(
-                f"no {task.quorum} documents agree" if votes else "no passage that was found holds the fact"
-            )
-        agreeing = {vote.source for vote in votes if vote.value == verdict.value}
-        return Finding(verdict.value, tuple(one for one in passages if one.doc_id in agreeing))
+        return Finding(*await ballot.result())
 
     async def _fact(self, passage: Passage, question: str, hop: int) -> str:
         text = shown(passage)

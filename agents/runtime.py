@@ -20,6 +20,7 @@ from agents.engine import TaskEngine, model_client
 from agents.journal import Journal
 from agents.lm import TaskLM
 from agents.programs import PROGRAMS
+from agents.quorum import check_quorum
 from agents.reading import NothingFound
 from agents.recorder import one_line
 from agents.task import Dependencies, Task
@@ -71,12 +72,13 @@ class Agents:
     ) -> Answer:
         """Answer a question from what the caller may read.
 
-        A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before a program
-        that checks facts (`team`) takes it. With the `journal` of its `task_id`, a task goes on where it stood.
-        Raises InvalidInput for the question or the program, NotFound for the tenant, Unavailable when the model or
-        the index does not answer.
+        A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before the
+        program takes it. With the `journal` of its `task_id`, a task goes on where it stood. Raises InvalidInput for
+        the question, the program or a quorum that it cannot hold, NotFound for the tenant, Unavailable when the model
+        or the index does not answer.
         """
         module, version = load_program(program)
+        check_quorum(program, quorum)
         task = self.new_task(caller, program, version, limits, max_hops, quorum, on_event, journal, task_id)
         # No trace and no history: both are kept in the process, and hold what another tenant asked.
         with dspy.context(trace=None):

@@ -15,11 +15,12 @@ from typing import Literal
 import dspy
 
 from agents.answer import Citation, OnEvent, Step, Usage
-from agents.blackboard import Blackboard
+from agents.blackboard import MAX_CHARACTERS, Blackboard
 from agents.budget import Budget, BudgetReached
 from agents.journal import Journal, T, new_task_id
 from agents.loops import LoopDetector
-from agents.recorder import Action, Recorder, one_line
+from agents.quorum import Verdict
+from agents.recorder import Action, Recorder, one_line, reference
 from agents.stragglers import Stragglers
 from agents.tools.breaker import Breakers
 from agents.tools.builtin import BUILT_IN
@@ -33,7 +34,12 @@ from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 
 QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
+QUORUM = "quorum"  # what a vote is called in steps and records
 LOOK_UP_DEPTH = 10  # passages among which a name's own are looked for; with 30 no more were found
+
+
+class Disagreement(Exception):
+    """Documents contradict each other; the text counts them and quotes none."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +122,32 @@ class Task:
         """The value of a sum, by the calculator tool; None when it is not one."""
         seen = await self.tools.call("calculate", {"expression": expression}, hop=hop)
         return seen.text if seen.ok else None
+
+    async def voted(
+        self,
+        name: str,
+        verdict: Verdict,
+        agreeing: Sequence[Passage],
+        read: Sequence[Passage],
+        *,
+        author: str,
+        hop: int,
+    ) -> None:
+        """Put a vote into the trace: its counts as a record, and on the board what was said otherwise."""
+        if self.quorum > 1:
+            action = Action("tool", QUORUM, hop, f"{name}: {self.quorum} documents that agree")
+
+            async def count() -> None:
+                action.output, action.passages = verdict.value, tuple(agreeing)
+                if verdict.counts:
+                    raise Disagreement(verdict.counts)
+
+            await self.recorder.act(action, count)
+        if said := verdict.disagreement:
+            references = [reference(passage) for passage in read]
+            await self.board.write(
+                f"{name}.votes", "disagreement", said[:MAX_CHARACTERS], author=author, provenance=references
+            )
 
     async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do a piece of work, or give what it gave before the process died; the task's clock goes on from there."""

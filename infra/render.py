@@ -160,7 +160,8 @@ def print_record(document: Document) -> None:
 
 def _step(step: Document) -> str:
     head = f"  hop {step['hop']}  {step['kind']} {step.get('agent') or ''}"
-    shown = step.get("query") or step.get("output") or ""
+    both = (step.get("query"), step.get("output"))
+    shown = ": ".join(map(str, both)) if step["kind"] == "note" else next(filter(None, both), "")
     found = ", ".join(passage["title"] for passage in step.get("passages") or ())
     return escape(" | ".join(filter(None, (head, _short(str(shown), 160), _short(found, 160)))))
 

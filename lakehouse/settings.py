@@ -25,6 +25,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 MAX_TASK_SECONDS = 900
 Program = Literal["single_shot", "multihop", "react", "team"]
 """What may answer a question; `agents.programs` holds them."""
+# Documents that one question may want to agree: each costs up to three model calls for a fact, and a task has 32.
+MAX_QUORUM = 5
 # Airflow pools: what may write the index and the tables of documents, and what may ask the model, at one time.
 WRITER_POOL = "lakehouse_writer"
 MODEL_POOL = "model_caller"

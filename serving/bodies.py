@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from lakehouse.settings import MAX_TASK_SECONDS, Program
+from lakehouse.settings import MAX_QUORUM, MAX_TASK_SECONDS, Program
 
 MAX_QUESTION_CHARACTERS = 8_000
 
@@ -59,6 +59,13 @@ class AskBody(Body):
         le=MAX_TASK_SECONDS,
         allow_inf_nan=False,
         description=f"Time cap of this task, above 0 and up to {MAX_TASK_SECONDS} s; left out: the gateway's default.",
+    )
+    quorum: int = Field(
+        1,
+        ge=1,
+        le=MAX_QUORUM,
+        description=f"How many independent documents must agree on a fact that decides the answer, 1 to {MAX_QUORUM}; "
+        "above 1 with multihop and team. Where they do not, the question is declined.",
     )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from agents.answer import Answer, Event
 from agents.budget import Limits
 from agents.journal import Journal
+from agents.quorum import check_quorum
 from lakehouse.errors import Unavailable
 from lakehouse.ledger import Key, Ledger, Reservation
 from lakehouse.permissions import Caller
@@ -51,6 +52,7 @@ class Admitted:
     program: str
     max_seconds: float
     reservation: Reservation
+    quorum: int = 1  # a default, for tasks that an earlier version has kept
 
 
 class RunningTask:
@@ -117,10 +119,12 @@ class Tasks:
     async def admit(self, key: Key, body: AskBody, waits_s: float = 0) -> Admitted:
         """Hold the money for a task that ends `waits_s` after its own time cap at the latest."""
         caller = caller_of(key, body.tenant, body.groups, body.user)
+        program = body.program or self._settings.program
+        check_quorum(program, body.quorum)
         max_seconds = body.max_seconds or self._settings.task_max_seconds
         lifetime_s = max_seconds + 2 * OVERRUN_S + waits_s
         reservation = await asyncio.to_thread(self._reserve, caller.key_id, body.max_usd, lifetime_s)
-        return Admitted(body.question, caller, body.program or self._settings.program, max_seconds, reservation)
+        return Admitted(body.question, caller, program, max_seconds, reservation, body.quorum)
 
     async def work(
         self,
@@ -149,6 +153,7 @@ class Tasks:
                 program=admitted.program,
                 limits=Limits(max_usd=admitted.reservation.usd, max_seconds=admitted.max_seconds),
                 max_hops=self._settings.max_hops,
+                quorum=admitted.quorum,
                 on_event=watch,
                 journal=journal,
                 task_id=task_id,

@@ -40,6 +40,7 @@ async def test_the_caller_comes_from_the_key_and_the_caps_from_the_settings(gate
             "program": "multihop",
             "limits": Limits(max_usd=Decimal("0.1"), max_seconds=120),
             "max_hops": 3,
+            "quorum": 1,
             "journal": None,
             "task_id": None,
         }
@@ -361,4 +362,5 @@ async def test_the_openapi_document_names_every_field_and_problem(gateway):
         "program",
         "max_usd",
         "max_seconds",
+        "quorum",
     }
