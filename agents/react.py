@@ -55,7 +55,7 @@ class React(dspy.Module):
             if tool is None:
                 break
             hop += tool.kind == "search"
-            lines, told = notes.lines(), _line(tool)
+            lines, told = notes.lines(), tool_line(tool)
             said = await self.fill.acall(
                 notes=lines, takes=tool.schema(), tool=told, question=question, config=mark(hop)
             )
@@ -66,7 +66,7 @@ class React(dspy.Module):
         away = await task.tools.away()
         offered = {tool.name: tool for tool in task.tools.offered(away)}
         told = [f"not to be had now: {', '.join(away)}"] if away else []
-        tools = [*map(_line, offered.values()), f"{ANSWER}: answer from what was found"]
+        tools = [*map(tool_line, offered.values()), f"{ANSWER}: answer from what was found"]
         said = await self.choose.acall(notes=notes.lines() + told, tools=tools, question=question, config=mark(hop))
         return offered.get(said.tool)
 
@@ -85,5 +85,6 @@ class React(dspy.Module):
         return dspy.Prediction(answer=said.answer)
 
 
-def _line(tool: Tool) -> str:
+def tool_line(tool: Tool) -> str:
+    """A tool as a model that chooses among several is told of it."""
     return f"{tool.name}: {tool.description}"

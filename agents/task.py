@@ -24,6 +24,7 @@ from agents.recorder import Action, Recorder, one_line, reference
 from agents.stragglers import Stragglers
 from agents.tools.breaker import Breakers
 from agents.tools.builtin import BUILT_IN
+from agents.tools.connected import Connected
 from agents.tools.contract import Tool
 from agents.tools.runner import ToolRunner
 from lakehouse.index import Mode, Passage
@@ -53,6 +54,7 @@ class Dependencies:
     tools: tuple[Tool, ...] = BUILT_IN
     breakers: Breakers = field(default_factory=Breakers)
     stragglers: Stragglers = field(default_factory=Stragglers)
+    servers: Connected = field(default_factory=Connected)
 
 
 class Task:

@@ -2,7 +2,8 @@
 
 A process builds one frozen `Settings` at its entry with `load_settings()`, from environment variables
 (`LAKEHOP_` and the field's name in capitals) over an optional TOML file (`LAKEHOP_CONFIG`). No other module reads
-the environment. An unknown name is an error, because a typo that passes in silence is found in production.
+the environment, but `lakehouse.mcp_servers` for the secrets that its file refers to. An unknown name is an error,
+because a typo that passes in silence is found in production.
 """
 
 import difflib
@@ -202,6 +203,12 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     task_max_seconds: float = Field(
         120, gt=0, le=MAX_TASK_SECONDS, description=f"Time cap of one task that names none, up to {MAX_TASK_SECONDS} s."
+    )
+
+    mcp_servers_file: str = Field(
+        "",
+        description="JSON or TOML file of MCP servers whose tools `react` and `team` may call, spelled as other "
+        "clients spell `mcpServers`, with `allow`; empty: none. See docs/agents.md.",
     )
 
     tasks_database_url: SecretStr = Field(
