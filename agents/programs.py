@@ -42,12 +42,12 @@ class SingleShot(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
+        remembered = await task.recall(question)
         passages = await task.search(question, hop=1, k=SINGLE_SHOT_PASSAGES)
-        if not passages:
+        texts = [text for text in (remembered, *map(shown, passages)) if text]
+        if not texts:
             raise NothingFound
-        said = await self.answer.acall(
-            passages="\n\n".join(shown(passage) for passage in passages), question=question, config=mark(1, *passages)
-        )
+        said = await self.answer.acall(passages="\n\n".join(texts), question=question, config=mark(1, *passages))
         if said.answer == NONE:
             raise NothingFound
         task.propose(said.answer, cite((said.answer, passages)))

@@ -11,7 +11,7 @@ from agents.constraints import NONE, ChoiceOf, JsonOf
 from agents.notebook import Notebook
 from agents.reading import AnswerFromPassages, NothingFound, mark
 from agents.task import Task, current_task
-from agents.tools.contract import Tool
+from agents.tools.contract import Observation, Tool
 from agents.trail import cite
 
 TURNS = 10  # three steps each, of 96: who knows nothing by then goes on in vain
@@ -48,6 +48,8 @@ class React(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task, notes = current_task(), Notebook(question)
+        if remembered := await task.recall(question):
+            notes.add("memory", Observation("memory", remembered))
         await self._act(task, notes, "search", {"query": question[:1_000]}, 1)
         hop = 1
         for _ in range(TURNS):

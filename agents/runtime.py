@@ -22,6 +22,7 @@ from agents.lm import TaskLM
 from agents.programs import PROGRAMS
 from agents.quorum import check_quorum
 from agents.reading import NothingFound
+from agents.recall import check_recall
 from agents.recorder import one_line
 from agents.task import Dependencies, Task
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
@@ -66,6 +67,7 @@ class Agents:
         limits: Limits,
         max_hops: int,
         quorum: int = 1,
+        recall: bool = False,
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         task_id: str | None = None,
@@ -73,13 +75,16 @@ class Agents:
         """Answer a question from what the caller may read.
 
         A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before the
-        program takes it. With the `journal` of its `task_id`, a task goes on where it stood. Raises InvalidInput for
-        the question, the program or a quorum that it cannot hold, NotFound for the tenant, Unavailable when the model
+        program takes it; `recall`: whether it is shown what is remembered for the caller's user. With the `journal` of
+        its `task_id`, a task goes on where it stood. Raises InvalidInput for the question, the program or what it is
+        asked with and cannot hold, NotFound for the tenant, Unavailable when the model
         or the index does not answer.
         """
         module, version = load_program(program)
         check_quorum(program, quorum)
-        task = self.new_task(caller, program, version, limits, max_hops, quorum, on_event, journal, task_id)
+        if recall:
+            check_recall(program)
+        task = self.new_task(caller, program, version, limits, max_hops, quorum, recall, on_event, journal, task_id)
         # No trace and no history: both are kept in the process, and hold what another tenant asked.
         with dspy.context(trace=None):
             return await self.run(task, module, check_question(question))
@@ -92,6 +97,7 @@ class Agents:
         limits: Limits,
         max_hops: int,
         quorum: int = 1,
+        recall: bool = False,
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         task_id: str | None = None,
@@ -105,6 +111,7 @@ class Agents:
             budget=Budget(limits),
             max_hops=max_hops,
             quorum=quorum,
+            recall=recall,
             on_event=on_event,
             journal=journal,
             id=task_id,

@@ -150,6 +150,13 @@ def print_keys(document: Document) -> None:
     print_rows({"columns": columns, "rows": [{**key, "groups": ",".join(key["groups"])} for key in document["keys"]]})
 
 
+def print_memory(document: Document) -> None:
+    """What is remembered for a user."""
+    columns = ("memory_id", "app", "kind", "text", "question", "doc_ids", "version", "written_at", "expires_at")
+    rows = [{**entry, "doc_ids": ", ".join(entry["doc_ids"])} for entry in document["entries"]]
+    print_rows({"columns": columns, "rows": rows})
+
+
 def print_record(document: Document) -> None:
     """One document as names and values."""
     table = _table("", "")

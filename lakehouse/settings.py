@@ -205,6 +205,9 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         120, gt=0, le=MAX_TASK_SECONDS, description=f"Time cap of one task that names none, up to {MAX_TASK_SECONDS} s."
     )
 
+    memory_days: int = Field(
+        180, ge=1, le=3650, description="What is remembered for a user is forgotten so many days after it was written."
+    )
     mcp_servers_file: str = Field(
         "",
         description="JSON or TOML file of MCP servers whose tools `react` and `team` may call, spelled as other "

@@ -67,6 +67,7 @@ class Gateway:
         from agents.durable import DurableJournal, Executor
         from agents.runtime import Agents, Dependencies
         from agents.tools.connected import Connected
+        from lakehouse.memory import Memories
         from lakehouse.milvus import Server
         from lakehouse.records import Spool
         from lakehouse.retrieval import Retriever
@@ -85,7 +86,8 @@ class Gateway:
             )
         )
         self.ledger, self.answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
-        self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, api.state.metrics)
+        memories = Memories(settings)
+        self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, memories, api.state.metrics)
         self.durable = DurableTasks(self.tasks)
         self.executor = Executor(settings, self.durable.work)
         self.durable.attach(self.executor, DurableJournal)
@@ -95,6 +97,7 @@ class Gateway:
             agents=self.agents,
             ledger=self.ledger,
             answers=self.answers,
+            memories=memories,
             tasks=self.tasks,
             durable=self.durable,
             metrics=api.state.metrics,

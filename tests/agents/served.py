@@ -7,6 +7,7 @@ import httpx
 
 from agents.runtime import Agents
 from lakehouse.ledger import Ledger
+from lakehouse.memory import Memories
 from lakehouse.settings import Settings
 from serving.api import Services, create_api
 from serving.durable_tasks import DurableTasks
@@ -39,12 +40,14 @@ def serve(agents: Agents, settings: Settings) -> Served:
     """Close it at the end."""
     api = create_api()
     ledger, answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
-    tasks = Tasks(settings, agents, ledger, answers, api.state.metrics)
+    memories = Memories(settings)
+    tasks = Tasks(settings, agents, ledger, answers, memories, api.state.metrics)
     api.state.services = Services(
         settings=settings,
         agents=agents,
         ledger=ledger,
         answers=answers,
+        memories=memories,
         tasks=tasks,
         durable=DurableTasks(tasks),
         metrics=api.state.metrics,
