@@ -1,15 +1,20 @@
 """MCP servers of the settings, real processes by stdio and by HTTP: who sees their tools, and what harm none does."""
 
 import json
+import pickle
 import socket
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 
+from agents.budget import Budget, Limits
+from agents.journal import Journal
 from agents.runtime import Agents, load_program
+from agents.task import Task
 from agents.tools import connected
 from agents.tools.connected import Connected
 from lakehouse.mcp_servers import load_mcp_servers
@@ -166,6 +171,39 @@ async def test_a_server_that_is_down_is_left_alone_and_the_task_goes_on(connect,
     (warning,) = [record.getMessage() for record in caplog.records if record.name == "lakehop.mcp"]  # asked once
     assert warning.startswith("MCP server 'tickets': ")
     assert warning.endswith("Its tools are away for 30 s.")
+
+
+class Kept(Journal):
+    """Keeps what was done, as a durable task's does, and gives it again to the next process."""
+
+    def __init__(self, kept=()):
+        self.kept, self._again = list(kept), iter(kept)
+
+    async def once(self, name, work):
+        for kept in self._again:
+            return pickle.loads(kept)  # noqa: S301  our own
+        result = await work()
+        self.kept.append(pickle.dumps(result))
+        return result
+
+
+async def test_a_resumed_task_chooses_among_the_same_tools_though_the_server_is_gone(
+    connect, script, deps, monkeypatch
+):
+    monkeypatch.setattr(connected, "WAIT_S", 60)
+
+    async def offered(servers, journal):
+        with_servers, budget = replace(deps, servers=servers), Budget(Limits(Decimal(1), 120.0))
+        task = Task(with_servers, CALLER, program="react", program_version="v", budget=budget, journal=journal)
+        return names(task.tools.connected(await task.tools.away())), task
+
+    first = Kept()
+    before, _ = await offered(connect(command=sys.executable, args=[str(script)]), first)
+    after, task = await offered(connect(command="/no/such/program"), Kept(first.kept))
+    seen = await task.tools.call("tickets_state", {"number": 7}, hop=1)
+
+    assert before == after == ["tickets_state", "tickets_close"]
+    assert (seen.ok, "FileNotFoundError" in seen.text) == (False, True)
 
 
 async def test_a_task_that_outlived_its_right_is_told_so(connect, script, new_task, deps, monkeypatch):
