@@ -17,11 +17,11 @@ from mcp.client.streamable_http import create_mcp_http_client, streamable_http_c
 from mcp_types import RequestParamsMeta
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from agents.recorder import one_line
 from agents.tools.connected import START_S, Listed
 from agents.tools.contract import Retry, Tool, ToolContext, ToolFailed, ToolResult
 from lakehouse.mcp_servers import McpServerSettings
 
+ERROR_CHARACTERS = 300
 DESCRIPTION_CHARACTERS = 300  # a server's own words stand in our prompts
 MAX_TOOLS = 32
 _NAME = re.compile(r"[A-Za-z][\w-]{0,47}")
@@ -92,11 +92,13 @@ class McpServer:
             client = await self._connected()
             found = (await client.list_tools()).tools
         named = [one for one in found[:MAX_TOOLS] if _NAME.fullmatch(one.name)]
-        return [Listed(self.settings.name, one.name, self._described(one), dict(one.input_schema)) for one in named]
+        return [
+            Listed(self.settings.name, one.name, self._described(one), self._cleaned(one.input_schema)) for one in named
+        ]
 
     def _described(self, found: Any) -> str:
-        words = " ".join((found.description or found.name).split())
-        return self._clean(words)[:DESCRIPTION_CHARACTERS]
+        words = " ".join(self._clean(found.description or found.name).split())
+        return words[:DESCRIPTION_CHARACTERS]
 
     async def _call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> str:
         async with self._dropped_if_it_fails():
@@ -114,7 +116,9 @@ class McpServer:
             yield
         except Exception as error:
             await self._drop()
-            raise ServerFailed(self._clean(one_line(_innermost(error)))) from None
+            inner = _innermost(error)
+            said = self._clean(f"{type(inner).__name__}: {inner}")  # before it is cut, or half a secret would stay
+            raise ServerFailed(" ".join(said.split())[:ERROR_CHARACTERS]) from None
         except BaseException:
             await self._drop()
             raise
@@ -124,6 +128,14 @@ class McpServer:
         for secret in self.settings.secrets:
             text = text.replace(secret.get_secret_value(), "***")
         return text
+
+    def _cleaned(self, value: Any) -> Any:
+        """The same of every text in a JSON value."""
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, Mapping):
+            return {self._clean(name): self._cleaned(inner) for name, inner in value.items()}
+        return [self._cleaned(inner) for inner in value] if isinstance(value, list) else value
 
     async def _connected(self) -> Client:
         async with self._opening:

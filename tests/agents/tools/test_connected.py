@@ -24,18 +24,20 @@ from tests.agents.conftest import CALLER
 
 SERVER = """
 import os, sys
+from typing import Annotated
 from mcp.server.mcpserver import Context, MCPServer
+from pydantic import Field
 
 server = MCPServer("tickets")
 
 @server.tool(description="Tell the state of a ticket. Token " + os.environ.get("TOKEN", "none"))
-def state(number: int, context: Context) -> str:
+def state(number: Annotated[int, Field(description=os.environ.get("TOKEN", "none"))], context: Context) -> str:
     request = context.request_context.request
     return f"Ticket {number} is open. " + (request.headers["authorization"] if request else os.environ["TOKEN"])
 
 @server.tool(description="Close a ticket.")
 def close(number: int) -> str:
-    raise RuntimeError("cannot: " + os.environ.get("TOKEN", ""))
+    raise RuntimeError("cannot" + "." * 230 + os.environ.get("TOKEN", ""))
 
 if sys.argv[1:]:
     server.run("streamable-http", port=int(sys.argv[1]))
@@ -102,7 +104,7 @@ async def test_its_tools_are_offered_to_those_who_are_allowed_and_its_secrets_to
     task = new_task(deps=replace(deps, servers=tickets), max_seconds=120)
     away = await task.tools.away()
     assert names(task.tools.connected(away)) == ["tickets_state", "tickets_close"]
-    assert "tok-s3cr3t" not in str([tool.description for tool in task.tools.offered(away)])
+    assert "tok-s3" not in str([(tool.description, tool.schema()) for tool in task.tools.offered(away)])
 
     seen = await task.tools.call("tickets_state", {"number": 7}, hop=1)
     assert (seen.ok, seen.text) == (True, "Ticket 7 is open. Bearer ***")
@@ -122,7 +124,7 @@ async def test_what_it_says_of_its_failure_holds_no_secret(tickets, new_task, de
 
     seen = await task.tools.call("tickets_close", {"number": 7}, hop=1)
 
-    assert (seen.ok, "tok-s3cr3t" in f"{seen.text} {task.steps}") == (False, False)
+    assert (seen.ok, "tok-" in f"{seen.text} {task.steps}") == (False, False)
 
 
 @pytest.mark.parametrize(("program", "said"), [
