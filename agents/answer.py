@@ -17,6 +17,8 @@ from agents.plan import current_sub_task
 Status = Literal["answered", "partial", "refused", "failed"]
 TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 """Where a durable task stands; `done` says nothing of its answer, which has a status of its own."""
+READS_DOCUMENTS_ONLY = ("calculate", "fetch_document", "python", "quorum")
+"""Tools that bring nothing into a task but what stands in documents that it names, or follows from that."""
 Usd = Annotated[Decimal, PlainSerializer(lambda usd: f"{usd:.10f}", return_type=str, when_used="json")]
 """US dollars; in JSON a string with ten places, because a float would not add up."""
 
@@ -60,6 +62,11 @@ class Step(BaseModel, frozen=True):
     latency_ms: float
     error: str | None = None
 
+    @property
+    def found_nothing(self) -> bool:
+        """Whether it brought no word into the task."""
+        return not self.output and not self.error
+
 
 class Usage(BaseModel, frozen=True):
     """Sums over the task's call records; `calls` counts model calls, failed ones and retries too."""
@@ -85,6 +92,19 @@ class Answer(BaseModel, frozen=True):
     usage: Usage
     latency_s: float
     task_id: str
+    memory_id: str | None = None
+    """Entry of the user's memory that keeps this answer; None: it is not kept."""
+
+    def rests_on(self) -> set[str]:
+        """Chunks that a model read for it, and those that it cites.
+
+        None where it may rest on something else, too, of which no chunk tells who may know it: a table, another system.
+        """
+        used = {step.agent for step in self.steps if step.kind == "tool" and not step.found_nothing}
+        if not used.issubset(READS_DOCUMENTS_ONLY):
+            return set()
+        read = {passage.chunk_id for step in self.steps if step.kind == "chat" for passage in step.passages}
+        return read | {citation.chunk_id for citation in self.citations}
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from agents.journal import Journal
 
 MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
 _sub_task: ContextVar[str | None] = ContextVar("sub_task", default=None)
-Role = Literal["researcher", "analyst", "coder", "critic"]
+Role = Literal["researcher", "analyst", "coder", "connector", "critic"]
 
 
 class SubTask(BaseModel, extra="forbid", frozen=True):

@@ -11,12 +11,13 @@ from typing import Annotated
 import dspy
 
 from agents.constraints import NONE, OneOf
-from agents.mentions import closest_sentence
+from agents.mentions import closest_sentence, is_mentioned
 from agents.react import React
 from agents.reading import AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
 from agents.task import Task, current_task
 from agents.team import Team
 from agents.trail import Trail, cite
+from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
 
 SINGLE_SHOT_PASSAGES = 5
@@ -41,12 +42,12 @@ class SingleShot(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
+        remembered = await task.recall(question)
         passages = await task.search(question, hop=1, k=SINGLE_SHOT_PASSAGES)
-        if not passages:
+        texts = [text for text in (remembered, *map(shown, passages)) if text]
+        if not texts:
             raise NothingFound
-        said = await self.answer.acall(
-            passages="\n\n".join(shown(passage) for passage in passages), question=question, config=mark(1, *passages)
-        )
+        said = await self.answer.acall(passages="\n\n".join(texts), question=question, config=mark(1, *passages))
         if said.answer == NONE:
             raise NothingFound
         task.propose(said.answer, cite((said.answer, passages)))
@@ -71,21 +72,47 @@ class MultiHop(dspy.Module):
             plan = await self.plan.acall(question=question, config=mark(1))
             await self._look_up(task, trail, int(plan.look_ups))
         for passage in trail.passages_to_read():
-            text = shown(passage)
-            fact = await self.read.acall(
-                passage=text,
-                closest=closest_sentence(text, trail.missing),
-                question=question,
-                config=mark(trail.hop, passage),
-            )
-            if fact.fact != NONE:
-                trail.facts.append((passage, fact.fact))
-                task.propose(fact.fact, trail.citations())
+            fact = await self._read(trail, passage)
+            if fact != NONE:
+                fact, passage = await self._agreed(task, trail, passage, fact)
+                trail.facts.append((passage, fact))
+                task.propose(fact, trail.citations())
         if not trail.facts:
             raise NothingFound
         answer = await self._concluded(task, trail)
         task.propose(answer, trail.citations())
         return dspy.Prediction(answer=answer)
+
+    async def _read(self, trail: Trail, passage: Passage) -> str:
+        text = shown(passage)
+        closest = closest_sentence(text, trail.missing)
+        said = await self.read.acall(
+            passage=text, closest=closest, question=trail.question, config=mark(trail.hop, passage)
+        )
+        return str(said.fact)
+
+    async def _agreed(self, task: Task, trail: Trail, passage: Passage, fact: str) -> tuple[str, Passage]:
+        """The fact that as many documents as the task wants agree on, and one of them. Raises NothingFound."""
+        if task.quorum == 1:
+            return fact, passage
+        ballot = Ballot(task, f"fact{len(trail.facts) + 1}", "multihop", trail.hop)
+        ballot.cast(passage, fact)
+        for other in await self._others(task, trail, passage):
+            said = await self._read(trail, other)
+            if said != NONE:
+                ballot.cast(other, said)
+            if ballot.settled:
+                break
+        fact, agreeing = await ballot.result()
+        return fact, agreeing[0]
+
+    async def _others(self, task: Task, trail: Trail, passage: Passage) -> list[Passage]:
+        """Passages of other documents about the same thing."""
+        subject = trail.subject_of(passage)
+        query = f"{subject} {trail.missing}".strip()
+        found = await task.search(query, hop=trail.hop, k=READ_AT_MOST * task.quorum, mode="best")
+        others = [one for one in found if one.doc_id != passage.doc_id]
+        return [one for one in others if not subject or is_mentioned(subject, f"{one.title}\n{one.text}")]
 
     async def _look_up(self, task: Task, trail: Trail, needed: int) -> None:
         """Look up by name what the first passage leads to, or what the question names when the plan needs no more."""

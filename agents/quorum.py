@@ -7,7 +7,20 @@ said otherwise is kept, for it belongs into the trace.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lakehouse.errors import InvalidInput
 from lakehouse.scoring import normalise
+
+VOTING_PROGRAMS = ("multihop", "team")
+"""Those that read one passage at a time; where all are read at once, nobody has a vote of their own."""
+
+
+def check_quorum(program: str, quorum: int) -> None:
+    """Raises InvalidInput for a quorum that the program would pass over in silence."""
+    if quorum > 1 and program not in VOTING_PROGRAMS:
+        raise InvalidInput(
+            f"quorum={quorum}: program {program!r} lets no documents vote, {' and '.join(VOTING_PROGRAMS)} do. "
+            "Ask one of them, or leave quorum out."
+        )
 
 
 @dataclass(frozen=True)
@@ -28,10 +41,15 @@ class Verdict:
     """
 
     value: str | None
-    votes: int
+    sources: tuple[str, ...]
+    """Who says the value."""
     settled: bool
     against: tuple[tuple[str, tuple[str, ...]], ...]
     """What was said otherwise, and by which sources."""
+
+    @property
+    def votes(self) -> int:
+        return len(self.sources)
 
     @property
     def disagreement(self) -> str:
@@ -40,6 +58,16 @@ class Verdict:
         if not others:
             return ""
         return f"{self.value!r} by {self.votes}, but {others}" if self.value is not None else f"no quorum: {others}"
+
+    @property
+    def counts(self) -> str:
+        """The same without a word of any document, for the bill, which outlives them; empty where all agree."""
+        otherwise = sum(len(sources) for _, sources in self.against)
+        if not otherwise:
+            return ""
+        if self.value is None:
+            return f"no quorum among {otherwise} documents that say {len(self.against)} things"
+        return f"{self.votes} documents agree, {otherwise} say otherwise"
 
 
 def decide(votes: Sequence[Vote], k: int) -> Verdict:
@@ -54,8 +82,9 @@ def decide(votes: Sequence[Vote], k: int) -> Verdict:
         (mine[0].value, tuple(vote.source for vote in mine)) for value, mine in said.items() if value != winner
     )
     if winner is None:
-        return Verdict(None, 0, settled=False, against=against)
-    return Verdict(said[winner][0].value, most, settled=lead >= k, against=against)
+        return Verdict(None, (), settled=False, against=against)
+    sources = tuple(vote.source for vote in said[winner])
+    return Verdict(said[winner][0].value, sources, settled=lead >= k, against=against)
 
 
 def _independent(votes: Sequence[Vote]) -> list[Vote]:

@@ -11,7 +11,7 @@ from agents.constraints import NONE, ChoiceOf, JsonOf
 from agents.notebook import Notebook
 from agents.reading import AnswerFromPassages, NothingFound, mark
 from agents.task import Task, current_task
-from agents.tools.contract import Tool
+from agents.tools.contract import Observation, Tool
 from agents.trail import cite
 
 TURNS = 10  # three steps each, of 96: who knows nothing by then goes on in vain
@@ -48,6 +48,8 @@ class React(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task, notes = current_task(), Notebook(question)
+        if remembered := await task.recall(question):
+            notes.add("memory", Observation("memory", remembered))
         await self._act(task, notes, "search", {"query": question[:1_000]}, 1)
         hop = 1
         for _ in range(TURNS):
@@ -55,7 +57,7 @@ class React(dspy.Module):
             if tool is None:
                 break
             hop += tool.kind == "search"
-            lines, told = notes.lines(), _line(tool)
+            lines, told = notes.lines(), tool_line(tool)
             said = await self.fill.acall(
                 notes=lines, takes=tool.schema(), tool=told, question=question, config=mark(hop)
             )
@@ -66,7 +68,7 @@ class React(dspy.Module):
         away = await task.tools.away()
         offered = {tool.name: tool for tool in task.tools.offered(away)}
         told = [f"not to be had now: {', '.join(away)}"] if away else []
-        tools = [*map(_line, offered.values()), f"{ANSWER}: answer from what was found"]
+        tools = [*map(tool_line, offered.values()), f"{ANSWER}: answer from what was found"]
         said = await self.choose.acall(notes=notes.lines() + told, tools=tools, question=question, config=mark(hop))
         return offered.get(said.tool)
 
@@ -85,5 +87,6 @@ class React(dspy.Module):
         return dspy.Prediction(answer=said.answer)
 
 
-def _line(tool: Tool) -> str:
+def tool_line(tool: Tool) -> str:
+    """A tool as a model that chooses among several is told of it."""
     return f"{tool.name}: {tool.description}"

@@ -11,16 +11,17 @@ import dspy
 
 from agents.constraints import NONE, JsonAs, OneOf
 from agents.mentions import closest_sentence
-from agents.quorum import Vote, decide
+from agents.react import ChooseTool, FillArguments, tool_line
 from agents.reading import NothingFound, ReadFact, mark, shown
-from agents.recorder import reference
 from agents.task import Task
+from agents.tools.contract import Tool
 from agents.tools.python import Code
 from agents.tools.sql import Statement, tables_to_ask
+from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
 
-READ_AT_MOST = 3  # passages for one fact; with a quorum of k, k times as many
 FINDING_CHARACTERS = 600
+TOLD_CHARACTERS = 80  # of each tool of a connected server, where a plan is made
 TRIES = 2  # of SQL or code: once more after the error was read
 
 
@@ -47,26 +48,14 @@ class Researcher(dspy.Module):
 
     async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
         passages = await task.search(" ".join([question, *known]), hop=hop, k=READ_AT_MOST * task.quorum, mode="best")
-        votes: list[Vote] = []
-        verdict = decide(votes, task.quorum)
+        ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:
             fact = await self._fact(passage, question, hop)
             if fact != NONE:
-                votes.append(Vote(fact, passage.doc_id, passage.text))
-                verdict = decide(votes, task.quorum)
-            if verdict.settled:
+                ballot.cast(passage, fact)
+            if ballot.settled:
                 break
-        if verdict.disagreement:
-            read = [reference(passage) for passage in passages]
-            await task.board.write(
-                f"{id}.votes", "disagreement", verdict.disagreement[:2_000], author="researcher", provenance=read
-            )
-        if verdict.value is None:
-            raise NothingFound(
-                f"no {task.quorum} documents agree" if votes else "no passage that was found holds the fact"
-            )
-        agreeing = {vote.source for vote in votes if vote.value == verdict.value}
-        return Finding(verdict.value, tuple(one for one in passages if one.doc_id in agreeing))
+        return Finding(*await ballot.result())
 
     async def _fact(self, passage: Passage, question: str, hop: int) -> str:
         text = shown(passage)
@@ -115,6 +104,39 @@ class ToolUser(dspy.Module):
         raise NothingFound(refused)
 
 
+class Connector(dspy.Module):
+    """Chooses a tool of a connected MCP server, if one fits, and writes what it takes; once more after a refusal."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.choose = dspy.Predict(ChooseTool, agent="choose")
+        self.fill = dspy.Predict(FillArguments, agent="fill")
+
+    async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
+        notes, refused = list(known), "no tool of a connected server fits, or none may be called now"
+        for _ in range(TRIES):
+            tool = await self._chosen(task, notes, question, hop)
+            if tool is None:
+                break
+            said = await self.fill.acall(
+                notes=notes, takes=tool.schema(), tool=tool_line(tool), question=question, config=mark(hop)
+            )
+            seen = await task.tools.call(tool.name, said.arguments, hop=hop)
+            if seen.ok and not seen.empty:
+                return Finding(seen.text[:FINDING_CHARACTERS], seen.passages)
+            refused = seen.shown()[:FINDING_CHARACTERS]
+            notes.append(f"{tool.name} said: {refused}")
+        raise NothingFound(refused)
+
+    async def _chosen(self, task: Task, notes: Sequence[str], question: str, hop: int) -> Tool | None:
+        offered = {tool.name: tool for tool in task.tools.connected(await task.tools.away())}
+        if not offered:
+            return None
+        tools = [*map(tool_line, offered.values()), f"{NONE}: none of these fits"]
+        said = await self.choose.acall(notes=list(notes), tools=tools, question=question, config=mark(hop))
+        return offered.get(said.tool)
+
+
 class Review(dspy.Signature):
     """Do the facts hold together, as the question asks?"""
 
@@ -141,6 +163,7 @@ def specialists() -> dict[str, Specialist]:
         "researcher": Researcher(),
         "analyst": ToolUser(WriteSql, "analyst", "sql", tables=tables_to_ask()),
         "coder": ToolUser(WriteCode, "coder", "python"),
+        "connector": Connector(),
         "critic": Critic(),
     }
 
@@ -149,7 +172,19 @@ ROLES = {
     "researcher": "finds a fact in the documents",
     "analyst": "asks the tables of costs, tasks and runs",
     "coder": "works out numbers, dates and lists in Python",
+    "connector": "asks other systems by these tools",
     "critic": "says whether findings hold together",
 }
 TOOL_OF = {"analyst": "sql", "coder": "python"}
 """Which tool a role cannot do without; while that is away, so is the role."""
+
+
+async def roles_to_be_had(task: Task) -> dict[str, str]:
+    """The roles whose tools can be had now, with what each does."""
+    away = await task.tools.away()
+    roles = {role: does for role, does in ROLES.items() if TOOL_OF.get(role) not in away}
+    tools = "; ".join(f"{tool.name}, {tool.description[:TOLD_CHARACTERS]}" for tool in task.tools.connected(away))
+    if not tools:
+        del roles["connector"]
+        return roles
+    return roles | {"connector": f"{roles['connector']}: {tools}"}

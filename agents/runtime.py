@@ -20,7 +20,9 @@ from agents.engine import TaskEngine, model_client
 from agents.journal import Journal
 from agents.lm import TaskLM
 from agents.programs import PROGRAMS
+from agents.quorum import check_quorum
 from agents.reading import NothingFound
+from agents.recall import check_recall
 from agents.recorder import one_line
 from agents.task import Dependencies, Task
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
@@ -65,19 +67,24 @@ class Agents:
         limits: Limits,
         max_hops: int,
         quorum: int = 1,
+        recall: bool = False,
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         task_id: str | None = None,
     ) -> Answer:
         """Answer a question from what the caller may read.
 
-        A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before a program
-        that checks facts (`team`) takes it. With the `journal` of its `task_id`, a task goes on where it stood.
-        Raises InvalidInput for the question or the program, NotFound for the tenant, Unavailable when the model or
-        the index does not answer.
+        A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before the
+        program takes it; `recall`: whether it is shown what is remembered for the caller's user. With the `journal` of
+        its `task_id`, a task goes on where it stood. Raises InvalidInput for the question, the program or what it is
+        asked with and cannot hold, NotFound for the tenant, Unavailable when the model
+        or the index does not answer.
         """
         module, version = load_program(program)
-        task = self.new_task(caller, program, version, limits, max_hops, quorum, on_event, journal, task_id)
+        check_quorum(program, quorum)
+        if recall:
+            check_recall(program)
+        task = self.new_task(caller, program, version, limits, max_hops, quorum, recall, on_event, journal, task_id)
         # No trace and no history: both are kept in the process, and hold what another tenant asked.
         with dspy.context(trace=None):
             return await self.run(task, module, check_question(question))
@@ -90,6 +97,7 @@ class Agents:
         limits: Limits,
         max_hops: int,
         quorum: int = 1,
+        recall: bool = False,
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         task_id: str | None = None,
@@ -103,6 +111,7 @@ class Agents:
             budget=Budget(limits),
             max_hops=max_hops,
             quorum=quorum,
+            recall=recall,
             on_event=on_event,
             journal=journal,
             id=task_id,

@@ -15,17 +15,21 @@ from typing import Literal
 import dspy
 
 from agents.answer import Citation, OnEvent, Step, Usage
-from agents.blackboard import Blackboard
+from agents.blackboard import MAX_CHARACTERS, Blackboard
 from agents.budget import Budget, BudgetReached
 from agents.journal import Journal, T, new_task_id
 from agents.loops import LoopDetector
-from agents.recorder import Action, Recorder, one_line
+from agents.quorum import Verdict
+from agents.recall import recalled
+from agents.recorder import Action, Recorder, one_line, reference
 from agents.stragglers import Stragglers
 from agents.tools.breaker import Breakers
 from agents.tools.builtin import BUILT_IN
+from agents.tools.connected import Connected
 from agents.tools.contract import Tool
 from agents.tools.runner import ToolRunner
 from lakehouse.index import Mode, Passage
+from lakehouse.memory import Memories, Owner
 from lakehouse.permissions import Caller
 from lakehouse.prices import Prices
 from lakehouse.records import Spool
@@ -33,7 +37,13 @@ from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 
 QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
+QUORUM = "quorum"  # what a vote is called in steps and records
+RECALL = "recall"  # and the reading of a memory
 LOOK_UP_DEPTH = 10  # passages among which a name's own are looked for; with 30 no more were found
+
+
+class Disagreement(Exception):
+    """Documents contradict each other; the text counts them and quotes none."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +57,7 @@ class Dependencies:
     tools: tuple[Tool, ...] = BUILT_IN
     breakers: Breakers = field(default_factory=Breakers)
     stragglers: Stragglers = field(default_factory=Stragglers)
+    servers: Connected = field(default_factory=Connected)
 
 
 class Task:
@@ -62,6 +73,7 @@ class Task:
         budget: Budget,
         max_hops: int = 1,
         quorum: int = 1,
+        recall: bool = False,
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         id: str | None = None,
@@ -71,6 +83,7 @@ class Task:
         self.budget = budget
         self.max_hops = max_hops
         self.quorum = quorum
+        self._recalls = recall
         self.best_answer = ""
         self.citations: list[Citation] = []
         self.loops = LoopDetector()
@@ -116,6 +129,53 @@ class Task:
         """The value of a sum, by the calculator tool; None when it is not one."""
         seen = await self.tools.call("calculate", {"expression": expression}, hop=hop)
         return seen.text if seen.ok else None
+
+    async def recall(self, question: str) -> str:
+        """What is remembered for the asker and may be shown, a line each; "" where the request does not want it.
+
+        It is data, as a passage is: whoever wrote it may have quoted a stranger. Raises Unavailable.
+        """
+        if not self._recalls:
+            return ""
+        self.budget.allow_step()
+        action = Action("tool", RECALL, 0, "what is remembered for the asker")
+
+        async def read() -> None:
+            memories, owner = Memories(self._deps.settings), Owner.of(self.caller)
+            action.output = recalled(await asyncio.to_thread(memories.entries, owner, self.caller.groups), question)
+
+        done = await self.recorder.act(action, read)
+        if done.failure:
+            raise done.failure
+        text = done.step.output or ""
+        self.tools.read_strangers |= bool(text)
+        return text
+
+    async def voted(
+        self,
+        name: str,
+        verdict: Verdict,
+        agreeing: Sequence[Passage],
+        read: Sequence[Passage],
+        *,
+        author: str,
+        hop: int,
+    ) -> None:
+        """Put a vote into the trace: its counts as a record, and on the board what was said otherwise."""
+        if self.quorum > 1:
+            action = Action("tool", QUORUM, hop, f"{name}: {self.quorum} documents that agree")
+
+            async def count() -> None:
+                action.output, action.passages = verdict.value, tuple(agreeing)
+                if verdict.counts:
+                    raise Disagreement(verdict.counts)
+
+            await self.recorder.act(action, count)
+        if said := verdict.disagreement:
+            references = [reference(passage) for passage in read]
+            await self.board.write(
+                f"{name}.votes", "disagreement", said[:MAX_CHARACTERS], author=author, provenance=references
+            )
 
     async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do a piece of work, or give what it gave before the process died; the task's clock goes on from there."""

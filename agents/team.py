@@ -15,7 +15,7 @@ from agents.constraints import NONE, JsonAs, QuestionOr
 from agents.plan import Plan, PlanRefused, SubTask, carry_out, read_plan
 from agents.reading import Conclude, NothingFound, concluded, mark
 from agents.recorder import reference
-from agents.roles import ROLES, TOOL_OF, Finding, specialists
+from agents.roles import Finding, roles_to_be_had, specialists
 from agents.task import Task, current_task
 from agents.trail import cite
 
@@ -69,11 +69,9 @@ class Team(dspy.Module):
 
     async def _planned(self, task: Task, question: str) -> Plan:
         """The model's plan, mended once where it was refused; else one research task."""
-        away = await task.tools.away()
-        roles = [role for role in ROLES if TOOL_OF.get(role) not in away]
-        refused = NONE
+        roles = await roles_to_be_had(task)
+        lines, refused = [f"{role}: {does}" for role, does in roles.items()], NONE
         for _ in range(2):
-            lines = [f"{role}: {ROLES[role]}" for role in roles]
             said = await self.plan.acall(roles=lines, refused=refused, question=question, config=mark(0))
             try:
                 plan = read_plan(said.plan, roles=roles, max_depth=task.budget.limits.max_depth)

@@ -32,6 +32,7 @@ class Trail:
         self._candidates = sorted(found, key=lambda passage: self._merit(passage, title), reverse=True)
         self.start = self._candidates[0] if found else None
         self._needed = 1
+        self._looked_up = False
 
     @property
     def nothing_is_likely(self) -> bool:
@@ -58,8 +59,12 @@ class Trail:
     def follow(self, look_ups: list[Passage], needed: int) -> None:
         """Read next what was looked up, until so many facts are noted; what the question begins with if nothing was."""
         if look_ups and self.start:
-            self._needed = needed
+            self._needed, self._looked_up = needed, True
             self._candidates = look_ups if needed == 1 else _named_together(look_ups, self.start.text)
+
+    def subject_of(self, passage: Passage) -> str:
+        """What a passage is read about: its title where it was looked up by name, else what the question names."""
+        return passage.title if self._looked_up else "".join(self.named)
 
     def passages_to_read(self) -> Iterator[Passage]:
         """One after the other, until as many facts are noted as were needed, or nothing likely is left."""

@@ -1,8 +1,9 @@
 """Keep the Delta tables small and quick to open.
 
 **Effect.** `maintain` rewrites small files as few (OPTIMIZE), writes a checkpoint of each table's log and removes log
-entries that have expired, and deletes files that no version of the last `LAKEHOP_VACUUM_HOURS` needs (VACUUM). Rows
-stay as they are. Older versions of a table can't be read afterwards.
+entries that have expired, and deletes files that no version of the last `LAKEHOP_VACUUM_HOURS` needs (VACUUM). What
+was remembered for users and has expired is deleted; all other rows stay as they are. Older versions of a table can't
+be read afterwards.
 
 The change feed that ingest follows is files too. A tenant that has been idle is first moved past the changes of
 others; one whose last run failed half-way keeps the old files of that table, and the task's log names it.

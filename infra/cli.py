@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from infra import commands_costs, commands_documents, commands_programs, commands_stack
+from infra import commands_costs, commands_documents, commands_memory, commands_programs, commands_stack
 from infra.terminal import fail, settings
 from lakehouse.errors import InvalidInput, LakehopError
 
@@ -44,7 +44,7 @@ def main() -> None:
     """
 
 
-for module in (commands_stack, commands_documents, commands_programs, commands_costs):
+for module in (commands_stack, commands_documents, commands_programs, commands_memory, commands_costs):
     for command in module.COMMANDS:
         main.add_command(command)
 

@@ -16,6 +16,7 @@ from infra.terminal import (
     settings,
     tenant_option,
 )
+from lakehouse.settings import MAX_QUORUM
 
 MODES = ("dense", "lexical", "hybrid", "multihop")
 
@@ -72,6 +73,11 @@ def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_
 @program_option
 @click.option("--max-usd", type=USD, help="Spend cap of this task, US dollars.")
 @click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Time cap of this task.")
+@click.option(
+    "--quorum",
+    type=click.IntRange(1, MAX_QUORUM),
+    help="How many independent documents must agree on what decides the answer; with multihop and team.",
+)
 @json_option
 def ask(
     question: str,
@@ -80,17 +86,19 @@ def ask(
     program: str | None,
     max_usd: Decimal | None,
     max_seconds: float | None,
+    quorum: int | None,
     as_json: bool,
 ) -> None:
     """Answer a question from the documents that the groups may read, hop by hop, with citations and cost.
 
     \b
     lakehop ask "How many replicas does the inference cluster run?" --tenant acme --groups staff
+    lakehop ask "How long is the Oder?" --tenant acme --groups staff --quorum 2
     """
     from infra.gateway_client import GatewayClient
     from infra.render import print_answer
 
-    options = {"program": program, "max_usd": max_usd, "max_seconds": max_seconds}
+    options = {"program": program, "max_usd": max_usd, "max_seconds": max_seconds, "quorum": quorum}
     emit(as_json, GatewayClient(settings()).ask(question, tenant, groups, **options), print_answer)
 
 

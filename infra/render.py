@@ -150,6 +150,13 @@ def print_keys(document: Document) -> None:
     print_rows({"columns": columns, "rows": [{**key, "groups": ",".join(key["groups"])} for key in document["keys"]]})
 
 
+def print_memory(document: Document) -> None:
+    """What is remembered for a user."""
+    columns = ("memory_id", "app", "kind", "text", "question", "doc_ids", "version", "written_at", "expires_at")
+    rows = [{**entry, "doc_ids": ", ".join(entry["doc_ids"])} for entry in document["entries"]]
+    print_rows({"columns": columns, "rows": rows})
+
+
 def print_record(document: Document) -> None:
     """One document as names and values."""
     table = _table("", "")
@@ -160,7 +167,8 @@ def print_record(document: Document) -> None:
 
 def _step(step: Document) -> str:
     head = f"  hop {step['hop']}  {step['kind']} {step.get('agent') or ''}"
-    shown = step.get("query") or step.get("output") or ""
+    both = (step.get("query"), step.get("output"))
+    shown = ": ".join(map(str, both)) if step["kind"] == "note" else next(filter(None, both), "")
     found = ", ".join(passage["title"] for passage in step.get("passages") or ())
     return escape(" | ".join(filter(None, (head, _short(str(shown), 160), _short(found, 160)))))
 

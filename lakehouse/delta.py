@@ -15,8 +15,12 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.fs
+import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake.fs import DeltaStorageHandler
+from deltalake.table import TableMerger
 
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
@@ -33,7 +37,7 @@ TABLE_PROPERTIES = {
 }
 # The log would keep the first 32 characters of a file's least and greatest texts long after `lakehop forget`.
 _NO_TEXT_IN_LOG = {"delta.dataSkippingNumIndexedCols": "0"}
-_HOLDS_TEXT = (Forget.DOCUMENT, Forget.EVAL_RUN, Forget.BILL)
+_HOLDS_TEXT = (Forget.DOCUMENT, Forget.EVAL_RUN, Forget.BILL, Forget.MEMORY)
 
 ARROW_TYPES: dict[Type, pa.DataType] = {
     Type.STRING: pa.string(),
@@ -91,10 +95,15 @@ def _created(settings: Settings, table: Table) -> DeltaTable:
             partition_by=list(table.partition_by),
             description=table.grain,
             storage_options=settings.delta_storage,
-            configuration=TABLE_PROPERTIES | (_NO_TEXT_IN_LOG if table.forget in _HOLDS_TEXT else {}),
+            configuration=_properties(table),
         )
     except CommitFailedError:  # … or in this very moment
         return DeltaTable(table_uri(settings, table), storage_options=settings.delta_storage)
+
+
+def _properties(table: Table) -> dict[str, str]:
+    feed = {"delta.enableChangeDataFeed": "false"} if table.written_by_services else {}
+    return TABLE_PROPERTIES | feed | (_NO_TEXT_IN_LOG if table.forget in _HOLDS_TEXT else {})
 
 
 def existing_table(settings: Settings, table: Table) -> DeltaTable | None:
@@ -149,16 +158,66 @@ def upsert(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
         return
     data = to_arrow(table, rows)
     _check_unique(table, rows)
+    _merge(settings, table, data, lambda merger: merger.when_matched_update_all().when_not_matched_insert_all())
+
+
+def replace_version(settings: Settings, table: Table, row: Row, read_version: int) -> bool:
+    """Replace the row of the same key if its `version` is still the one that was read; False when it is not.
+
+    Of several processes that read the same version one succeeds. Raises as `upsert` does.
+    """
+    unchanged = f"target.version = {read_version}"
+    data = to_arrow(table, [row])
+    told = _merge(settings, table, data, lambda merger: merger.when_matched_update_all(predicate=unchanged))
+    return bool(told["num_target_rows_updated"])
+
+
+def delete(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
+    """Delete rows by `table.key`. By a merge: the condition of a DELETE would stay in the table's log."""
+    if rows:
+        _merge(settings, table, to_arrow(table, rows), lambda merger: merger.when_matched_delete())
+
+
+def purge_deleted(settings: Settings, table: Table) -> int:
+    """Delete the files that commits have taken out of the table, for good; return how many that were.
+
+    Only for tables whose changes nobody follows. Files that no commit names stay: a writer may be about to commit them.
+    """
+    with _reachable(table):
+        opened = open_table(settings, table)
+        return len(opened.vacuum(retention_hours=0, enforce_retention_duration=False, dry_run=False))
+
+
+def rows_in_files(settings: Settings, table: Table, tenant_id: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """Those columns of every row in the tenant's files, whether the table's newest version names them or not."""
+    with _reachable(table):
+        opened = existing_table(settings, table)
+        if opened is None:
+            return []
+        files = pa.fs.PyFileSystem(DeltaStorageHandler.from_table(opened._table))
+        below = pa.fs.FileSelector(f"tenant_id={tenant_id}", allow_not_found=True, recursive=True)
+        paths = [found.path for found in files.get_file_info(below) if found.path.endswith(".parquet")]
+        return [
+            row for path in paths for row in pq.read_table(path, columns=list(columns), filesystem=files).to_pylist()
+        ]
+
+
+def _merge(
+    settings: Settings, table: Table, data: pa.Table, actions: Callable[[TableMerger], TableMerger]
+) -> dict[str, Any]:
+    """Merge rows by `table.key`; return what the engine counted."""
     same_key = " AND ".join(f"target.{name} = source.{name}" for name in table.key)
+    told: dict[str, Any] = {}
 
     def merge() -> None:
         merger = open_table(settings, table).merge(
             data, predicate=same_key, source_alias="source", target_alias="target"
         )
-        merger.when_matched_update_all().when_not_matched_insert_all().execute()
+        told.update(actions(merger).execute())
 
     with _reachable(table):
         _retry_conflicts(merge)
+    return told
 
 
 def read_rows(

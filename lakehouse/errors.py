@@ -29,6 +29,10 @@ class NotFound(LakehopError):
     """The named tenant, document, key or run does not exist (HTTP 404)."""
 
 
+class StaleWrite(LakehopError):
+    """Somebody wrote it since the version that was read (HTTP 409)."""
+
+
 class BudgetExceeded(LakehopError):
     """A spend cap is reached (HTTP 402)."""
 

@@ -2,7 +2,8 @@
 
 A process builds one frozen `Settings` at its entry with `load_settings()`, from environment variables
 (`LAKEHOP_` and the field's name in capitals) over an optional TOML file (`LAKEHOP_CONFIG`). No other module reads
-the environment. An unknown name is an error, because a typo that passes in silence is found in production.
+the environment, but `lakehouse.mcp_servers` for the secrets that its file refers to. An unknown name is an error,
+because a typo that passes in silence is found in production.
 """
 
 import difflib
@@ -25,6 +26,8 @@ PROJECT_ROOT = Path(__file__).resolve().parents[1]
 MAX_TASK_SECONDS = 900
 Program = Literal["single_shot", "multihop", "react", "team"]
 """What may answer a question; `agents.programs` holds them."""
+# Documents that one question may want to agree: each costs up to three model calls for a fact, and a task has 32.
+MAX_QUORUM = 5
 # Airflow pools: what may write the index and the tables of documents, and what may ask the model, at one time.
 WRITER_POOL = "lakehouse_writer"
 MODEL_POOL = "model_caller"
@@ -200,6 +203,15 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     task_max_seconds: float = Field(
         120, gt=0, le=MAX_TASK_SECONDS, description=f"Time cap of one task that names none, up to {MAX_TASK_SECONDS} s."
+    )
+
+    memory_days: int = Field(
+        180, ge=1, le=3650, description="What is remembered for a user is forgotten so many days after it was written."
+    )
+    mcp_servers_file: str = Field(
+        "",
+        description="JSON or TOML file of MCP servers whose tools `react` and `team` may call, spelled as other "
+        "clients spell `mcpServers`, with `allow`; empty: none. See docs/agents.md.",
     )
 
     tasks_database_url: SecretStr = Field(

@@ -63,6 +63,8 @@ class Scope:
 
     @staticmethod
     def _tells_rights(table: Table) -> bool:
+        if table.forget is Forget.MEMORY:  # a user's own, and not all of the tenant's
+            return False
         return table.forget is not Forget.DOCUMENT or any(name.endswith("acl_key") for name in table.column_names)
 
 

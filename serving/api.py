@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
@@ -20,9 +20,21 @@ from starlette.exceptions import HTTPException
 from agents.answer import Answer
 from lakehouse.errors import LakehopError
 from lakehouse.ledger import Key, Ledger, next_day
+from lakehouse.memory import Memories, Owner
 from lakehouse.settings import Settings
 from serving.access import authenticate, caller_of, require_operator
-from serving.bodies import AskBody, FoundPassage, SearchAnswer, SearchBody, UsageToday
+from serving.bodies import (
+    AskBody,
+    ForgottenEntries,
+    FoundPassage,
+    MemoryEntry,
+    MemoryList,
+    NoteBody,
+    RewriteBody,
+    SearchAnswer,
+    SearchBody,
+    UsageToday,
+)
 from serving.durable_tasks import DurableTasks, TaskView
 from serving.idempotency import StoredAnswers
 from serving.limits import BodyLimit
@@ -47,6 +59,7 @@ class Services:
     agents: "Agents"
     ledger: Ledger
     answers: StoredAnswers
+    memories: Memories
     tasks: Tasks
     durable: DurableTasks
     metrics: Metrics
@@ -77,7 +90,11 @@ _problems: dict[int | str, dict[str, Any]] = {
     status: _PROBLEM | {"description": HTTPStatus(status).phrase} for status in (400, 401, 402, 403, 404, 500, 501, 503)
 } | {"default": {"model": Problem, "description": "Any other failure"}}
 questions = APIRouter(dependencies=[Depends(_bearer)], responses=_problems, tags=["questions"])
+memory = APIRouter(dependencies=[Depends(_bearer)], responses=_problems, tags=["memory"])
 operations = APIRouter(tags=["operations"])
+User = Annotated[str, Query(min_length=1, max_length=256, description="Whose memory, as the app knows them.")]
+Tenant = Annotated[str | None, Query(description="For operator keys: on whose behalf.")]
+Groups = Annotated[list[str] | None, Query(max_length=1_000, description="Groups of the user; left out: the key's.")]
 
 
 @questions.post(
@@ -174,6 +191,52 @@ async def usage(key: CallerKey, services: With) -> UsageToday:
     )
 
 
+@memory.get("/memory", summary="What is remembered for a user")
+async def list_memory(
+    key: CallerKey, services: With, user: User, tenant: Tenant = None, groups: Groups = None
+) -> MemoryList:
+    """What is remembered for a user of this app and may be read now, newest first."""
+    caller = caller_of(key, tenant, groups, user)
+    found = await asyncio.to_thread(services.memories.entries, Owner.of(caller), caller.groups)
+    return MemoryList(entries=[MemoryEntry.model_validate(entry, from_attributes=True) for entry in found])
+
+
+@memory.post("/memory", summary="Remember something", status_code=201)
+async def remember(body: NoteBody, key: CallerKey, services: With) -> MemoryEntry:
+    """Remember the user's own words; every gateway knows them when this returns."""
+    owner = Owner.of(caller_of(key, body.tenant, None, body.user))
+    entry = await asyncio.to_thread(services.memories.note, owner, body.text)
+    return MemoryEntry.model_validate(entry, from_attributes=True)
+
+
+@memory.put(
+    "/memory/{memory_id}", summary="Write it anew", responses={409: _PROBLEM | {"description": "It was written since"}}
+)
+async def rewrite(memory_id: str, body: RewriteBody, key: CallerKey, services: With) -> MemoryEntry:
+    """Put other words in place of a note; refused where somebody did since `read_version` was read."""
+    owner = Owner.of(caller_of(key, body.tenant, None, body.user))
+    entry = await asyncio.to_thread(services.memories.rewrite, owner, memory_id, body.text, body.read_version)
+    return MemoryEntry.model_validate(entry, from_attributes=True)
+
+
+@memory.delete("/memory/{memory_id}", summary="Forget one thing")
+async def forget_one(
+    memory_id: str, key: CallerKey, services: With, user: User, tenant: Tenant = None
+) -> ForgottenEntries:
+    """Forget an entry for good: its row, the files that held it, and then all that is left is read for it."""
+    owner = Owner.of(caller_of(key, tenant, None, user))
+    done = await asyncio.to_thread(services.memories.forget, owner, memory_id)
+    return ForgottenEntries.model_validate(done, from_attributes=True)
+
+
+@memory.delete("/memory", summary="Forget a user")
+async def forget_all(key: CallerKey, services: With, user: User, tenant: Tenant = None) -> ForgottenEntries:
+    """Forget all that this app has remembered for a user, in the same way."""
+    owner = Owner.of(caller_of(key, tenant, None, user))
+    done = await asyncio.to_thread(services.memories.forget, owner)
+    return ForgottenEntries.model_validate(done, from_attributes=True)
+
+
 @operations.get("/healthz", summary="Is the process alive?", response_class=Response)
 async def healthz() -> Response:
     """200 while the process answers at all; needs no key."""
@@ -209,6 +272,7 @@ def create_api() -> FastAPI:
         openapi_url=None,
     )
     api.include_router(questions)
+    api.include_router(memory)
     api.include_router(operations)
     api.include_router(pages)
     api.mount("/console", Assets(directory=CONSOLE))

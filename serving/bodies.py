@@ -3,12 +3,14 @@
 An unknown field is an error: a misspelt `max_usd` that passes in silence is found on the bill.
 """
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from lakehouse.settings import MAX_TASK_SECONDS, Program
+from lakehouse.memory import MAX_CHARACTERS
+from lakehouse.settings import MAX_QUORUM, MAX_TASK_SECONDS, Program
 
 MAX_QUESTION_CHARACTERS = 8_000
 
@@ -60,6 +62,67 @@ class AskBody(Body):
         allow_inf_nan=False,
         description=f"Time cap of this task, above 0 and up to {MAX_TASK_SECONDS} s; left out: the gateway's default.",
     )
+    quorum: int = Field(
+        1,
+        ge=1,
+        le=MAX_QUORUM,
+        description=f"How many independent documents must agree on a fact that decides the answer, 1 to {MAX_QUORUM}; "
+        "above 1 with multihop and team. Where they do not, the question is declined.",
+    )
+    remember: bool = Field(
+        False,
+        description="Keep the answer in the memory of `user`, with what it rests on; `memory_id` of the answer says "
+        "that it is kept.",
+    )
+    memory: bool = Field(
+        False,
+        description="Show the program what is remembered for `user`; with react and single_shot.",
+    )
+
+
+class NoteBody(BaseModel):
+    """Something to remember for a user, in the user's own words."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    text: str = Field(description=f"What to remember, 1 to {MAX_CHARACTERS:,} characters.", max_length=8_000)
+    user: str = Field(min_length=1, max_length=256, description="Whose memory, as the app knows them.")
+    tenant: str | None = Field(None, description="For operator keys: on whose behalf. Other keys have their own.")
+
+
+class RewriteBody(NoteBody):
+    """The same, in place of what stands there."""
+
+    read_version: int = Field(ge=1, description="The version that was read; another one there now is a 409.")
+
+
+class MemoryEntry(BaseModel):
+    """One thing that is remembered for a user."""
+
+    memory_id: str
+    kind: Literal["note", "answer"] = Field(description="`note`: the user's words; `answer`: what a task answered.")
+    text: str
+    question: str | None = Field(description="What was asked; null for a note.")
+    task_id: str | None
+    doc_ids: list[str] = Field(description="Documents that an answer rests on.")
+    version: int
+    created_at: datetime
+    written_at: datetime
+    expires_at: datetime
+
+
+class MemoryList(BaseModel):
+    """A user's memory, as far as it may be read now, newest first."""
+
+    entries: list[MemoryEntry]
+
+
+class ForgottenEntries(BaseModel):
+    """What was forgotten, and the proof."""
+
+    entries: int
+    files_purged: int = Field(description="Files deleted for good, old versions among them.")
+    rows_left: int = Field(description="What a reading of all files that are left still found: 0.")
 
 
 class SearchBody(Body):
@@ -71,7 +134,7 @@ class SearchBody(Body):
     )
 
 
-FIELDS = AskBody.model_fields | SearchBody.model_fields
+FIELDS = AskBody.model_fields | SearchBody.model_fields | RewriteBody.model_fields
 
 
 class PathStep(BaseModel):

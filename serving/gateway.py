@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lakehouse.embedding import load_tokenizer
 from lakehouse.errors import InvalidInput
 from lakehouse.ledger import Ledger
+from lakehouse.mcp_servers import load_mcp_servers
 from lakehouse.prices import Prices
 from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
 from serving.api import Services, create_api
@@ -58,12 +59,15 @@ class Gateway:
             Prices.from_file(settings.prices_file).require(settings.llm_model, datetime.now(UTC))
             load_tokenizer(settings.embedding_model)
             check_database_url(settings.tasks_database_url.get_secret_value())
+            load_mcp_servers(settings)
         except InvalidInput as error:
             sys.exit(str(error))
 
     def __init__(self) -> None:
         from agents.durable import DurableJournal, Executor
         from agents.runtime import Agents, Dependencies
+        from agents.tools.connected import Connected
+        from lakehouse.memory import Memories
         from lakehouse.milvus import Server
         from lakehouse.records import Spool
         from lakehouse.retrieval import Retriever
@@ -71,16 +75,19 @@ class Gateway:
         settings = load_settings()
         self.retriever, self.milvus = Retriever(settings), Server(settings)
         self.retriever.warm_up()
+        self.servers = Connected(load_mcp_servers(settings))
         self.agents = Agents(
             Dependencies(
                 settings=settings,
                 retriever=self.retriever,
                 spool=Spool(settings.spool_dir),
                 prices=Prices.from_file(settings.prices_file),
+                servers=self.servers,
             )
         )
         self.ledger, self.answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
-        self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, api.state.metrics)
+        memories = Memories(settings)
+        self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, memories, api.state.metrics)
         self.durable = DurableTasks(self.tasks)
         self.executor = Executor(settings, self.durable.work)
         self.durable.attach(self.executor, DurableJournal)
@@ -90,6 +97,7 @@ class Gateway:
             agents=self.agents,
             ledger=self.ledger,
             answers=self.answers,
+            memories=memories,
             tasks=self.tasks,
             durable=self.durable,
             metrics=api.state.metrics,
@@ -98,7 +106,8 @@ class Gateway:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Go on with the durable tasks that were left."""
+        """Go on with the durable tasks that were left, and learn what the MCP servers offer."""
+        self.servers.begin()
         await self.executor.start()
 
     @bentoml.on_shutdown
@@ -108,7 +117,7 @@ class Gateway:
         await self.tasks.stop_all()
         await self.agents.aclose()
         await self.model.aclose()
-        for part in (self.retriever, self.milvus, self.ledger, self.answers):
+        for part in (self.servers, self.retriever, self.milvus, self.ledger, self.answers):
             part.close()
 
     async def _probe_milvus(self) -> None:

@@ -27,6 +27,7 @@ from lakehouse.errors import (
     NotAuthenticated,
     NotBuiltYet,
     NotFound,
+    StaleWrite,
     Unavailable,
 )
 from lakehouse.ledger import next_day
@@ -43,6 +44,7 @@ PROBLEMS: dict[type[LakehopError], tuple[int, str]] = {
     NotAllowed: (403, "not-allowed"),
     NotFound: (404, "not-found"),
     StillRunning: (409, "still-running"),
+    StaleWrite: (409, "stale-write"),
     KeyReused: (422, "idempotency-key-reused"),
     NotBuiltYet: (501, "not-built-yet"),
     Unavailable: (503, "unavailable"),
@@ -82,7 +84,8 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
     status, slug = _row(error)
     if status != 500:
         part = error.part if isinstance(error, Unavailable) else None
-        return _problem(status, slug, str(error), part=part), _headers(status)
+        # a stale write does not come off by being sent again
+        return _problem(status, slug, str(error), part=part), {} if slug == "stale-write" else _headers(status)
     problem_id = "err_" + secrets.token_hex(6)
     log.error("%s: %s", problem_id, error, exc_info=error)
     detail = f"The gateway failed. Nothing that you sent is known to be wrong; quote {problem_id} to its operator."

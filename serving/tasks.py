@@ -16,8 +16,11 @@ from typing import TYPE_CHECKING
 from agents.answer import Answer, Event
 from agents.budget import Limits
 from agents.journal import Journal
-from lakehouse.errors import Unavailable
+from agents.quorum import check_quorum
+from agents.recall import check_recall
+from lakehouse.errors import LakehopError, Unavailable
 from lakehouse.ledger import Key, Ledger, Reservation
+from lakehouse.memory import Memories, Owner
 from lakehouse.permissions import Caller
 from lakehouse.settings import Settings
 from serving.access import caller_of
@@ -51,6 +54,9 @@ class Admitted:
     program: str
     max_seconds: float
     reservation: Reservation
+    quorum: int = 1  # defaults, for tasks that an earlier version has kept
+    remember: bool = False
+    recall: bool = False
 
 
 class RunningTask:
@@ -69,12 +75,19 @@ class Tasks:
     """Starts tasks, and knows those that run."""
 
     def __init__(
-        self, settings: Settings, agents: "Agents", ledger: Ledger, answers: StoredAnswers, metrics: Metrics
+        self,
+        settings: Settings,
+        agents: "Agents",
+        ledger: Ledger,
+        answers: StoredAnswers,
+        memories: Memories,
+        metrics: Metrics,
     ) -> None:
         self._settings = settings
         self._agents = agents
         self._ledger = ledger
         self._answers = answers
+        self._memories = memories
         self._metrics = metrics
         self._running: set[RunningTask] = set()
 
@@ -117,10 +130,18 @@ class Tasks:
     async def admit(self, key: Key, body: AskBody, waits_s: float = 0) -> Admitted:
         """Hold the money for a task that ends `waits_s` after its own time cap at the latest."""
         caller = caller_of(key, body.tenant, body.groups, body.user)
+        program = body.program or self._settings.program
+        check_quorum(program, body.quorum)
+        if body.memory:
+            check_recall(program)
+        if body.memory or body.remember:
+            Owner.of(caller)  # of a named user, or told so
         max_seconds = body.max_seconds or self._settings.task_max_seconds
         lifetime_s = max_seconds + 2 * OVERRUN_S + waits_s
         reservation = await asyncio.to_thread(self._reserve, caller.key_id, body.max_usd, lifetime_s)
-        return Admitted(body.question, caller, body.program or self._settings.program, max_seconds, reservation)
+        return Admitted(
+            body.question, caller, program, max_seconds, reservation, body.quorum, body.remember, body.memory
+        )
 
     async def work(
         self,
@@ -149,12 +170,14 @@ class Tasks:
                 program=admitted.program,
                 limits=Limits(max_usd=admitted.reservation.usd, max_seconds=admitted.max_seconds),
                 max_hops=self._settings.max_hops,
+                quorum=admitted.quorum,
+                recall=admitted.recall,
                 on_event=watch,
                 journal=journal,
                 task_id=task_id,
             )
             spent, calls, outcome = answer.usage.usd, answer.usage.calls, answer.status
-            return answer
+            return await asyncio.to_thread(self._remembered, admitted, answer) if admitted.remember else answer
         except BaseException as error:
             goes_on = journal is not None and journal.goes_on(error)
             outcome = kind_of(error) if isinstance(error, Exception) else "stopped"
@@ -173,6 +196,25 @@ class Tasks:
     def release(self, admitted: Admitted) -> None:
         """Give back what is held for a task that does not begin."""
         self._ledger.settle(admitted.reservation, Decimal(0))
+
+    def _remembered(self, admitted: Admitted, answer: Answer) -> Answer:
+        """The answer, kept in its user's memory where that can be: it is paid, and is given in any case."""
+        if answer.status != "answered":
+            return answer
+        caller = admitted.caller
+        try:
+            entry = self._memories.answer(
+                Owner.of(caller),
+                caller.groups,
+                question=admitted.question,
+                answer=answer.answer,
+                task_id=answer.task_id,
+                chunk_ids=answer.rests_on(),
+            )
+        except LakehopError as error:
+            log.warning("the answer of %s is not remembered: %s", answer.task_id, error)
+            return answer
+        return answer.model_copy(update={"memory_id": entry.memory_id}) if entry else answer
 
     def _reserve(self, key_id: str, max_usd: Decimal | None, lifetime_s: float) -> Reservation:
         if max_usd is not None:

@@ -28,7 +28,7 @@ STEP = "forget_documents"
 MILVUS = "milvus"
 # What reads a change feed of a tenant; each must have seen the deletions before their change data is purged.
 _FOLLOWING_STEPS = ("chunk_documents", "link_documents", "embed_chunks", "sync_index")
-_WITH_DOCUMENTS = (Forget.DOCUMENT, Forget.UNUSED_TEXT)
+_WITH_DOCUMENTS = (Forget.DOCUMENT, Forget.UNUSED_TEXT, Forget.MEMORY)
 # Answers before their evaluations, which say whose they are.
 _WITH_TENANT = (Forget.EVAL_RUN, *_WITH_DOCUMENTS, Forget.BILL, Forget.TENANT)
 _QUOTING = ("error", "sub_task")  # of a call's columns, those that may hold somebody's words
@@ -80,6 +80,8 @@ def held(spark: SparkSession, settings: Settings, scope: Scope, table: Table, *,
         return rows.join(read(spark, settings, CHUNKS).select("content_hash"), on="content_hash", how="left_anti")
     if table.forget is Forget.DOCUMENT:
         return rows.filter(of_documents(table, scope))
+    if table.forget is Forget.MEMORY:
+        return rows.filter(_rests_on(scope))
     if table.forget is Forget.BILL:
         return rows.filter(_quoting_call(table, scope))
     if table.forget is Forget.EVAL_RUN:
@@ -94,6 +96,19 @@ def of_documents(table: Table, scope: Scope) -> Column:
         return is_theirs
     named = [_names_document(table, name, scope) for name in table.column_names if name.endswith("doc_id")]
     return is_theirs & reduce(Column.__or__, named)
+
+
+def _rests_on(scope: Scope) -> Column:
+    """What was remembered and rests on a document of the scope; `sources` and `doc_ids` are pairs."""
+    is_theirs = F.col("tenant_id") == scope.tenant_id
+    if scope.is_tenant:
+        return is_theirs
+
+    def is_named(pair: Column) -> Column:
+        named = pair["doc_ids"].isin(*scope.doc_ids) if scope.doc_ids else F.lit(True)
+        return named if scope.source is None else named & (pair["sources"] == scope.source)
+
+    return is_theirs & F.exists(F.arrays_zip("sources", "doc_ids"), is_named)
 
 
 def _names_document(table: Table, doc_column: str, scope: Scope) -> Column:

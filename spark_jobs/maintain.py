@@ -20,11 +20,12 @@ from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
 from lakehouse.delta import open_table
 from lakehouse.settings import Settings
 from lakehouse.spark import delta_table
-from lakehouse.tables import TABLES, Table
+from lakehouse.tables import MEMORIES, TABLES, Table
 from lakehouse.versions import versions
 from spark_jobs.changes import checkpoint_name, skip_changes_of_others
 from spark_jobs.runs import Counts
@@ -53,10 +54,11 @@ class Stream:
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Maintain every table; safe beside readers, and to run again after a kill at any point."""
+    """Delete what has expired, and maintain every table; safe beside readers, and to run again after any kill."""
     for name, value in _CONF.items():
         spark.conf.set(name, value)
     tables = {str(open_table(settings, table).metadata().id): table for table in TABLES}
+    delta_table(spark, settings, MEMORIES).delete(F.col("expires_at") <= F.current_timestamp())
     counts = {"files_compacted": sum(compact(spark, settings, table) for table in TABLES)}
     streams = list(find_streams(spark, settings))
     orphans = [stream for stream in streams if stream.table_id not in tables]

@@ -15,7 +15,7 @@ from lakehouse.settings import Settings
 from lakehouse.spark import struct_type
 from lakehouse.tables import Table
 
-# Where tenants share files, a file that no commit names may be that of a writer that has not committed yet.
+# Where tenants share files, or services write, a file that no commit names may be that of a writer about to commit.
 _WRITER_MAY_RUN = "INTERVAL 1 HOUR"
 _ACTION = "STRUCT<path: STRING>"
 _INVENTORY = "path STRING, length LONG, isDir BOOLEAN, modificationTime LONG"
@@ -29,7 +29,7 @@ def purge(spark: SparkSession, settings: Settings, table: Table, tenant_id: str)
     """
     path = table.path(settings.warehouse_root)
     files = files_on_disk(spark, settings, table, tenant_id)
-    if not table.partition_by:
+    if not table.partition_by or table.written_by_services:
         files = files.join(_named_in_log(spark, path), on="name", how="left").filter(
             F.col("is_named") | (F.col("modificationTime") < F.expr(f"current_timestamp() - {_WRITER_MAY_RUN}"))
         )

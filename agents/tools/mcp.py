@@ -8,16 +8,20 @@ server that hung is killed with its process.
 import asyncio
 import re
 import threading
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp_types import RequestParamsMeta
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from agents.tools.connected import START_S, Listed
 from agents.tools.contract import Retry, Tool, ToolContext, ToolFailed, ToolResult
+from lakehouse.mcp_servers import McpServerSettings
 
-START_S = 20.0  # an interpreter with its imports, on a busy machine
+ERROR_CHARACTERS = 300
 DESCRIPTION_CHARACTERS = 300  # a server's own words stand in our prompts
 MAX_TOOLS = 32
 _NAME = re.compile(r"[A-Za-z][\w-]{0,47}")
@@ -31,36 +35,50 @@ _TYPES: dict[str, Any] = {
 }
 
 
-class McpServer:
-    """One server: a command to start (`StdioServerParameters`) or the address of one that runs. Close it at the end.
+class ServerFailed(Exception):
+    """The server broke off or never answered; the text holds none of its secrets."""
 
-    `read_only` names the tools that change nothing. All others count as having side effects, whatever the server says
-    of them: they are called once, and never after the task has read what strangers wrote.
+
+class McpServer:
+    """One server of the settings. Close it at the end.
+
+    Tools that the settings do not say to be read-only count as having side effects, whatever the server says of them:
+    they are called once, and never after the task has read what strangers wrote.
     """
 
-    def __init__(
-        self,
-        name: str,
-        server: StdioServerParameters | str,
-        *,
-        read_only: frozenset[str] = frozenset(),
-        timeout_s: float = 20.0,
-    ) -> None:
-        self._name = name
-        self._server = server
-        self._read_only = read_only
-        self._timeout_s = timeout_s
+    def __init__(self, settings: McpServerSettings) -> None:
+        self.settings = settings
         self._opening = asyncio.Lock()
         self._connection: asyncio.Task[None] | None = None
         self._client: Client | None = None
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=f"mcp-{name}", daemon=True)
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"mcp-{settings.name}", daemon=True)
         self._thread.start()
 
-    def tools(self) -> tuple[Tool, ...]:
-        """What the server offers now; blocking. Raises what the connection raises, TimeoutError."""
-        listed = asyncio.run_coroutine_threadsafe(self._list(), self._loop).result(START_S)
-        return tuple(self._tool(one) for one in listed[:MAX_TOOLS] if _NAME.fullmatch(one.name))
+    async def listing(self) -> list[Listed]:
+        """What the server offers now. Raises ServerFailed."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._list(), self._loop))
+
+    def tool(self, listed: Listed) -> Tool:
+        """A tool of ours that calls one of the server's."""
+
+        async def run(given: BaseModel, context: ToolContext) -> ToolResult:
+            if not self.settings.allows(context.caller):  # a task may be resumed after its right was taken away
+                raise ToolFailed(f"{self.settings.name}: the asker may not use it any more. Do without it.")
+            arguments = given.model_dump(mode="json", exclude_unset=True)
+            calling = asyncio.run_coroutine_threadsafe(self._call(listed.name, arguments, context), self._loop)
+            return ToolResult(await asyncio.wrap_future(calling))
+
+        return Tool(
+            name=f"{self.settings.name}_{listed.name}",
+            description=listed.description,
+            arguments=arguments_of(listed.name, listed.schema),
+            run=run,
+            timeout_s=self.settings.timeout_s,
+            effects="none" if listed.name in self.settings.read_only else "side effects",
+            retry=Retry(attempts=2),
+            trust="strangers",
+        )
 
     def close(self) -> None:
         """End the connection, and the server's process where we started it."""
@@ -69,40 +87,55 @@ class McpServer:
         self._thread.join()
         self._loop.close()
 
-    def _tool(self, listed: Any) -> Tool:
-        async def run(given: BaseModel, context: ToolContext) -> ToolResult:
-            arguments = given.model_dump(mode="json", exclude_unset=True)
-            calling = asyncio.run_coroutine_threadsafe(self._call(listed.name, arguments, context), self._loop)
-            return ToolResult(await asyncio.wrap_future(calling))
+    async def _list(self) -> list[Listed]:
+        async with self._dropped_if_it_fails():
+            client = await self._connected()
+            found = (await client.list_tools()).tools
+        named = [one for one in found[:MAX_TOOLS] if _NAME.fullmatch(one.name)]
+        return [
+            Listed(self.settings.name, one.name, self._described(one), self._cleaned(one.input_schema)) for one in named
+        ]
 
-        changes_nothing = listed.name in self._read_only
-        return Tool(
-            name=f"{self._name}_{listed.name}",
-            description=" ".join((listed.description or listed.name).split())[:DESCRIPTION_CHARACTERS],
-            arguments=arguments_of(listed.name, listed.input_schema),
-            run=run,
-            timeout_s=self._timeout_s,
-            effects="none" if changes_nothing else "side effects",
-            retry=Retry(attempts=2),
-            trust="strangers",
-        )
-
-    async def _list(self) -> list[Any]:
-        client = await self._connected()
-        return list((await client.list_tools()).tools)
+    def _described(self, found: Any) -> str:
+        words = " ".join(self._clean(found.description or found.name).split())
+        return words[:DESCRIPTION_CHARACTERS]
 
     async def _call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> str:
-        try:
+        async with self._dropped_if_it_fails():
             client = await self._connected()
             meta = RequestParamsMeta(idempotency_key=context.idempotency_key)  # type: ignore[typeddict-unknown-key]
             found = await client.call_tool(name, arguments, meta=meta)
+        text = self._clean("\n".join(getattr(part, "text", f"({part.type})") for part in found.content))
+        if found.is_error:
+            raise ToolFailed(f"{self.settings.name}_{name}: {text[:300]}. Call it otherwise, or do without it.")
+        return text
+
+    @asynccontextmanager
+    async def _dropped_if_it_fails(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except Exception as error:
+            await self._drop()
+            inner = _innermost(error)
+            said = self._clean(f"{type(inner).__name__}: {inner}")  # before it is cut, or half a secret would stay
+            raise ServerFailed(" ".join(said.split())[:ERROR_CHARACTERS]) from None
         except BaseException:
             await self._drop()
             raise
-        text = "\n".join(getattr(part, "text", f"({part.type})") for part in found.content)
-        if found.is_error:
-            raise ToolFailed(f"{self._name}_{name}: {text[:300]}. Call it otherwise, or do without it.")
+
+    def _clean(self, text: str) -> str:
+        """The text without the server's secrets, which it may say itself."""
+        for secret in self.settings.secrets:
+            text = text.replace(secret.get_secret_value(), "***")
         return text
+
+    def _cleaned(self, value: Any) -> Any:
+        """The same of every text in a JSON value."""
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, Mapping):
+            return {self._clean(name): self._cleaned(inner) for name, inner in value.items()}
+        return [self._cleaned(inner) for inner in value] if isinstance(value, list) else value
 
     async def _connected(self) -> Client:
         async with self._opening:
@@ -115,18 +148,35 @@ class McpServer:
     async def _hold_open(self, opened: "asyncio.Future[Client]") -> None:
         """A connection must be closed by the task that opened it, so one task holds it as long as it lives."""
         try:
-            async with Client(self._server) as client:
-                opened.set_result(client)
+            async with AsyncExitStack() as stack:
+                opened.set_result(await self._open(stack))
                 await asyncio.Event().wait()
         except Exception as error:
             if not opened.done():
                 opened.set_exception(error)
+
+    async def _open(self, stack: AsyncExitStack) -> Client:
+        settings = self.settings
+        if settings.command:
+            environment = {name: value.get_secret_value() for name, value in settings.env.items()}
+            command = StdioServerParameters(command=settings.command, args=list(settings.args), env=environment)
+            return await stack.enter_async_context(Client(command))
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
+        return await stack.enter_async_context(Client(streamable_http_client(settings.url, http_client=http)))
 
     async def _drop(self) -> None:
         connection, self._connection, self._client = self._connection, None, None
         if connection:
             connection.cancel()
             await asyncio.wait({connection})
+
+
+def _innermost(error: Exception) -> Exception:
+    """What went wrong, out of the groups that say only that something did."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 def arguments_of(name: str, schema: Mapping[str, Any]) -> type[BaseModel]:

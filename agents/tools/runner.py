@@ -18,6 +18,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from agents.answer import Step
 from agents.budget import BudgetReached
 from agents.recorder import Action, Done, one_line
+from agents.tools.connected import Listed
 from agents.tools.contract import Observation, Tool, ToolContext, ToolFailed
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 
@@ -38,10 +39,12 @@ class ToolRunner:
         self._task = task
         self._deps = deps
         self._tools = {tool.name: tool for tool in deps.tools}
+        self._connected: frozenset[str] | None = None
         self._done: dict[str, Observation] = {}
 
     async def away(self) -> list[str]:
         """Names of the tools that keep failing and are left alone for now."""
+        await self._connect()
 
         async def look() -> list[str]:
             return [name for name in self._tools if self._seconds_away(name)]
@@ -51,6 +54,24 @@ class ToolRunner:
     def offered(self, away: Collection[str]) -> list[Tool]:
         """The tools that may be called now, with those away that are."""
         return [tool for tool in self._tools.values() if tool.name not in away and not self._forbidden(tool)]
+
+    def connected(self, away: Collection[str]) -> list[Tool]:
+        """Those of MCP servers among them."""
+        return [tool for tool in self.offered(away) if tool.name in (self._connected or ())]
+
+    async def _connect(self) -> None:
+        """Learn what the asker's MCP servers offer, once a task and kept: a resumed one chooses among the same."""
+        servers, caller = self._deps.servers, self._task.caller
+        if self._connected is not None or not servers.open_to(caller):
+            return
+
+        async def ask() -> list[Listed]:
+            return await servers.listed(caller)
+
+        listed = await self._task.once("tools", ask)
+        tools = [tool for one in listed if (tool := servers.tool(one)) and tool.name not in self._tools]
+        self._connected = frozenset(tool.name for tool in tools)
+        self._tools |= {tool.name: tool for tool in tools}
 
     def tool(self, name: str) -> Tool:
         """The tool of that name. Raises ToolFailed naming those that there are."""

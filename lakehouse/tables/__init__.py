@@ -7,6 +7,7 @@ declarations, so a column is added here and nowhere else.
 from lakehouse.tables.calls import EVAL_RESULTS, EVAL_RUNS, LLM_CALLS, LLM_CALLS_RAW
 from lakehouse.tables.chunks import ACL_KEYS, CHUNKS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, TITLES
 from lakehouse.tables.documents import DOCUMENTS, QUARANTINE
+from lakehouse.tables.memory import MEMORIES
 from lakehouse.tables.runs import AGENT_PROGRAMS, FORGET_RUNS, INDEX_VERSIONS, INGEST_RUNS, RECONCILE_RUNS
 from lakehouse.tables.schema import Column, Forget, Rule, Table, Type
 
@@ -25,6 +26,7 @@ __all__ = [
     "LINKS",
     "LLM_CALLS",
     "LLM_CALLS_RAW",
+    "MEMORIES",
     "MENTIONS",
     "QUARANTINE",
     "RECONCILE_RUNS",
@@ -53,6 +55,7 @@ TABLES: tuple[Table, ...] = (
     FORGET_RUNS,
     LLM_CALLS_RAW,
     LLM_CALLS,
+    MEMORIES,
     AGENT_PROGRAMS,
     EVAL_RUNS,
     EVAL_RESULTS,

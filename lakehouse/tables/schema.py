@@ -35,6 +35,7 @@ class Forget(Enum):
 
     DOCUMENT = "go with their document, by tenant_id, source and doc_id (or any column that ends in doc_id)"
     UNUSED_TEXT = "go once no chunk of any tenant has their content_hash"
+    MEMORY = "go with any document that they rest on, by sources and doc_ids, and with their tenant"
     TENANT = "go with their tenant"
     EVAL_RUN = "go with their tenant's evaluation, by run_id"
     BILL = "stay, for they are the bill; errors and sub-tasks of a removed tenant's calls go, for they may quote"
@@ -60,6 +61,9 @@ class Table:
     partition_by: tuple[str, ...] = ()
     forget: Forget | None = None
     rules: tuple[Rule, ...] = ()
+    written_by_services: bool = False
+    """Whether processes beside the jobs write it: then a file that no commit names yet may be one of theirs. Nobody
+    follows its changes, so it has no change feed, which would keep what was deleted."""
 
     @property
     def column_names(self) -> tuple[str, ...]:

@@ -68,7 +68,8 @@ function showStep(step, into) {
   const item = stepItem(step, spent(step.usd, step.latency_ms), into);
   if (step.query) item.append(element("p", step.query));
   if (step.error) item.append(element("p", step.error, "failure"));
-  if (step.output) item.append(element("p", `→ ${step.output}`));
+  const contradicts = step.kind === "note" && step.query?.startsWith("disagreement ");
+  if (step.output) item.append(element("p", `→ ${step.output}`, contradicts ? "failure" : ""));
   if (step.passages?.length) {
     const list = element("ul");
     for (const passage of step.passages) {
@@ -173,6 +174,7 @@ function searchBody() {
 function questionBody() {
   const body = { ...searchBody(), program: $("program").value };
   if ($("max_usd").value) body.max_usd = $("max_usd").value;
+  if ($("quorum").value) body.quorum = Number($("quorum").value);
   return body;
 }
 

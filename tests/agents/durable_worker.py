@@ -23,6 +23,7 @@ from agents import durable
 from agents.durable import DurableJournal, Executor
 from agents.runtime import Agents, Dependencies
 from lakehouse.ledger import Key, Ledger
+from lakehouse.memory import Memories
 from lakehouse.prices import Prices
 from lakehouse.records import Spool
 from lakehouse.retrieval import Retriever
@@ -71,7 +72,8 @@ def parts(home: Path, **more: Any) -> tuple[Settings, Ledger, Tasks]:
     retriever = Retriever(settings, GivenPassages(), load=lambda model: OneAxis())  # type: ignore[arg-type,return-value]
     agents = Agents(Dependencies(settings, retriever, Spool(settings.spool_dir), prices))
     ledger = Ledger(settings.ledger_path)
-    return settings, ledger, Tasks(settings, agents, ledger, StoredAnswers(settings.ledger_path), Metrics())
+    answers, memories = StoredAnswers(settings.ledger_path), Memories(settings)
+    return settings, ledger, Tasks(settings, agents, ledger, answers, memories, Metrics())
 
 
 def only_key(ledger: Ledger) -> Key:

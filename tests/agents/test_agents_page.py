@@ -9,7 +9,8 @@ import pytest
 from agents.adapter import ShortAdapter
 from agents.engine import NoSyncEngine
 from agents.programs import PROGRAMS
-from lakehouse.settings import PROJECT_ROOT
+from lakehouse.mcp_servers import load_mcp_servers
+from lakehouse.settings import PROJECT_ROOT, Settings
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +21,16 @@ def page():
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
         exec(block, names)  # noqa: S102  the page's own
     return names
+
+
+def test_the_mcp_servers_of_the_page_are_a_file_that_loads(tmp_path):
+    text = (PROJECT_ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    (tmp_path / "mcp.json").write_text(block)
+
+    servers = load_mcp_servers(Settings(mcp_servers_file=str(tmp_path / "mcp.json")), {"TICKETS_TOKEN": "t"})
+
+    assert [server.name for server in servers] == ["notes", "tickets"]
 
 
 async def test_the_tool_of_the_page_is_called_by_its_contract(page, new_task, deps):

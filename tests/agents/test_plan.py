@@ -32,7 +32,10 @@ def test_a_good_plan_knows_which_findings_are_the_answers():
     [
         ([sub("a", "b"), sub("b", "a")], "waits for .*: a circle. Take one of the needs out"),
         ([sub("a", "a")], "a circle"),
-        ([sub("a", role="wizard")], "tasks.0.role: Input should be 'researcher', 'analyst', 'coder' or 'critic'"),
+        (
+            [sub("a", role="wizard")],
+            "tasks.0.role: Input should be 'researcher', 'analyst', 'coder', 'connector' or 'critic'",
+        ),
         ([sub("a", role="analyst")], "a: role 'analyst' is not to be had now. There are researcher, critic."),
         ([sub("a", "ghost")], "a: needs 'ghost', which is no task. There are a."),
         ([sub("a"), sub("a")], "two tasks have the same id"),

@@ -13,7 +13,6 @@ from collections import Counter
 from math import sqrt
 from typing import Any, cast
 
-from agents.blackboard import Blackboard
 from agents.reading import NothingFound
 from agents.roles import Researcher
 from agents.task import Task
@@ -41,14 +40,13 @@ class Given:
 
     def __init__(self, quorum: int, passages: list[Passage]) -> None:
         self.quorum = quorum
-        self.board = Blackboard(self._forget)
         self._passages = passages
 
     async def search(self, query: str, *, hop: int, k: int, mode: str) -> list[Passage]:
         return self._passages[:k]
 
-    async def _forget(self, step: Any) -> None:
-        return None
+    async def voted(self, *vote: Any, **where: Any) -> None:
+        """Nobody reads the trace."""
 
 
 def sources(chance: random.Random, lying: float, together: bool) -> list[Passage]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.render import print_search
+from infra.render import print_answer, print_search
 
 STEP = {"chunk_id": "b", "title": "Harrow Bridge", "how": "names", "via": "ida kestrel"}
 FOUND = {"chunk_id": "k", "doc_id": "kestrel", "title": "Ida Kestrel", "score": 3.2, "text": "Born in Marl.", "uri": ""}
@@ -18,3 +18,28 @@ def test_a_search_tells_the_path_to_a_passage(capsys: pytest.CaptureFixture[str]
     assert "needed with 81%; “Harrow Bridge” names “ida kestrel” → this one; covers town, born" in shown
     assert "needed with 50%; found by the question itself" in shown
     assert shown.count("needed with") == 2
+
+
+def test_an_answer_shows_what_was_noted_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
+    note = {
+        "kind": "note",
+        "agent": "multihop",
+        "hop": 0,
+        "query": "disagreement fact1.votes v1",
+        "output": "'9 km' says Liar",
+    }
+    search = {"kind": "search", "agent": "search", "hop": 1, "query": "Oder", "output": None}
+    usage = {"calls": 1, "input_tokens": 1, "cached_tokens": 0, "output_tokens": 1, "usd": "0"}
+    answer = {
+        "answer": "866 km",
+        "status": "answered",
+        "citations": [],
+        "usage": usage,
+        "latency_s": 1.0,
+        "task_id": "t",
+    }
+    print_answer({"steps": [search, note], **answer})
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "hop 1 search search | Oder hop 0" in shown
+    assert "disagreement fact1.votes v1: '9 km' says Liar" in shown

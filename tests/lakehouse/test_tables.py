@@ -55,6 +55,7 @@ def test_a_table_says_what_forgetting_does_to_it(table: Any) -> None:
     needed = {
         Forget.DOCUMENT: {"tenant_id", "source", "doc_id"},
         Forget.UNUSED_TEXT: {"content_hash"},
+        Forget.MEMORY: {"tenant_id", "sources", "doc_ids"},
         Forget.TENANT: {"tenant_id"},
         Forget.EVAL_RUN: {"run_id", "task_id"},
     }

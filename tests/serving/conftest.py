@@ -13,6 +13,7 @@ from fastapi import FastAPI
 
 from agents.answer import Answer, Event, OnEvent
 from lakehouse.ledger import Ledger
+from lakehouse.memory import Memories
 from lakehouse.permissions import Caller
 from lakehouse.settings import Settings
 from serving.api import Services, create_api
@@ -49,6 +50,7 @@ ANSWER = {
     "usage": USAGE,
     "latency_s": 0.5,
     "task_id": "task_1",
+    "memory_id": None,
 }
 EVENTS = [("step", STEP), ("step", CHAT), ("step", CHAT), ("citation", CITATION), ("usage", USAGE)]
 PASSAGE = {
@@ -147,12 +149,14 @@ async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
     agents, parts, api = ScriptedAgents(), Parts(), create_api()
     ledger, answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
     metrics = api.state.metrics
-    tasks = Tasks(settings, agents, ledger, answers, metrics)  # type: ignore[arg-type]
+    memories = Memories(settings)
+    tasks = Tasks(settings, agents, ledger, answers, memories, metrics)  # type: ignore[arg-type]
     api.state.services = Services(
         settings=settings,
         agents=agents,  # type: ignore[arg-type]
         ledger=ledger,
         answers=answers,
+        memories=memories,
         tasks=tasks,
         durable=DurableTasks(tasks),
         metrics=metrics,

@@ -40,6 +40,8 @@ async def test_the_caller_comes_from_the_key_and_the_caps_from_the_settings(gate
             "program": "multihop",
             "limits": Limits(max_usd=Decimal("0.1"), max_seconds=120),
             "max_hops": 3,
+            "quorum": 1,
+            "recall": False,
             "journal": None,
             "task_id": None,
         }
@@ -185,6 +187,8 @@ async def test_every_route_but_the_public_ones_needs_a_key(gateway):
         "/tasks/{task_id}/cancel",
         "/search",
         "/usage",
+        "/memory",
+        "/memory/{memory_id}",
         "/metrics",
     }
     for method, path in closed:
@@ -361,4 +365,7 @@ async def test_the_openapi_document_names_every_field_and_problem(gateway):
         "program",
         "max_usd",
         "max_seconds",
+        "quorum",
+        "remember",
+        "memory",
     }

@@ -45,7 +45,7 @@ async def test_a_task_is_taken_at_once_and_answered_later(gateway, executor, han
     key = gateway.key()
     gateway.agents.gate = asyncio.Event()
 
-    taken = await gateway.http.post("/tasks", json=BODY | {"program": "team"}, headers=key)
+    taken = await gateway.http.post("/tasks", json=BODY | {"program": "team", "quorum": 3}, headers=key)
     assert (taken.status_code, taken.headers["location"]) == (202, f"/tasks/{taken.json()['task_id']}")
     assert taken.json()["question"] == BODY["question"]
     await asyncio.wait_for(gateway.agents.told.wait(), 30)
@@ -56,6 +56,7 @@ async def test_a_task_is_taken_at_once_and_answered_later(gateway, executor, han
     task = await handed_in(key)
     assert (task["status"], task["answer"], task["problem"]) == ("done", ANSWER, None)
     assert gateway.agents.asked[0]["task_id"] == taken.json()["task_id"]
+    assert gateway.agents.asked[0]["quorum"] == 3
 
 
 async def test_a_task_is_its_keys_and_the_operators_alone(gateway, handed_in):

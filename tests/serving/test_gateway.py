@@ -61,9 +61,13 @@ def serve(home: Path, port: int, **settings: str) -> Served:
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Served]:
     nothing = [f"http://127.0.0.1:{free_port()}" for _ in range(2)]
+    home = tmp_path_factory.mktemp("gateway")
+    servers = home / "mcp.json"
+    servers.write_text('{"mcpServers": {"down": {"command": "/no/such/program", "allow": {"acme": ["staff"]}}}}')
     served = serve(
-        tmp_path_factory.mktemp("gateway"),
+        home,
         free_port(),
+        LAKEHOP_MCP_SERVERS_FILE=str(servers),
         LAKEHOP_MILVUS_URI=nothing[0],
         LAKEHOP_LLM_BASE_URL=f"{nothing[1]}/v1",
         LAKEHOP_MILVUS_TIMEOUT_S="3",
@@ -113,6 +117,10 @@ def test_a_task_that_is_handed_in_is_kept_and_ends(served, key):
 
     assert (task["problem"]["status"], task["problem"]["part"]) == (503, "milvus")
     assert (served.home / "tasks.sqlite").exists()
+
+
+def test_an_mcp_server_that_is_down_is_in_the_log_and_stops_nothing(served):
+    assert "MCP server 'down': FileNotFoundError" in served.log.read_text()
 
 
 def test_it_listens_on_loopback_only(served):
@@ -190,6 +198,7 @@ def test_stopping_it_leaves_no_process_and_no_port(served):
         ),
         ("LAKEHOP_LLM_MODEL", "no-such-model", "no-such-model"),
         ("LAKEHOP_EMBEDDING_MODEL", "no-such-folder", "a folder that holds a sentence-transformers model"),
+        ("LAKEHOP_MCP_SERVERS_FILE", "no-such.json", "Name a readable file, or leave it empty."),
         ("LAKEHOP_PROGRAMM", "multihop", "did you mean LAKEHOP_PROGRAM?"),
     ],
 )

@@ -57,7 +57,7 @@ async def test_every_input_of_the_console_has_a_label(gateway):
     page = (await gateway.http.get("/")).text
     inputs = re.findall(r'<(?:input|select|textarea) id="(\w+)"', page)
 
-    assert len(inputs) == 6
+    assert len(inputs) == 7
     assert set(inputs) <= set(re.findall(r'<label[^>]* for="(\w+)"', page))
 
 

@@ -2,7 +2,7 @@
 
 from argparse import Namespace
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from lakehouse.tables import (
     LINKS,
     LLM_CALLS,
     LLM_CALLS_RAW,
+    MEMORIES,
     MENTIONS,
     QUARANTINE,
     RECONCILE_RUNS,
@@ -69,6 +70,15 @@ def written_about(settings: Settings, word: str) -> Iterator[str]:
             yield str(path)
 
 
+def remember(lake: Lake, name: str, text: str, *doc_ids: str) -> None:
+    """An answer that rests on documents, or a note."""
+    about = {"chunk_ids": list(doc_ids), "sources": ["wiki"] * len(doc_ids), "doc_ids": list(doc_ids)}
+    who = {"tenant_id": lake.tenant, "memory_id": name, "app": "wiki", "user_id": "ann", "kind": "answer", "version": 1}
+    append(lake.settings, MEMORIES, [
+        who | about | {"text": text, "created_at": NOW, "written_at": NOW, "expires_at": NOW + timedelta(days=9_000)}
+    ])  # fmt: skip
+
+
 def test_a_forgotten_document_is_nowhere_and_everybody_elses_jobs_go_on(lake: Lake, other: Lake) -> None:
     other.ingest(other.write(PLAN, TEAM))
     secret = {"id": "jane-doe", "title": "Zyx file", "text": "A zyx draft.", "groups": ["hr"]}
@@ -80,6 +90,8 @@ def test_a_forgotten_document_is_nowhere_and_everybody_elses_jobs_go_on(lake: La
     rows = lake.write(PLAN, edited, TEAM, b'{"id": "jane-doe", "x": "\xff"}', copy)
     strict = lake.settings.model_copy(update={"near_duplicate_similarity": 0.9})
     lake.run("parse_documents", "chunk_documents", path=rows, settings=strict)
+    remember(lake, "both", "May, zyx.", "plan", "jane-doe")
+    remember(lake, "other", "In May.", "plan")
     assert list(written_about(lake.settings, "zyx"))
     old = lake.version(DOCUMENTS)
 
@@ -89,7 +101,8 @@ def test_a_forgotten_document_is_nowhere_and_everybody_elses_jobs_go_on(lake: La
     removed = {place: row["rows_removed"] for place, row in places.items() if row["rows_removed"]}
     assert removed.pop(EMBEDDINGS.name) >= 1
     assert removed.pop(CHUNKS.name) > 1
-    assert removed == {"milvus": 1, DOCUMENTS.name: 1, QUARANTINE.name: 2}
+    assert removed == {"milvus": 1, DOCUMENTS.name: 1, QUARANTINE.name: 2, MEMORIES.name: 1}
+    assert [row["memory_id"] for row in lake.rows(MEMORIES)] == ["other"]
     assert counts["rows_removed"] == sum(row["rows_removed"] for row in places.values())
     assert places[DOCUMENTS.name]["files_purged"] >= 2
     assert {row["rows_left"] for row in places.values()} == {0}
@@ -152,6 +165,7 @@ def test_a_tenant_is_removed_though_the_first_try_is_killed_and_its_bill_stays(
 ) -> None:
     lake.ingest(lake.write(PLAN, TEAM | {"text": f"Mia, {lake.tenant}zyx, leads."}))
     other.run(*CUT, path=other.write(PLAN, TEAM | {"text": f"Mia, {other.tenant}zyx, leads."}))
+    remember(lake, "note", f"{lake.tenant}zyx")
     for tenant in (lake, other):
         add_calls_and_evaluation(tenant)
     assert len(list(written_about(lake.settings, f"{lake.tenant}zyx"))) >= 5
@@ -172,7 +186,7 @@ def test_a_tenant_is_removed_though_the_first_try_is_killed_and_its_bill_stays(
     }  # fmt: skip
     assert {place: rows for place, rows in removed.items() if rows} == {
         "milvus": 2, DOCUMENTS.name: 2, CHUNKS.name: 2, ACL_KEYS.name: 2, INDEX_VERSIONS.name: 1,
-        LLM_CALLS.name: 2, LLM_CALLS_RAW.name: 1, EVAL_RUNS.name: 1, EVAL_RESULTS.name: 2,
+        LLM_CALLS.name: 2, LLM_CALLS_RAW.name: 1, MEMORIES.name: 1, EVAL_RUNS.name: 1, EVAL_RESULTS.name: 2,
     }  # fmt: skip
     assert list(written_about(lake.settings, f"{lake.tenant}zyx")) == []
     bill = [(row["usd"], row["error"], row["sub_task"]) for row in lake.rows(LLM_CALLS)]

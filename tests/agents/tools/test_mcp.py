@@ -5,9 +5,9 @@ import time
 from dataclasses import replace
 
 import pytest
-from mcp import StdioServerParameters
 
 from agents.tools.mcp import DESCRIPTION_CHARACTERS, McpServer, arguments_of
+from lakehouse.mcp_servers import McpServerSettings
 
 SERVER = """
 import os, time
@@ -41,24 +41,32 @@ server.run()
 """
 
 
+def settings_of(script, **more):
+    read_only = ["add", "refuse", "flood", "hang", "die"]
+    given = {"name": "notes", "command": sys.executable, "args": [str(script)], "allow": {"acme": ["eng"]}}
+    return McpServerSettings.model_validate(given | {"readOnly": read_only} | more)
+
+
 @pytest.fixture(scope="module")
-def notes(tmp_path_factory):
+def script(tmp_path_factory):
     script = tmp_path_factory.mktemp("mcp") / "notes.py"
     script.write_text(SERVER)
-    server = McpServer(
-        "notes",
-        StdioServerParameters(command=sys.executable, args=[str(script)]),
-        read_only=frozenset({"add", "refuse", "flood", "hang", "die"}),
-    )
+    return script
+
+
+@pytest.fixture(scope="module")
+def notes(script):
+    server = McpServer(settings_of(script))
     yield server
     server.close()
 
 
 @pytest.fixture
-def task(notes, new_task, deps):
+async def task(notes, new_task, deps):
     hangs = {"notes_hang": 1.0}
-    tools = tuple(replace(tool, timeout_s=hangs.get(tool.name, 20.0)) for tool in notes.tools())
-    return new_task(deps=replace(deps, tools=tools), max_seconds=120)
+    tools = [notes.tool(one) for one in await notes.listing()]
+    limited = tuple(replace(tool, timeout_s=hangs.get(tool.name, 20.0)) for tool in tools)
+    return new_task(deps=replace(deps, tools=limited), max_seconds=120)
 
 
 async def test_a_servers_tools_are_tools_of_ours_whose_words_are_a_strangers(task):
@@ -94,10 +102,12 @@ async def test_a_server_that_hangs_or_dies_is_told_and_started_anew(task, fault)
     assert (await task.tools.call("notes_add", {"a": 1}, hop=1)).text == "2"
 
 
-def test_tools_that_are_not_said_to_only_read_have_side_effects(notes):
-    assert {tool.effects for tool in notes.tools()} == {"none"}
-    notes._read_only = frozenset({"add"})
-    assert {tool.name for tool in notes.tools() if tool.effects == "none"} == {"notes_add"}
+async def test_tools_that_are_not_said_to_only_read_have_side_effects(notes, script):
+    other = McpServer(settings_of(script, readOnly=["add"]))
+    effects = {tool.name: tool.effects for tool in map(other.tool, await notes.listing())}
+    other.close()
+
+    assert {name for name, effect in effects.items() if effect == "none"} == {"notes_add"}
 
 
 def test_a_schema_of_any_shape_gives_a_model():
