@@ -10,17 +10,26 @@ from typing import Annotated
 
 import dspy
 
+from agents.about import check_about
 from agents.constraints import NONE, OneOf
 from agents.mentions import closest_sentence
 from agents.react import React
-from agents.reading import AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
+from agents.reading import (
+    FOUND_PASSAGES,
+    AnswerFromPassages,
+    Conclude,
+    NothingFound,
+    ReadFact,
+    concluded,
+    mark,
+    shown,
+)
 from agents.task import Task, current_task
 from agents.team import Team
 from agents.trail import Trail, cite
 from lakehouse.index import Passage
 
-SINGLE_SHOT_PASSAGES = 5
-FOUND_PASSAGES = 20  # of each hop's search; one of them is read, the others tell which names have a document
+SINGLE_SHOT_PASSAGES = 5  # read at once
 NAMES_LOOKED_UP = 12  # a lexical search of milliseconds each
 
 
@@ -41,9 +50,11 @@ class SingleShot(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
-        passages = await task.search(question, hop=1, k=SINGLE_SHOT_PASSAGES)
-        if not passages:
+        found = await task.search(question, hop=1, k=FOUND_PASSAGES)
+        if not found:
             raise NothingFound
+        await check_about(task, question, found)
+        passages = found[:SINGLE_SHOT_PASSAGES]
         said = await self.answer.acall(
             passages="\n\n".join(shown(passage) for passage in passages), question=question, config=mark(1, *passages)
         )
@@ -67,6 +78,7 @@ class MultiHop(dspy.Module):
         trail = Trail(question, await task.search(question, hop=1, k=FOUND_PASSAGES, mode="best"))
         if trail.nothing_is_likely:
             raise NothingFound("no passage is likely to be needed for it")
+        await check_about(task, question, trail.found)
         if trail.start and task.max_hops > 1:
             plan = await self.plan.acall(question=question, config=mark(1))
             await self._look_up(task, trail, int(plan.look_ups))

@@ -1,42 +1,86 @@
-"""How often `multihop` declines: questions whose passages are in the corpus, and questions that belong to another one.
+"""How often a question is declined before anything is read: its passages are in the corpus, or in another one.
 
     python -m tests.benchmarks.declining ONE_POOL OTHER_POOL --cache FOLDER
 
 Each pool is a folder with `corpus.jsonl` and `questions.jsonl`. A question is declined where no passage has a
-probability of `agents.trail.NOTHING` or more. Weights are as shipped, so for corpora they were learned from, the first
-number is a little too good.
+probability of `agents.trail.NOTHING` or more, and where `agents.about.MUCH` of it is spoken of in nothing that was
+found. Weights are as shipped, so for corpora they were learned from, the first numbers are a little too good.
 """
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from agents.about import MUCH, is_named, unspoken
+from agents.reading import FOUND_PASSAGES
 from agents.trail import NOTHING
+from lakehouse.index import Passage
 from lakehouse.multihop import rank, shipped_weights
+from lakehouse.terms import terms
 from tests.benchmarks.pool_index import PoolIndex, Question
 from tests.benchmarks.retrieval import gathered
 
-FOUND = 20  # passages that `multihop` asks for
 AT = (NOTHING, 0.1, 0.2, 0.3)
+MISSING = (0.35, 0.4, MUCH, 0.5)
+READ = 5  # passages that `react` sees of a search
 
 
-def highest_probability(pool: PoolIndex, question: Question) -> float:
-    """Of the passages that the search by names gives, as the served search does it."""
+def found_passages(pool: PoolIndex, question: Question) -> list[Passage]:
+    """What the search by names gives, as the served search does it."""
     chosen = gathered(pool, question)
-    found = rank(question.text, question.vector, chosen, shipped_weights(), k=FOUND, frequencies=pool.frequencies)
-    return max((one.probability for one in found), default=0.0)
+    known = {one.chunk_id: one for one in chosen}
+    best = rank(
+        question.text, question.vector, chosen, shipped_weights(), k=FOUND_PASSAGES, frequencies=pool.frequencies
+    )
+    return [
+        Passage(
+            chunk_id=one.chunk_id, doc_id=one.chunk_id, title=known[one.chunk_id].title, heading="",
+            text=known[one.chunk_id].text, uri="", score=one.score, probability=one.probability,
+        )
+        for one in best
+    ]  # fmt: skip
+
+
+def missing_share(question: str, found: Sequence[Passage], rarity: Mapping[str, float]) -> float:
+    """How much of a question is spoken of in nothing that was found, 0 where that doesn't matter."""
+    if is_named(question, found):
+        return 0.0
+    return sum(unspoken(found, rarity).values()) / sum(rarity.values())
+
+
+def shares(values: np.ndarray) -> str:
+    return " | ".join(f"{100 * share:.1f} %" for share in values.mean(axis=0))
 
 
 def main(folders: tuple[Path, Path], cache: Path) -> None:
     pools = [PoolIndex(folder, cache) for folder in folders]
-    print("| corpus | questions of | " + " | ".join(f"below {at:g}" for at in AT) + " |")
-    print("|---|---|" + "---|" * len(AT))
+    likely, about = [], []
     for corpus in pools:
         for asked in pools:
-            highest = np.array([highest_probability(corpus, question) for question in asked.questions])
-            shares = " | ".join(f"{100 * float((highest < at).mean()):.1f} %" for at in AT)
-            print(f"| `{corpus.name}` | `{asked.name}` ({len(highest)}) | {shares} |", flush=True)
+            found = [found_passages(corpus, question) for question in asked.questions]
+            highest = np.array([max((one.probability or 0.0 for one in one_found), default=0.0) for one_found in found])
+            rarity = [corpus.frequencies.idf(list(dict.fromkeys(terms(one.text)))) for one in asked.questions]
+            missing, missing_read = (
+                np.array(
+                    [
+                        missing_share(one.text, some[:k], rare)
+                        for one, some, rare in zip(asked.questions, found, rarity, strict=True)
+                    ]
+                )
+                for k in (FOUND_PASSAGES, READ)
+            )
+            name = f"| `{corpus.name}` | `{asked.name}` ({len(found)}) | "
+            likely.append(f"{name}{shares(highest[:, None] < AT)} |")
+            is_declined = (missing >= MUCH) | (highest < NOTHING)
+            columns = [missing[:, None] >= MISSING, missing_read[:, None] >= MUCH, is_declined[:, None]]
+            about.append(f"{name}{shares(np.hstack(columns))} |")
+    print("| corpus | questions of | " + " | ".join(f"below {at:g}" for at in AT) + " |")
+    print("\n".join(["|---|---|" + "---|" * len(AT), *likely]))
+    print("\n| corpus | questions of | " + " | ".join(f"missing {at:g}" for at in MISSING), end="")
+    print(f" | {MUCH:g}, of {READ} passages | {MUCH:g}, or below {NOTHING:g} |")
+    print("\n".join(["|---|---|" + "---|" * (len(MISSING) + 2), *about]))
 
 
 if __name__ == "__main__":
