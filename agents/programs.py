@@ -14,22 +14,14 @@ from agents.about import check_about
 from agents.constraints import NONE, OneOf
 from agents.mentions import closest_sentence
 from agents.react import React
-from agents.reading import (
-    FOUND_PASSAGES,
-    AnswerFromPassages,
-    Conclude,
-    NothingFound,
-    ReadFact,
-    concluded,
-    mark,
-    shown,
-)
+from agents.reading import AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
 from agents.task import Task, current_task
 from agents.team import Team
 from agents.trail import Trail, cite
 from lakehouse.index import Passage
 
-SINGLE_SHOT_PASSAGES = 5  # read at once
+SINGLE_SHOT_PASSAGES = 5
+FOUND_PASSAGES = 20  # of each hop's search; one of them is read, the others tell which names have a document
 NAMES_LOOKED_UP = 12  # a lexical search of milliseconds each
 
 
@@ -50,11 +42,10 @@ class SingleShot(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
-        found = await task.search(question, hop=1, k=FOUND_PASSAGES)
-        if not found:
+        passages = await task.search(question, hop=1, k=SINGLE_SHOT_PASSAGES)
+        if not passages:
             raise NothingFound
-        await check_about(task, question, found)
-        passages = found[:SINGLE_SHOT_PASSAGES]
+        await check_about(task, question, passages)
         said = await self.answer.acall(
             passages="\n\n".join(shown(passage) for passage in passages), question=question, config=mark(1, *passages)
         )

@@ -10,8 +10,6 @@ from agents.task import Task
 from agents.tools.documents import PASSAGE_CHARACTERS
 from lakehouse.index import Passage
 
-FOUND_PASSAGES = 20  # of each search; few are read, the others tell which names have a document and what is unknown
-
 
 class NothingFound(Exception):
     """The documents that the asker may read do not answer the question."""

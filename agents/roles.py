@@ -13,7 +13,7 @@ from agents.about import check_about
 from agents.constraints import NONE, JsonAs, OneOf
 from agents.mentions import closest_sentence
 from agents.quorum import Vote, decide
-from agents.reading import FOUND_PASSAGES, NothingFound, ReadFact, mark, shown
+from agents.reading import NothingFound, ReadFact, mark, shown
 from agents.recorder import reference
 from agents.task import Task
 from agents.tools.python import Code
@@ -47,9 +47,8 @@ class Researcher(dspy.Module):
         self.read = dspy.Predict(ReadFact, agent="read")
 
     async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
-        found = await task.search(" ".join([question, *known]), hop=hop, k=FOUND_PASSAGES, mode="best")
-        await check_about(task, question, found)
-        passages = found[: READ_AT_MOST * task.quorum]
+        passages = await task.search(" ".join([question, *known]), hop=hop, k=READ_AT_MOST * task.quorum, mode="best")
+        await check_about(task, question, passages)
         votes: list[Vote] = []
         verdict = decide(votes, task.quorum)
         for passage in passages:

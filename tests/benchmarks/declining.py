@@ -3,8 +3,8 @@
     python -m tests.benchmarks.declining ONE_POOL OTHER_POOL --cache FOLDER
 
 Each pool is a folder with `corpus.jsonl` and `questions.jsonl`. A question is declined where no passage has a
-probability of `agents.trail.NOTHING` or more, and where `agents.about.MUCH` of it is spoken of in nothing that was
-found. Weights are as shipped, so for corpora they were learned from, the first numbers are a little too good.
+probability of `agents.trail.NOTHING` or more, and where nothing that was found is about it (`agents.about`). Weights
+are as shipped, so for corpora they were learned from, the first numbers are a little too good.
 """
 
 import argparse
@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.about import MUCH, is_named, unspoken
-from agents.reading import FOUND_PASSAGES
+from agents.about import COMMON, decisive, is_named, unspoken
+from agents.programs import FOUND_PASSAGES, SINGLE_SHOT_PASSAGES
 from agents.trail import NOTHING
 from lakehouse.index import Passage
 from lakehouse.multihop import rank, shipped_weights
@@ -23,8 +23,7 @@ from tests.benchmarks.pool_index import PoolIndex, Question
 from tests.benchmarks.retrieval import gathered
 
 AT = (NOTHING, 0.1, 0.2, 0.3)
-MISSING = (0.35, 0.4, MUCH, 0.5)
-READ = 5  # passages that `react` sees of a search
+BOUNDS = (0.4, COMMON, 0.6, 0.7)
 
 
 def found_passages(pool: PoolIndex, question: Question) -> list[Passage]:
@@ -43,11 +42,12 @@ def found_passages(pool: PoolIndex, question: Question) -> list[Passage]:
     ]  # fmt: skip
 
 
-def missing_share(question: str, found: Sequence[Passage], rarity: Mapping[str, float]) -> float:
-    """How much of a question is spoken of in nothing that was found, 0 where that doesn't matter."""
+def is_about_nothing(question: str, found: Sequence[Passage], rarity: Mapping[str, float]) -> list[bool]:
+    """Whether it is declined for what it asks about, at each of the bounds."""
     if is_named(question, found):
-        return 0.0
-    return sum(unspoken(found, rarity).values()) / sum(rarity.values())
+        return [False] * len(BOUNDS)
+    missing = unspoken(found, rarity)
+    return [bool(decisive(rarity, missing, bound)) for bound in BOUNDS]
 
 
 def shares(values: np.ndarray) -> str:
@@ -62,25 +62,24 @@ def main(folders: tuple[Path, Path], cache: Path) -> None:
             found = [found_passages(corpus, question) for question in asked.questions]
             highest = np.array([max((one.probability or 0.0 for one in one_found), default=0.0) for one_found in found])
             rarity = [corpus.frequencies.idf(list(dict.fromkeys(terms(one.text)))) for one in asked.questions]
-            missing, missing_read = (
+            few, all_found = (
                 np.array(
                     [
-                        missing_share(one.text, some[:k], rare)
+                        is_about_nothing(one.text, some[:k], rare)
                         for one, some, rare in zip(asked.questions, found, rarity, strict=True)
                     ]
                 )
-                for k in (FOUND_PASSAGES, READ)
+                for k in (SINGLE_SHOT_PASSAGES, FOUND_PASSAGES)
             )
             name = f"| `{corpus.name}` | `{asked.name}` ({len(found)}) | "
             likely.append(f"{name}{shares(highest[:, None] < AT)} |")
-            is_declined = (missing >= MUCH) | (highest < NOTHING)
-            columns = [missing[:, None] >= MISSING, missing_read[:, None] >= MUCH, is_declined[:, None]]
-            about.append(f"{name}{shares(np.hstack(columns))} |")
+            either = all_found[:, [BOUNDS.index(COMMON)]] | (highest[:, None] < NOTHING)
+            about.append(f"{name}{shares(np.hstack([few[:, [BOUNDS.index(COMMON)]], all_found, either]))} |")
     print("| corpus | questions of | " + " | ".join(f"below {at:g}" for at in AT) + " |")
     print("\n".join(["|---|---|" + "---|" * len(AT), *likely]))
-    print("\n| corpus | questions of | " + " | ".join(f"missing {at:g}" for at in MISSING), end="")
-    print(f" | {MUCH:g}, of {READ} passages | {MUCH:g}, or below {NOTHING:g} |")
-    print("\n".join(["|---|---|" + "---|" * (len(MISSING) + 2), *about]))
+    print(f"\n| corpus | questions of | {COMMON:g}, of {SINGLE_SHOT_PASSAGES} passages | ", end="")
+    print(" | ".join(f"{bound:g}" for bound in BOUNDS) + f" | {COMMON:g}, or below {NOTHING:g} |")
+    print("\n".join(["|---|---|" + "---|" * (len(BOUNDS) + 2), *about]))
 
 
 if __name__ == "__main__":
