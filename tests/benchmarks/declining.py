@@ -1,10 +1,12 @@
 """How often a question is declined before anything is read: its passages are in the corpus, or in another one.
 
     python -m tests.benchmarks.declining ONE_POOL OTHER_POOL --cache FOLDER
+    python -m tests.benchmarks.declining --manuals FOLDER --cache FOLDER
 
-Each pool is a folder with `corpus.jsonl` and `questions.jsonl`. A question is declined where no passage has a
-probability of `agents.trail.NOTHING` or more, and where nothing that was found is about it (`agents.about`). Weights
-are as shipped, so for corpora they were learned from, the first numbers are a little too good.
+Each pool is a folder with `corpus.jsonl` and `questions.jsonl`; `--manuals` names the folder of the manuals. A
+question is declined where no passage has a probability of `agents.trail.NOTHING` or more, and where nothing that was
+found is about it (`agents.about`). Weights are as shipped, so for corpora they were learned from, the first numbers
+are a little too good.
 """
 
 import argparse
@@ -19,14 +21,15 @@ from agents.trail import NOTHING
 from lakehouse.index import Passage
 from lakehouse.multihop import rank, shipped_weights
 from lakehouse.terms import terms
-from tests.benchmarks.pool_index import PoolIndex, Question
+from tests.benchmarks.manual_pool import manual_pools
+from tests.benchmarks.pool_index import MemoryIndex, PoolIndex, Question
 from tests.benchmarks.retrieval import gathered
 
 AT = (NOTHING, 0.1, 0.2, 0.3)
 BOUNDS = (0.4, COMMON, 0.6, 0.7)
 
 
-def found_passages(pool: PoolIndex, question: Question) -> list[Passage]:
+def found_passages(pool: MemoryIndex, question: Question) -> list[Passage]:
     """What the search by names gives, as the served search does it."""
     chosen = gathered(pool, question)
     known = {one.chunk_id: one for one in chosen}
@@ -35,11 +38,11 @@ def found_passages(pool: PoolIndex, question: Question) -> list[Passage]:
     )
     return [
         Passage(
-            chunk_id=one.chunk_id, doc_id=one.chunk_id, title=known[one.chunk_id].title, heading="",
-            text=known[one.chunk_id].text, uri="", score=one.score, probability=one.probability,
+            one.chunk_id, one.chunk_id, held.title, held.heading, held.text, "", one.score, probability=one.probability
         )
         for one in best
-    ]  # fmt: skip
+        for held in [known[one.chunk_id]]
+    ]
 
 
 def is_about_nothing(question: str, found: Sequence[Passage], rarity: Mapping[str, float]) -> list[bool]:
@@ -54,8 +57,7 @@ def shares(values: np.ndarray) -> str:
     return " | ".join(f"{100 * share:.1f} %" for share in values.mean(axis=0))
 
 
-def main(folders: tuple[Path, Path], cache: Path) -> None:
-    pools = [PoolIndex(folder, cache) for folder in folders]
+def main(pools: Sequence[MemoryIndex]) -> None:
     likely, about = [], []
     for corpus in pools:
         for asked in pools:
@@ -84,7 +86,11 @@ def main(folders: tuple[Path, Path], cache: Path) -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("folders", nargs=2, type=Path)
+    parser.add_argument("folders", nargs="*", type=Path, help="two pools")
+    parser.add_argument("--manuals", type=Path, help="folder that holds the manuals, in place of pools")
     parser.add_argument("--cache", required=True, type=Path, help="folder that keeps the vectors")
     given = parser.parse_args()
-    main(tuple(given.folders), given.cache)
+    if given.manuals:
+        main(manual_pools(given.manuals, given.cache))
+    else:
+        main([PoolIndex(folder, given.cache) for folder in given.folders])
