@@ -56,6 +56,10 @@ class Notebook:
         """Those that were found, each once, in the order found."""
         return list({one.chunk_id: one for note in self._notes for one in note.seen.passages}.values())
 
+    def has_only_read(self) -> bool:
+        """Whether all that was learned stands in passages; what a tool worked out or counted needs none."""
+        return all(note.seen.passages for note in self._notes if note.seen.ok and not note.seen.empty)
+
     def best(self) -> tuple[str, list[Citation]]:
         """What to answer if there is no time to ask a model: the closest sentence of all that was read."""
         sentence = closest_sentence(self.evidence(), self._question)

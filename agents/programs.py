@@ -10,6 +10,7 @@ from typing import Annotated
 
 import dspy
 
+from agents.about import check_about
 from agents.constraints import NONE, OneOf
 from agents.mentions import closest_sentence, is_mentioned
 from agents.react import React
@@ -47,6 +48,8 @@ class SingleShot(dspy.Module):
         texts = [text for text in (remembered, *map(shown, passages)) if text]
         if not texts:
             raise NothingFound
+        if not remembered:
+            await check_about(task, question, passages)
         said = await self.answer.acall(passages="\n\n".join(texts), question=question, config=mark(1, *passages))
         if said.answer == NONE:
             raise NothingFound
@@ -68,6 +71,7 @@ class MultiHop(dspy.Module):
         trail = Trail(question, await task.search(question, hop=1, k=FOUND_PASSAGES, mode="best"))
         if trail.nothing_is_likely:
             raise NothingFound("no passage is likely to be needed for it")
+        await check_about(task, question, trail.found)
         if trail.start and task.max_hops > 1:
             plan = await self.plan.acall(question=question, config=mark(1))
             await self._look_up(task, trail, int(plan.look_ups))

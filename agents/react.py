@@ -7,6 +7,7 @@ from typing import Annotated
 
 import dspy
 
+from agents.about import check_about
 from agents.constraints import NONE, ChoiceOf, JsonOf
 from agents.notebook import Notebook
 from agents.reading import AnswerFromPassages, NothingFound, mark
@@ -80,6 +81,8 @@ class React(dspy.Module):
         evidence, passages = notes.evidence(), notes.passages()
         if not evidence:
             raise NothingFound("no tool said anything")
+        if notes.has_only_read():
+            await check_about(task, question, passages)
         said = await self.answer.acall(passages=evidence, question=question, config=mark(hop, *passages))
         if said.answer == NONE:
             raise NothingFound("what the tools said does not answer it")

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Protocol
 
 import dspy
 
+from agents.about import check_about
 from agents.constraints import NONE, JsonAs, OneOf
 from agents.mentions import closest_sentence
 from agents.react import ChooseTool, FillArguments, tool_line
@@ -48,6 +49,7 @@ class Researcher(dspy.Module):
 
     async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
         passages = await task.search(" ".join([question, *known]), hop=hop, k=READ_AT_MOST * task.quorum, mode="best")
+        await check_about(task, question, passages)
         ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:
             fact = await self._fact(passage, question, hop)

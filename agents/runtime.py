@@ -13,6 +13,7 @@ from pathlib import Path
 import dspy
 from dspy.utils.exceptions import ContextWindowExceededError
 
+from agents.about import NotAbout
 from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status
 from agents.budget import Budget, BudgetReached, Limits
@@ -173,7 +174,8 @@ class Agents:
         except NothingFound as nothing:
             if task.tools.fault:  # what could not be searched is not known to hold nothing
                 raise task.tools.fault from nothing
-            return "refused", NOTHING_FOUND, str(nothing) or None
+            why = f" {nothing.told}" if isinstance(nothing, NotAbout) else ""
+            return "refused", NOTHING_FOUND + why, str(nothing) or None
         except ContextWindowExceededError as error:
             raise Unavailable(
                 "vllm",

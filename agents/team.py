@@ -64,7 +64,7 @@ class Team(dspy.Module):
             more = findings.unused_id("more")
             plan = Plan(tasks=(SubTask(id=more, role="researcher", question=missing, needs=()),))
         if not answer:
-            raise NothingFound(findings.why_not or "no sub-task found anything")
+            raise findings.why_not or NothingFound("no sub-task found anything")
         return dspy.Prediction(answer=answer)
 
     async def _planned(self, task: Task, question: str) -> Plan:
@@ -93,7 +93,7 @@ class Team(dspy.Module):
                 specialist = self.specialists[sub.role]
                 found = await specialist.find(task, sub.id, question, known, hop)
             except NothingFound as nothing:
-                findings.why_not = str(nothing)
+                findings.why_not = nothing
                 await task.board.write(sub.id, "review", f"nothing: {nothing}"[:MAX_CHARACTERS], author=sub.role)
                 return
             kind: Kind = "review" if sub.role == "critic" else "finding"
@@ -131,7 +131,7 @@ class _Findings:
 
     def __init__(self) -> None:
         self.by_id: dict[str, Finding] = {}
-        self.why_not = ""
+        self.why_not: NothingFound | None = None
         self._hop: dict[str, int] = {}
 
     @property

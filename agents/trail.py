@@ -28,7 +28,7 @@ class Trail:
         title = longest_mentioned((passage.title for passage in found), question)
         self.named = [title] if title else []
         self.missing = without(title, question) if title else question
-        self._found = list(found)
+        self.found = list(found)
         self._candidates = sorted(found, key=lambda passage: self._merit(passage, title), reverse=True)
         self.start = self._candidates[0] if found else None
         self._needed = 1
@@ -37,14 +37,14 @@ class Trail:
     @property
     def nothing_is_likely(self) -> bool:
         """Whether the search gave probabilities, and none is worth a model's reading."""
-        known = [one.probability for one in self._found if one.probability is not None]
+        known = [one.probability for one in self.found if one.probability is not None]
         return bool(known) and max(known) < NOTHING
 
     @property
     def led_to(self) -> list[Passage]:
         """Passages that the search reached through the first one, the likeliest first; none where it knows no paths."""
         start = self.start.chunk_id if self.start else ""
-        return [one for one in self._found if one.path and one.path[-1].chunk_id == start and not _is_unlikely(one)]
+        return [one for one in self.found if one.path and one.path[-1].chunk_id == start and not _is_unlikely(one)]
 
     def names_to_look_up(self, found: list[Passage]) -> list[str]:
         """Names in the first passage: those that the rest of the question found, then in the order they stand there."""
@@ -52,7 +52,7 @@ class Trail:
             return []
         text, own = self.start.text, self.start.title.lower()
         likely = [passage.title for passage in found[:LIKELY] if is_mentioned(passage.title, text)]
-        titles = {passage.title for passage in [*found, *self._found] if is_mentioned(passage.title, text)}
+        titles = {passage.title for passage in [*found, *self.found] if is_mentioned(passage.title, text)}
         standing = sorted({*titles, *names_in(text)}, key=lambda name: (text.lower().find(name.lower()), -len(name)))
         return _unlike(name for name in [*likely, *standing] if name.lower() != own)
 
@@ -74,7 +74,7 @@ class Trail:
 
     def _likely_first(self) -> list[Passage]:
         """The candidates in their order, those that the first search thinks unlikely behind all others."""
-        known = {one.chunk_id: one for one in self._found}
+        known = {one.chunk_id: one for one in self.found}
         judged = [known.get(one.chunk_id, one) for one in self._candidates]
         return sorted(judged, key=_is_unlikely)
 
@@ -84,7 +84,7 @@ class Trail:
 
     def _merit(self, passage: Passage, title: str | None) -> tuple[bool, bool]:
         """About what the question names; then, naming something else that was found."""
-        others = {one.title for one in self._found if one.title != passage.title}
+        others = {one.title for one in self.found if one.title != passage.title}
         return passage.title == title, any(is_mentioned(other, passage.text) for other in others)
 
 

@@ -6,7 +6,7 @@ model of the very collection that it searches, so the collection is searched by 
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -42,7 +42,8 @@ class Retriever:
         self._index = index or Index(settings)
         self._acl = AclDirectory(settings)
         self.weights = Weights.read(Path(given)) if (given := settings.multihop_weights) else shipped_weights()
-        self._multihop = MultihopSearch(self._index, FrequencyDirectory(settings), self.weights)
+        self._frequencies = FrequencyDirectory(settings)
+        self._multihop = MultihopSearch(self._index, self._frequencies, self.weights)
         self._load = load
         self._lock = threading.Lock()
         self._live: dict[str, _Live] = {}
@@ -81,6 +82,11 @@ class Retriever:
         except InvalidInput:
             return "hybrid"
         return "multihop"
+
+    def rarity(self, tenant_id: str, terms: Sequence[str]) -> dict[str, float]:
+        """How rare each term is in the tenant's chunks, as its idf; empty where terms were not counted."""
+        counts = self._frequencies.of(tenant_id)
+        return counts.idf(terms) if counts.chunks else {}
 
     def warm_up(self) -> None:
         """Load the model of new tenants, which most tenants have; others are loaded by their first question."""
