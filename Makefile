@@ -1,5 +1,5 @@
 # `make demo` shows the whole main path; `make test` checks everything; `make down` stops what the demo started.
-.PHONY: demo test test-long down lint venv docs requirements bench
+.PHONY: demo test test-production test-long down lint venv docs requirements bench
 BIN := .venv/bin
 
 demo: venv ## build, start, ingest, ask, and show the cost in SQL
@@ -10,6 +10,9 @@ down: ## stop everything that was started
 
 test: lint ## lint, types, import contracts, unit and integration tests
 	$(BIN)/pytest -m "not long" --numprocesses 2 --dist loadfile --no-loadscope-reorder --durations 15
+
+test-production: venv ## a cluster, buckets and killed jobs, all at once
+	$(BIN)/pytest tests/spark_jobs/test_production.py
 
 test-long: venv ## what takes minutes each: killed jobs compared with undisturbed ones
 	$(BIN)/pytest -m long

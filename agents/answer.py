@@ -98,7 +98,8 @@ class Answer(BaseModel, frozen=True):
     def rests_on(self) -> set[str]:
         """Chunks that a model read for it, and those that it cites.
 
-        None where it may rest on something else, too, of which no chunk tells who may know it: a table, another system.
+        Empty where it may rest on something else, too, of which no chunk tells who may know it: a table, another
+        system.
         """
         used = {step.agent for step in self.steps if step.kind == "tool" and not step.found_nothing}
         if not used.issubset(READS_DOCUMENTS_ONLY):

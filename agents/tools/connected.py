@@ -95,8 +95,7 @@ class Connected:
 
 
 def _clients(servers: Sequence[McpServerSettings]) -> dict[str, "McpServer"]:
-    from agents.tools.mcp import (
-        McpServer,
-    )  # here: the client takes a second to import, and most gateways have no server
+    # here: the client takes a second to import, and most gateways have no server
+    from agents.tools.mcp import McpServer
 
     return {server.name: McpServer(server) for server in servers}

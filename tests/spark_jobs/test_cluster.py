@@ -1,129 +1,28 @@
-"""The same jobs on a Spark standalone cluster: a master and two workers as processes, each with a GPU that is made up.
+"""The same jobs on a Spark standalone cluster, whose executors are lost, and of whose stages one has GPUs.
 
-`make test-long` runs this. The second worker stands at 127.0.0.2, so that Spark's event log says who did what.
+`make test-long` runs this.
 """
 
 import json
-import os
-import signal
-import socket
-import subprocess
-import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import psutil
-import pyspark
 import pytest
 
 from lakehouse.settings import PROJECT_ROOT
 from lakehouse.tables import CHUNKS, LINKS
 from tests.spark_jobs.house import BUILD, LOAD, House, assert_same, house
+from tests.spark_jobs.standalone_cluster import HOSTS, Cluster, started
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(2400)]
-
-HOSTS = ("127.0.0.1", "127.0.0.2")
-LEAN = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # as local masters have it: these JVMs live for a minute
-DEFAULTS = """\
-spark.eventLog.enabled true
-spark.eventLog.dir file://{events}
-spark.eventLog.compress false
-spark.eventLog.rolling.enabled false
-spark.ui.enabled false
-spark.log.level ERROR
-spark.driver.extraJavaOptions {lean}
-spark.executor.extraJavaOptions {lean}
-spark.sql.shuffle.partitions 2
-spark.databricks.delta.snapshotPartitions 2
-spark.dynamicAllocation.maxExecutors 2
-"""
-
-
-@dataclass(frozen=True)
-class Cluster:
-    """Where its master listens, its processes by host, and what an application must know to use it."""
-
-    master: str
-    workers: dict[str, "subprocess.Popen[bytes]"]
-    environment: dict[str, str]
-    events: Path
-
-    def settings(self) -> dict[str, Any]:
-        return {"spark_master": self.master, "spark_executor_memory": "700m"}
-
-    def executor(self, host: str) -> psutil.Process | None:
-        """The JVM that runs tasks at a host, while an application has one there."""
-        for process in psutil.Process(self.workers[host].pid).children(recursive=True):
-            try:
-                if any("CoarseGrainedExecutorBackend" in part for part in process.cmdline()):
-                    return process
-            except psutil.Error:
-                continue
-        return None
-
-    def said(self, event: str) -> list[dict[str, Any]]:
-        """Events of one kind of all applications so far."""
-        lines = [line for log in self.events.iterdir() for line in log.read_text().splitlines()]
-        return [json.loads(line) for line in lines if f'"Event":"SparkListener{event}"' in line and line.endswith("}")]
-
-
-@contextmanager
-def spark_class(name: str, *arguments: str, log: Path, conf: Path) -> Iterator["subprocess.Popen[bytes]"]:
-    command = [str(Path(pyspark.__file__).parent / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}"]
-    environment = os.environ | {
-        "SPARK_DAEMON_MEMORY": "256m",
-        "SPARK_CONF_DIR": str(conf),
-        "SPARK_DAEMON_JAVA_OPTS": LEAN,
-    }
-    # an executor inherits its worker's environment: our code must reach it from the driver and in no other way
-    environment.pop("PYTHONPATH", None)
-    with log.open("wb") as output:
-        process = subprocess.Popen([*command, *arguments], env=environment, stdout=output, stderr=output)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        process.wait()
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int]) -> Iterator[Cluster]:
-    folder = tmp_path_factory.mktemp("cluster")
-    conf, events, port = folder / "conf", folder / "events", free_port()
-    conf.mkdir()
-    events.mkdir()
-    (conf / "spark-defaults.conf").write_text(DEFAULTS.format(events=events, lean=LEAN))
-    master = f"spark://127.0.0.1:{port}"
-    with ExitStack() as running:
-        bound = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", "0")
-        running.enter_context(spark_class("master.Master", *bound, log=folder / "master.log", conf=conf))
-        until = time.monotonic() + 120
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            assert time.monotonic() < until, (folder / "master.log").read_text()
-            time.sleep(0.2)
-        workers = {}
-        for number, host in enumerate(HOSTS):
-            announcing = folder / f"gpu{number}.sh"
-            announcing.write_text(f"""#!/bin/sh\necho '{{"name": "gpu", "addresses": ["{number}"]}}'\n""")
-            announcing.chmod(0o755)
-            properties = folder / f"worker{number}.conf"
-            properties.write_text(
-                f"spark.worker.resource.gpu.amount 1\nspark.worker.resource.gpu.discoveryScript {announcing}\n"
-            )
-            arguments = ["--host", host, "--port", "0", "--webui-port", "0", "--cores", "2", "--memory", "1500m"]
-            arguments += ["--work-dir", str(folder / f"work{number}"), "--properties-file", str(properties), master]
-            log = folder / f"worker{number}.log"
-            workers[host] = running.enter_context(spark_class("worker.Worker", *arguments, log=log, conf=conf))
-            until = time.monotonic() + 120
-            while "Successfully registered with master" not in log.read_text():
-                assert time.monotonic() < until, log.read_text()
-                time.sleep(0.2)
-        environment = {"SPARK_CONF_DIR": str(conf), "SPARK_LOCAL_IP": "127.0.0.1"}
-        yield Cluster(master, workers, environment, events)
+    with started(tmp_path_factory.mktemp("cluster"), free_port()) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -146,15 +45,6 @@ def documents(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def kill_an_executor(cluster: Cluster, host: str, job: "subprocess.Popen[bytes]", after_tasks: int) -> None:
-    """Kill the executor at a host with SIGKILL once the job has done so many tasks."""
-    done_before = len(cluster.said("TaskEnd"))
-    while len(cluster.said("TaskEnd")) < done_before + after_tasks or not (victim := cluster.executor(host)):
-        assert job.poll() is None, "the job ended before its executor could be killed"
-        time.sleep(0.2)
-    os.kill(victim.pid, signal.SIGKILL)
-
-
 def test_a_cluster_that_loses_executors_leaves_what_one_machine_leaves(
     cluster: Cluster, documents: Path, tmp_path: Path, free_port: Callable[[], int]
 ) -> None:
@@ -167,7 +57,7 @@ def test_a_cluster_that_loses_executors_leaves_what_one_machine_leaves(
     with house(tmp_path / "cluster", free_port(), cluster.environment, **cluster.settings()) as clustered:
         for steps, host in ((LOAD, HOSTS[0]), (BUILD, HOSTS[1])):
             job = clustered.start(steps, documents, run_id="day1")
-            kill_an_executor(cluster, host, job, after_tasks=20)
+            cluster.kill_an_executor(host, job, after_tasks=20)
             clustered.await_success(job)
         found = clustered.contents()
 
