@@ -134,8 +134,9 @@ class LocalAirflow:
     @property
     def _database(self) -> str:
         """SQLAlchemy URL of the metadata database."""
-        # SQLite serves one writer at a time, and on a busy machine one has been kept waiting for more than its 5 s.
-        local = f"sqlite:///{self._home / 'airflow.sqlite'}?timeout=30"
+        # SQLite serves one writer at a time, and on a busy machine one has been kept waiting for more than its 5 s. Not
+        # much longer: the API server can lock itself out, and then all stands still until its wait is over.
+        local = f"sqlite:///{self._home / 'airflow.sqlite'}?timeout=10"
         return self._settings.airflow_database.get_secret_value() or local
 
     @property

@@ -18,7 +18,7 @@ from lakehouse.settings import WRITER_POOL, Settings
 
 POLL_S = 1.0  # each look is work for the machine that runs the job
 CALL_TIMEOUT_S = 30.0  # SQLite serves one writer at a time, and a busy machine has kept a call waiting for 8 s
-DAG_APPEARS_S = 90.0  # after a first start the DAG processor has yet to read the file
+TRIGGER_S = 90.0  # after a first start the DAG processor has yet to read the file
 LOG_LINES = 12
 OVER = ("success", "failed")
 Progress = Callable[[str], None]
@@ -34,6 +34,14 @@ class Run:
     failed_tasks: tuple[str, ...]
 
 
+class _Busy(Unavailable):
+    """Airflow was reached, and did not do in time what it was asked; perhaps it does so later."""
+
+
+class _Exists(LakehopError):
+    """There is a run of that id."""
+
+
 class AirflowClient:
     """A session with Airflow; its token is fetched by the first call and lasts a day."""
 
@@ -43,15 +51,24 @@ class AirflowClient:
         self._token = ""
 
     def trigger(self, dag_id: str, run_id: str, params: Mapping[str, Any]) -> None:
-        """Start a run; `InvalidInput` when the DAG's schema refuses a parameter, `NotFound` without our pool."""
+        """Start a run; `InvalidInput` when the DAG's schema refuses a parameter, `NotFound` without our pool.
+
+        Tried again while Airflow is busy: its API server, on SQLite, locks itself out when a task starts at the moment
+        of the call, and says so by a 500 once its wait for the lock is over.
+        """
         self._check_pool()
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(params)}
-        deadline = time.monotonic() + DAG_APPEARS_S
+        deadline, was_busy = time.monotonic() + TRIGGER_S, False
         while True:
             try:
                 self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)
                 return
-            except NotFound:
+            except _Exists:
+                if not was_busy:
+                    raise
+                return  # by the call that was given up
+            except (NotFound, _Busy) as error:
+                was_busy |= isinstance(error, _Busy)
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(POLL_S)
@@ -112,7 +129,8 @@ class AirflowClient:
             headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
             answer = self._http.request(method, f"/api/v2{path}", json=json, headers=headers)
         except httpx.HTTPError as error:
-            raise Unavailable(
+            kind = _Busy if isinstance(error, httpx.ReadTimeout) else Unavailable
+            raise kind(
                 "airflow",
                 f"airflow at {self._settings.airflow_url} does not answer ({error}). "
                 "`lakehop status` shows the parts, `lakehop up` starts them.",
@@ -156,6 +174,8 @@ def _error(answer: httpx.Response) -> LakehopError:
         detail = answer.json()["detail"]
     except (ValueError, KeyError):
         detail = answer.text[:300]
-    text = detail if isinstance(detail, str) else json.dumps(detail)
-    by_status = {400: InvalidInput, 404: NotFound, 422: InvalidInput}
-    return by_status.get(answer.status_code, LakehopError)(f"airflow refused ({answer.status_code}): {text}")
+    text = f"airflow refused ({answer.status_code}): {detail if isinstance(detail, str) else json.dumps(detail)}"
+    if answer.status_code >= 500:
+        return _Busy("airflow", text)
+    by_status = {400: InvalidInput, 404: NotFound, 409: _Exists, 422: InvalidInput}
+    return by_status.get(answer.status_code, LakehopError)(text)
