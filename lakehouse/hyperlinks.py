@@ -29,7 +29,8 @@ _DECLARED = re.compile(r"^(?:permalink|redirect_from|aliases|slug)[ \t]*:(?P<val
 _DECLARED_VALUE = re.compile(r"[^\s\[\],\"'-][^\s\[\],\"']*")
 _PAGE_SUFFIX = re.compile(r"\.(?:md|markdown|mdx|rst|html?|txt)$")
 _FOLDER_PAGE = re.compile(r"(?:^|/)(?:index|readme)$")
-_WEB = ("http", "https", "file", "s3", "s3a")
+_BUCKETS = ("s3", "s3a")
+_WEB = ("http", "https", "file", *_BUCKETS)
 _NO_SLUG = re.compile(r"[^\w\- ]")
 _PUBLISHED = "uri:web:"
 MAX_LINKS = 24
@@ -81,7 +82,7 @@ def link_addresses(target: str, source: str, doc_id: str, uri: str) -> list[str]
     plain = _without_template(target)
     try:
         scheme, host, path, query, _ = urlsplit(plain)
-        absolute = urljoin(uri.partition("#")[0], plain)
+        absolute = plain if scheme else _joined(uri.partition("#")[0], plain)
     except ValueError:  # an address that is none, e.g. http://[
         return []
     found = [f"id:{source}:{unquote(target)}"]
@@ -92,6 +93,14 @@ def link_addresses(target: str, source: str, doc_id: str, uri: str) -> list[str]
     if not scheme and not host and path:
         found += _path_addresses(path, source, doc_id)
     return list(dict.fromkeys(found))
+
+
+def _joined(uri: str, target: str) -> str:
+    """A target without a scheme as seen from a document; `urljoin` alone takes a bucket for no place to start from."""
+    scheme, _, rest = uri.partition(":")
+    if scheme not in _BUCKETS:
+        return urljoin(uri, target)
+    return f"{scheme}:{urljoin(f'http:{rest}', target).removeprefix('http:')}"
 
 
 def _path_addresses(path: str, source: str, doc_id: str) -> list[str]:
@@ -202,7 +211,7 @@ def _without_template(target: str) -> str:
 def _canonical_uri(uri: str) -> str:
     """Host, canonical path, then query and fragment as they are: some documents differ in nothing else."""
     scheme, host, path, query, fragment = urlsplit(uri)
-    kind = "file" if scheme in ("", "file") else "s3" if scheme in ("s3", "s3a") else "web"
+    kind = "file" if scheme in ("", "file") else "s3" if scheme in _BUCKETS else "web"
     ends = (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")
     return f"{kind}://{host.lower()}/{_canonical_path(unquote(path))}{ends}"
 

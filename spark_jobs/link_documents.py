@@ -30,7 +30,7 @@ from spark_jobs.runs import Counts
 
 STEP = "link_documents"
 # Another way of reading texts or titles needs another number here: the step then sees every chunk again.
-_VARIANT = "1"
+_VARIANT = "2"
 # The automaton of this many names takes about 125 MB in each Python worker and 3 s to build.
 NAMES_AT_ONCE = 200_000
 # A name makes links unless more documents have it than a list of candidates can hold, …

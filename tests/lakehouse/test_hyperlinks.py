@@ -74,6 +74,21 @@ def test_a_link_stays_within_its_source_unless_it_names_a_whole_address() -> Non
     assert set(link_addresses("https://elsewhere/install.html", "s", "a", "file:///a")) & set(other)
 
 
+@pytest.mark.parametrize(
+    ("target", "address"),
+    [
+        ("plan-1.md", "uri:s3://lake/plans/plan-1"),
+        ("../other/a.md", "uri:s3://lake/other/a"),
+        ("/a.md", "uri:s3://lake/a"),
+        ("s3a://else/a.md", "uri:s3://else/a"),
+        ("https://a.org/b", "uri:web://a.org/b"),
+    ],
+)
+def test_a_link_in_a_bucket_is_meant_from_its_document(target: str, address: str) -> None:
+    uris = [one for one in link_addresses(target, "wiki", "plan-0.md", "s3a://lake/plans/plan-0.md") if "uri:" in one]
+    assert uris == [address]
+
+
 def test_links_of_markdown_and_html_are_found_with_their_places() -> None:
     text = """[a](one.md "Title") ![i](two(1).png) [b](<three four.md>) <a href='five'>x</a> https://six.example/a_b.
 [ref]: seven.md

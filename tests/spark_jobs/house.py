@@ -107,7 +107,8 @@ class House:
 
     def _placeless(self, row: dict[str, Any]) -> str:
         text = json.dumps(row, sort_keys=True, default=str)
-        for place in filter(None, (f"file://{self.source}", self.source, str(self.settings.home))):
+        addressed = self.source.replace("s3a://", "s3://") if "://" in self.source else f"file://{self.source}"
+        for place in filter(None, (addressed, self.source, str(self.settings.home))):
             text = text.replace(place, "PLACE")
         return text
 
