@@ -22,7 +22,7 @@ from lakehouse.tables import CHUNKS, FREQUENCIES, Table
 from spark_jobs.changes import for_each_batch, start_over
 
 STEP = "count_names"
-RULES = "5"
+RULES = "4"
 """Of `lakehouse.terms`, `entities`, `identifiers` and `hyperlinks`; another number has every tenant counted anew."""
 NEXT_BATCH = hashed("next batch:")
 """The row whose count is the number of the first batch that the others do not hold."""
