@@ -4,11 +4,11 @@ Programs that let documents vote or read them one at a time take facts from docu
 none to stand for it, so they are not asked with a memory.
 """
 
-import re
 from collections.abc import Sequence
 
 from lakehouse.errors import InvalidInput
 from lakehouse.memory import Memory
+from lakehouse.terms import words
 
 RECALLING_PROGRAMS = ("react", "single_shot")
 MAX_LINES = 8
@@ -26,15 +26,11 @@ def check_recall(program: str) -> None:
 
 def recalled(entries: Sequence[Memory], question: str) -> str:
     """A line for each of the entries that share most words with the question, the newest of equals first."""
-    asked = _words(question)
-    lines = sorted(map(_line, entries), key=lambda line: -len(asked & _words(line)))
+    asked = set(words(question))
+    lines = sorted(map(_line, entries), key=lambda line: -len(asked.intersection(words(line))))
     return "\n".join(lines[:MAX_LINES])
 
 
 def _line(entry: Memory) -> str:
     said = entry.text if entry.question is None else f"{entry.question} {entry.text}"
     return " ".join(said.split())[:LINE_CHARACTERS]
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.lower()))

@@ -78,8 +78,7 @@ class Agents:
         A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before the
         program takes it; `recall`: whether it is shown what is remembered for the caller's user. With the `journal` of
         its `task_id`, a task goes on where it stood. Raises InvalidInput for the question, the program or what it is
-        asked with and cannot hold, NotFound for the tenant, Unavailable when the model
-        or the index does not answer.
+        asked with and cannot hold, NotFound for the tenant, Unavailable when the model or the index does not answer.
         """
         module, version = load_program(program)
         check_quorum(program, quorum)

@@ -82,7 +82,7 @@ def link_addresses(target: str, source: str, doc_id: str, uri: str) -> list[str]
     plain = _without_template(target)
     try:
         scheme, host, path, query, _ = urlsplit(plain)
-        absolute = plain if scheme else _joined(uri.partition("#")[0], plain)
+        absolute = _joined(uri.partition("#")[0], plain)
     except ValueError:  # an address that is none, e.g. http://[
         return []
     found = [f"id:{source}:{unquote(target)}"]
@@ -96,9 +96,9 @@ def link_addresses(target: str, source: str, doc_id: str, uri: str) -> list[str]
 
 
 def _joined(uri: str, target: str) -> str:
-    """A target without a scheme as seen from a document; `urljoin` alone takes a bucket for no place to start from."""
+    """A target as seen from a document; `urljoin` alone takes a bucket for no place to start from."""
     scheme, _, rest = uri.partition(":")
-    if scheme not in _BUCKETS:
+    if scheme not in _BUCKETS or urlsplit(target).scheme:
         return urljoin(uri, target)
     return f"{scheme}:{urljoin(f'http:{rest}', target).removeprefix('http:')}"
 

@@ -84,8 +84,7 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
     status, slug = _row(error)
     if status != 500:
         part = error.part if isinstance(error, Unavailable) else None
-        # a stale write does not come off by being sent again
-        return _problem(status, slug, str(error), part=part), {} if slug == "stale-write" else _headers(status)
+        return _problem(status, slug, str(error), part=part), _headers(slug)
     problem_id = "err_" + secrets.token_hex(6)
     log.error("%s: %s", problem_id, error, exc_info=error)
     detail = f"The gateway failed. Nothing that you sent is known to be wrong; quote {problem_id} to its operator."
@@ -139,16 +138,16 @@ def _problem(status: int, slug: str, detail: str, **more: Any) -> Problem:
     return Problem(type=f"urn:lakehop:problem:{slug}", title=title, status=status, detail=detail, **more)
 
 
-def _headers(status: int) -> dict[str, str]:
-    match status:
-        case 401:
+def _headers(slug: str) -> dict[str, str]:
+    match slug:
+        case "not-authenticated":
             return {"WWW-Authenticate": 'Bearer realm="lakehop"'}
-        case 402:
+        case "budget-exceeded":
             now = datetime.now(UTC)
             return {"Retry-After": str(int((next_day(now) - now).total_seconds()) + 1)}
-        case 409:
+        case "still-running":
             return {"Retry-After": str(STILL_RUNNING_RETRY_S)}
-        case 503:
+        case "unavailable":
             return {"Retry-After": str(UNAVAILABLE_RETRY_S)}
     return {}
 

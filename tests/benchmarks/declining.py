@@ -63,7 +63,7 @@ def main(pools: Sequence[MemoryIndex]) -> None:
         for asked in pools:
             found = [found_passages(corpus, question) for question in asked.questions]
             highest = np.array([max((one.probability or 0.0 for one in one_found), default=0.0) for one_found in found])
-            rarity = [corpus.frequencies.idf(list(dict.fromkeys(terms(one.text)))) for one in asked.questions]
+            rarity = [corpus.frequencies.idf(terms(one.text)) for one in asked.questions]
             few, all_found = (
                 np.array(
                     [
