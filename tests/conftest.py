@@ -4,7 +4,6 @@ import glob
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from tests.ports import free_port
 
 _MANUALS = os.environ.get("LAKEHOP_TEST_MANUALS", "")
 POSTGRES_PASSWORD = "pg-secret"
@@ -23,21 +24,14 @@ settings.register_profile("lakehop", deadline=None)  # a shared machine's pauses
 settings.load_profile("lakehop")
 
 
-@pytest.fixture(scope="session")
-def free_port() -> Callable[[], int]:
-    """A port on loopback that nothing listens on now."""
-
-    def find() -> int:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            return port
-
-    return find
+@pytest.fixture(scope="session", name="free_port")
+def _free_port() -> Callable[[], int]:
+    """Finds a port on loopback that nothing listens on now."""
+    return free_port
 
 
 @pytest.fixture(scope="module")
-def postgres(free_port: Callable[[], int]) -> Iterator[str]:
+def postgres() -> Iterator[str]:
     """SQLAlchemy URL of an empty database; its server listens on loopback and goes away after the tests."""
     programs = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb")) or [shutil.which("initdb") or ""]
     if not programs[-1]:

@@ -1,6 +1,6 @@
 """`milvus-lite server` as a process of a test's own."""
 
-import socket
+import os
 import subprocess
 import sys
 import time
@@ -19,17 +19,17 @@ class LiteServer:
     def start(self) -> None:
         command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--data-dir", str(self.folder)]
-        with self.folder.with_suffix(".log").open("ab") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log)
+        said = self.folder.with_suffix(".log")
+        with said.open("wb") as log:
+            self.process = subprocess.Popen(
+                command, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
+            )
         give_up_at = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
-                return
-            except OSError:
-                assert self.process.poll() is None, "milvus-lite ended"
-                assert time.monotonic() < give_up_at, "milvus-lite does not listen"
-                time.sleep(0.05)
+        # Its own word, not a connection: that another process might take.
+        while b"server listening" not in said.read_bytes():
+            assert self.process.poll() is None, f"milvus-lite ended: {said.read_text()}"
+            assert time.monotonic() < give_up_at, f"milvus-lite does not listen: {said.read_text()}"
+            time.sleep(0.05)
 
     def stop(self) -> None:
         if self.process:

@@ -18,7 +18,6 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 import json
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +40,7 @@ from lakehouse.spark import spark_session
 from lakehouse.tables import INGEST_RUNS
 from spark_jobs.main import INGEST_STEPS, run_step
 from tests.lite_server import LiteServer
+from tests.ports import free_port
 
 _SYLLABLES = ["ba", "ce", "di", "fo", "gu", "ka", "le", "mi", "no", "pu", "ra", "se", "ti", "vo", "xu", "za"]
 _RUNS = ("first", "unchanged", "changed")
@@ -93,9 +93,7 @@ def show_exponents(results: list[dict[str, Any]]) -> None:
 def measured(home: Path, size: int | None, folder: Path | None, tiny_model: bool) -> dict[str, Any]:
     """One corpus ingested three times."""
     model = {"embedding_model": _tiny_model(home / "model")} if tiny_model else {}
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     settings = Settings(home=home, milvus_uri=f"http://127.0.0.1:{port}", **model)  # type: ignore[arg-type]
     ensure_tables(settings)
     source = synthetic_corpus(home, size) if size else shutil.copytree(folder or Path(), home / "corpus")

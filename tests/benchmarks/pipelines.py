@@ -15,7 +15,6 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
 import json
-import socket
 import subprocess
 import sys
 import tempfile
@@ -32,6 +31,7 @@ from sentence_transformers import SentenceTransformer
 from lakehouse.embedding import BUNDLED_MODEL, CPU_BATCH, load_tokenizer, model_folder
 from lakehouse.settings import PROJECT_ROOT, Settings
 from tests.benchmarks.growth import document, ingested, milvus
+from tests.ports import free_port
 
 _CHUNK_TOKENS = 200
 _CHUNK_CHARACTERS = 700  # Haystack counts tokens by another tokenizer; these are 200 of this one's, on average
@@ -184,11 +184,8 @@ def contest(name: str, folder: Path, count: int) -> None:
         return encode(self, sentences, *args, **options)
 
     SentenceTransformer.encode = counted  # type: ignore[method-assign]
-    with tempfile.TemporaryDirectory() as folder_name, socket.socket() as probe:
-        home = Path(folder_name)
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-        probe.close()
+    with tempfile.TemporaryDirectory() as folder_name:
+        home, port = Path(folder_name), free_port()
         uri = f"http://127.0.0.1:{port}"
         with milvus(Settings(home=home, milvus_uri=uri), port):
             ingest = CONTESTANTS[name][1](home, uri)
