@@ -17,7 +17,7 @@ class LiteServer:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [str(Path(sys.executable).parent / "milvus-lite"), "server", "--host", "127.0.0.1"]
+        command = [sys.executable, "-m", "milvus_lite", "server", "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--data-dir", str(self.folder)]
         said = self.folder.with_suffix(".log")
         with said.open("wb") as log:

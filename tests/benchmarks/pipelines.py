@@ -102,10 +102,23 @@ def haystack(home: Path, uri: str) -> Ingest:
     from haystack.document_stores.types import DuplicatePolicy
     from haystack.utils import ComponentDevice
     from haystack_integrations.components.embedders.sentence_transformers import SentenceTransformersDocumentEmbedder
-    from milvus_haystack import MilvusDocumentStore
+    from milvus_haystack import MilvusDocumentStore, document_store
+    from pymilvus import connections
 
+    class Registered(MilvusClient):
+        """milvus-haystack looks its connection up by a name that pymilvus 3 no longer registers."""
+
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            connections.connect(alias=self._using, uri=uri)
+
+    document_store.MilvusClient = Registered
     pipeline = Pipeline()
-    pipeline.add_component("split", RecursiveDocumentSplitter(split_length=_CHUNK_CHARACTERS, split_unit="char"))
+    # Its own separators find sentences by NLTK's data, which would have to be downloaded.
+    splitter = RecursiveDocumentSplitter(
+        split_length=_CHUNK_CHARACTERS, split_unit="char", separators=["\n\n", "\n", ". ", " "]
+    )
+    pipeline.add_component("split", splitter)
     embedder = SentenceTransformersDocumentEmbedder(
         model=str(model_folder(BUNDLED_MODEL)), device=ComponentDevice.from_str("cpu"), batch_size=CPU_BATCH,
         progress_bar=False, normalize_embeddings=True, local_files_only=True,
