@@ -35,7 +35,7 @@ from lakehouse.retrieval import Retriever
 from lakehouse.settings import Settings
 from lakehouse.tables import ACL_KEYS
 from lakehouse.versions import Version, save
-from tests.agents.served import serve
+from tests.served import serve
 
 CALLER = Caller("acme", ("eng",), app="wiki", key_id="key_1", user_id="ann")
 ENG, HR = acl_key(["eng"]), acl_key(["hr"])
@@ -329,7 +329,7 @@ async def agents(deps, programs):
 @pytest.fixture
 async def served(agents, settings):
     """The gateway over these agents."""
-    served = serve(agents, settings)
+    served = serve(agents, settings, probes={})
     yield served
     await served.aclose()
 

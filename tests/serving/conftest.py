@@ -3,23 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
-from fastapi import FastAPI
 
 from agents.answer import Answer, Event, OnEvent
-from lakehouse.ledger import Ledger
-from lakehouse.memory import Memories
 from lakehouse.permissions import Caller
 from lakehouse.settings import Settings
-from serving.api import Services, create_api
-from serving.durable_tasks import DurableTasks
-from serving.idempotency import StoredAnswers
-from serving.tasks import Tasks
+from tests.served import Served, serve
 
 STEP = {
     "kind": "search",
@@ -120,22 +112,13 @@ class Parts:
         return ask
 
 
-@dataclass
-class Gateway:
-    """The app under test, and what it stands on."""
+@dataclass(kw_only=True)
+class Gateway(Served):
+    """The app under test, and what stands for others in it."""
 
-    api: FastAPI
-    http: httpx.AsyncClient
-    ledger: Ledger
     agents: ScriptedAgents
-    tasks: Tasks
     parts: Parts
-
-    def key(self, tenant: str = "acme", groups: tuple[str, ...] = ("staff",), **more: Any) -> dict[str, str]:
-        """Headers with a new key."""
-        daily_usd = more.pop("daily_usd", None)
-        _, secret = self.ledger.create_key(tenant, groups, "wiki", daily_usd and Decimal(daily_usd), **more)
-        return {"Authorization": f"Bearer {secret}"}
+    groups: tuple[str, ...] = ("staff",)
 
     def key_id(self) -> str:
         """Id of the only key."""
@@ -145,25 +128,8 @@ class Gateway:
 
 @pytest.fixture
 async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
-    settings = Settings(home=tmp_path)
-    agents, parts, api = ScriptedAgents(), Parts(), create_api()
-    ledger, answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
-    metrics = api.state.metrics
-    memories = Memories(settings)
-    tasks = Tasks(settings, agents, ledger, answers, memories, metrics)  # type: ignore[arg-type]
-    api.state.services = Services(
-        settings=settings,
-        agents=agents,  # type: ignore[arg-type]
-        ledger=ledger,
-        answers=answers,
-        memories=memories,
-        tasks=tasks,
-        durable=DurableTasks(tasks),
-        metrics=metrics,
-        probes={"milvus": parts.probe("milvus"), "vllm": parts.probe("vllm")},
-    )
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://gateway") as http:
-        yield Gateway(api, http, ledger, agents, tasks, parts)
-    await tasks.stop_all()
-    ledger.close()
-    answers.close()
+    agents, parts = ScriptedAgents(), Parts()
+    probes = {"milvus": parts.probe("milvus"), "vllm": parts.probe("vllm")}
+    served = serve(agents, Settings(home=tmp_path), probes)  # type: ignore[arg-type]
+    yield Gateway(api=served.api, http=served.http, services=served.services, agents=agents, parts=parts)
+    await served.aclose()

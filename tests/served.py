@@ -1,9 +1,12 @@
 """The gateway's routes in this process over real agents, for tests in which only the model's words are scripted."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 
 from agents.runtime import Agents
 from lakehouse.ledger import Ledger
@@ -12,31 +15,43 @@ from lakehouse.settings import Settings
 from serving.api import Services, create_api
 from serving.durable_tasks import DurableTasks
 from serving.idempotency import StoredAnswers
+from serving.readiness import Probe
 from serving.tasks import Tasks
 
 
 @dataclass
 class Served:
-    """An app that asks over HTTP."""
+    """An app that asks over HTTP, and what the gateway stands on."""
 
+    api: FastAPI
     http: httpx.AsyncClient
-    ledger: Ledger
-    tasks: Tasks
-    answers: StoredAnswers
+    services: Services
+    groups: tuple[str, ...] = ("eng",)  # of a key that names none
 
-    def key(self, tenant: str = "acme", groups: tuple[str, ...] = ("eng",), **more: Any) -> dict[str, str]:
+    @property
+    def ledger(self) -> Ledger:
+        return self.services.ledger
+
+    @property
+    def tasks(self) -> Tasks:
+        return self.services.tasks
+
+    def key(
+        self, tenant: str = "acme", groups: Sequence[str] = (), daily_usd: str | None = None, **more: Any
+    ) -> dict[str, str]:
         """Headers with a new key."""
-        _, secret = self.ledger.create_key(tenant, groups, "wiki", None, **more)
+        limit = Decimal(daily_usd) if daily_usd else None
+        _, secret = self.ledger.create_key(tenant, groups or self.groups, "wiki", limit, **more)
         return {"Authorization": f"Bearer {secret}"}
 
     async def aclose(self) -> None:
         await self.tasks.stop_all()
         await self.http.aclose()
         self.ledger.close()
-        self.answers.close()
+        self.services.answers.close()
 
 
-def serve(agents: Agents, settings: Settings) -> Served:
+def serve(agents: Agents, settings: Settings, probes: Mapping[str, Probe]) -> Served:
     """Close it at the end."""
     api = create_api()
     ledger, answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
@@ -51,8 +66,7 @@ def serve(agents: Agents, settings: Settings) -> Served:
         tasks=tasks,
         durable=DurableTasks(tasks),
         metrics=api.state.metrics,
-        probes={},
+        probes=probes,
     )
-    return Served(
-        httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://gateway"), ledger, tasks, answers
-    )
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://gateway")
+    return Served(api, http, api.state.services)
