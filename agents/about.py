@@ -41,7 +41,7 @@ async def check_about(task: Task, question: str, found: Sequence[Passage]) -> No
     """Raise NotAbout where nothing that was found speaks of what the question asks about."""
     if is_named(question, found):
         return
-    rarity = await task.rarity(terms(question))
+    rarity = await task.idf(terms(question))
     if missing := decisive(rarity, unspoken(found, rarity), COMMON):
         written = {stem(word): word for word in words(with_words(question))}
         raise NotAbout([written[term] for term in missing])

@@ -177,13 +177,13 @@ class Task:
                 f"{name}.votes", "disagreement", said[:MAX_CHARACTERS], author=author, provenance=references
             )
 
-    async def rarity(self, terms: Sequence[str]) -> dict[str, float]:
+    async def idf(self, terms: Sequence[str]) -> dict[str, float]:
         """How rare each term is in the tenant's documents; nothing where that is not known."""
 
         async def look() -> dict[str, float]:
-            return await asyncio.to_thread(self._deps.retriever.rarity, self.caller.tenant_id, terms)
+            return await asyncio.to_thread(self._deps.retriever.idf, self.caller.tenant_id, terms)
 
-        return await self.once("rarity", look)
+        return await self.once("idf", look)
 
     async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """Do a piece of work, or give what it gave before the process died; the task's clock goes on from there."""

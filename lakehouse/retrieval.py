@@ -83,7 +83,7 @@ class Retriever:
             return "hybrid"
         return "multihop"
 
-    def rarity(self, tenant_id: str, terms: Sequence[str]) -> dict[str, float]:
+    def idf(self, tenant_id: str, terms: Sequence[str]) -> dict[str, float]:
         """How rare each term is in the tenant's chunks, as its idf; empty where terms were not counted."""
         counts = self._frequencies.of(tenant_id)
         return counts.idf(terms) if counts.chunks else {}

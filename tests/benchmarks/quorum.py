@@ -46,7 +46,7 @@ class Given:
     async def search(self, query: str, *, hop: int, k: int, mode: str) -> list[Passage]:
         return self._passages[:k]
 
-    async def rarity(self, terms: Sequence[str]) -> dict[str, float]:
+    async def idf(self, terms: Sequence[str]) -> dict[str, float]:
         """No words were counted, so no question is declined unread."""
         return {}
 
