@@ -26,6 +26,7 @@ from lakehouse.settings import Settings
 from lakehouse.spark import read
 from lakehouse.tables import CHUNKS, EMBEDDINGS
 from lakehouse.versions import Version, live_version, save, tenant_model, versions
+from spark_jobs import embed_chunks
 from spark_jobs.changes import for_each_change
 from spark_jobs.count_names import bring_up_to_date
 from spark_jobs.runs import Counts
@@ -41,8 +42,11 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     bring_up_to_date(spark, settings, args.tenant, args.run_id)
     index = Index(settings)
     try:
+        embedded_by = tenant_model(settings, args.tenant)
         live = agreed_version(settings, index, args.tenant)
         if live:
+            if live.embedding_model != embedded_by:  # the note was late, and embed_chunks went by it
+                embed_chunks.run(spark, settings, args)
             if sync_collection(spark, settings, live):
                 index.settle(live.collection)
         elif building := next_version(
