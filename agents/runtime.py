@@ -1,13 +1,17 @@
 """The agents as a service sees them: ask a question or search, on a caller's behalf, within a budget.
 
-Compiled programs are loaded from `agents/compiled`; what they contain is demonstrations, never code or a model.
+A tenant's compiled programs are loaded from the lakehouse, those that ship with Lakehop from `agents/compiled`; what
+they contain is instructions and demonstrations, never code or a model.
 """
 
+import asyncio
 import hashlib
+import json
+import logging
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 
 import dspy
@@ -29,9 +33,11 @@ from agents.task import Dependencies, Task
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.index import Mode, Passage
 from lakehouse.permissions import Caller
+from lakehouse.programs import CompiledProgram, ProgramRegistry
 
 __all__ = ["Agents", "Dependencies", "Event", "SearchResult"]
 
+log = logging.getLogger(__name__)
 COMPILED = Path(__file__).parent / "compiled"
 MAX_QUESTION_CHARACTERS = 8_000
 UNCOMPILED = "uncompiled"
@@ -55,6 +61,7 @@ class Agents:
         deps.prices.require(deps.settings.llm_model, datetime.now(UTC))
         self._deps = deps
         self._client = model_client(deps.settings)
+        self._registry = ProgramRegistry(deps.settings)
 
     async def aclose(self) -> None:
         await self._client.aclose()
@@ -80,7 +87,7 @@ class Agents:
         its `task_id`, a task goes on where it stood. Raises InvalidInput for the question, the program or what it is
         asked with and cannot hold, NotFound for the tenant, Unavailable when the model or the index does not answer.
         """
-        module, version = load_program(program)
+        module, version = await self._program(program, caller)
         check_quorum(program, quorum)
         if recall:
             check_recall(program)
@@ -162,6 +169,10 @@ class Agents:
             raise Unavailable("milvus", f"the search did not end: {reached}. See `lakehop status`.") from reached
         return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id)
 
+    async def _program(self, name: str, caller: Caller) -> tuple[dspy.Module, str]:
+        load_program(name)  # a name that is none needs no look at the lakehouse
+        return load_program(name, await asyncio.to_thread(self._registry.answering, caller, name))
+
     async def _outcome(
         self, task: Task, module: dspy.Module, question: str, adapter: ShortAdapter, temperature: float
     ) -> tuple[Status, str, str | None]:
@@ -204,22 +215,30 @@ def check_question(question: str) -> str:
     return asked.encode("utf-8", "replace").decode()  # a lone surrogate can be sent to nobody
 
 
-@cache
-def load_program(name: str) -> tuple[dspy.Module, str]:
-    """A program with its compiled demonstrations where there are any, and its version."""
+@lru_cache(maxsize=64)
+def load_program(name: str, compiled: CompiledProgram | None = None) -> tuple[dspy.Module, str]:
+    """A program as it was compiled, else as it ships, and its version. Raises InvalidInput for a name that is none."""
     if name not in PROGRAMS:
         raise InvalidInput(f"program {name!r}: must be one of {', '.join(sorted(PROGRAMS))}. Name one of them.")
-    module = PROGRAMS[name]()
-    compiled = COMPILED / f"{name}.json"
-    if not compiled.exists():
+    module, shipped = PROGRAMS[name](), COMPILED / f"{name}.json"
+    if compiled:
+        try:
+            module.load_state(json.loads(compiled.state))
+        except KeyError as step:
+            log.warning(
+                "%s %s was compiled before it had the step %s: it runs as it ships", name, compiled.version, step
+            )
+        else:
+            return module, compiled.version
+    if not shipped.exists():
         return module, UNCOMPILED
-    module.load(compiled)
-    return module, program_version(compiled)
+    module.load(shipped)
+    return module, program_version(shipped.read_bytes())
 
 
-def program_version(compiled: Path) -> str:
+def program_version(state: bytes) -> str:
     """What a compiled program is known by: the beginning of its content's SHA-256."""
-    return hashlib.sha256(compiled.read_bytes()).hexdigest()[:12]
+    return hashlib.sha256(state).hexdigest()[:12]
 
 
 def _ours(error: BaseException) -> BaseException:

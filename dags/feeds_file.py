@@ -12,6 +12,15 @@ tenant = "acme"
 groups = "staff"
 questions = "/srv/questions/acme.jsonl"
 program = "multihop"                           # optional
+
+[compilations.acme]                            # a DAG `compile_acme`
+tenant = "acme"
+groups = "staff"
+questions = "/srv/questions/acme-train.jsonl"
+test_questions = "/srv/questions/acme-test.jsonl"  # optional: else half of the questions
+program = "multihop"                           # optional
+optimizer = "bootstrap"                        # optional
+schedule = "@weekly"
 """
 
 import tomllib
@@ -49,6 +58,20 @@ class Evaluation(BaseModel):
     program: Program = "multihop"
 
 
+class Compilation(BaseModel):
+    """A program that is compiled again by itself, for it may have become better or cheaper with the documents."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: str = Field(pattern=f"^{TENANT_PATTERN}$")
+    groups: str = ""
+    questions: Path
+    test_questions: Path | None = None
+    program: Program = "multihop"
+    optimizer: str = "bootstrap"
+    schedule: str = Field(min_length=1)
+
+
 class FeedsFile(BaseModel):
     """All of the file, by name."""
 
@@ -56,6 +79,7 @@ class FeedsFile(BaseModel):
 
     feeds: dict[Annotated[str, Field(pattern=r"^\w+$")], Feed] = {}  # the name is part of the DAG's
     evaluations: dict[str, Evaluation] = {}
+    compilations: dict[Annotated[str, Field(pattern=r"^\w+$")], Compilation] = {}
 
 
 def read_feeds_file(settings: Settings) -> FeedsFile:

@@ -1,4 +1,4 @@
-"""Agent programs and searches, how good they are and what they did: `eval`, `compile`, `weights` and `trace`."""
+"""Agent programs and searches, how good they are and what they did: `eval`, `compile`, `programs`, `trace` and more."""
 
 from pathlib import Path
 
@@ -55,7 +55,9 @@ def evaluate(
 
 @click.command("compile")
 @click.option("--program", required=True, type=click.Choice(PROGRAMS))
-@click.option("--optimizer", required=True, help="DSPy optimizer; a wrong name lists the right ones.")
+@click.option(
+    "--optimizer", required=True, help="bootstrap, random_search, mipro or gepa: the last two let the model write."
+)
 @questions_option
 @click.option(
     "--test-questions",
@@ -76,6 +78,8 @@ def compile_(
 ) -> None:
     """Compile a DSPy program on a file of questions, score it before and after, and register it.
 
+    It answers from then on if success is not lower and a success costs no more.
+
     \b
     lakehop compile --program multihop --optimizer bootstrap --questions questions.jsonl --tenant acme
     """
@@ -84,6 +88,46 @@ def compile_(
 
     document = compile_program(settings(), program, optimizer, questions, test_questions, tenant, groups, say)
     emit(as_json, document, print_record)
+
+
+@click.group()
+def programs() -> None:
+    """The compiled versions of a tenant's programs, and which of them answers."""
+
+
+@programs.command("list")
+@tenant_option
+@click.option("--program", type=click.Choice(PROGRAMS), help="Of this one only.")
+@json_option
+def list_(tenant: str, program: str | None, as_json: bool) -> None:
+    """List the versions, newest first, with what they scored and what a success cost.
+
+    \b
+    lakehop programs list --tenant acme
+    """
+    from infra.render import print_programs
+    from lakehouse.programs import ProgramRegistry
+
+    emit(as_json, {"versions": ProgramRegistry(settings()).versions(tenant, program)}, print_programs)
+
+
+@programs.command()
+@tenant_option
+@click.option("--program", required=True, type=click.Choice(PROGRAMS))
+@click.argument("version")
+@json_option
+def use(tenant: str, program: str, version: str, as_json: bool) -> None:
+    """Let VERSION answer from now on; `shipped` is the program as it comes with Lakehop.
+
+    Gateways that run follow within five seconds.
+
+    \b
+    lakehop programs use --tenant acme --program multihop 7c0a807958aa
+    """
+    from infra.render import print_record
+    from lakehouse.programs import ProgramRegistry
+
+    emit(as_json, ProgramRegistry(settings()).use(tenant, program, version), print_record)
 
 
 @click.command("weights")
@@ -123,4 +167,4 @@ def trace_(task_id: str, as_json: bool) -> None:
     emit(as_json, trace(settings(), task_id), print_trace)
 
 
-COMMANDS = (evaluate, compile_, weights, trace_)
+COMMANDS = (evaluate, compile_, programs, weights, trace_)

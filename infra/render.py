@@ -144,6 +144,15 @@ def print_rows(document: Document) -> None:
     console.print(f"[dim]{len(document['rows'])} rows[/]")
 
 
+def print_programs(document: Document) -> None:
+    """The compiled versions of a tenant's programs."""
+    columns = (
+        "program", "version", "optimizer", "live", "score_before", "score_after", "usd_per_success_before",
+        "usd_per_success_after", "tested_on", "why", "created_at",
+    )  # fmt: skip
+    print_rows({"columns": columns, "rows": document["versions"]})
+
+
 def print_keys(document: Document) -> None:
     """The API keys."""
     columns = ("key_id", "tenant", "groups", "app", "daily_usd", "spent_today_usd", "created_at", "revoked_at")

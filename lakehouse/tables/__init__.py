@@ -8,13 +8,15 @@ from lakehouse.tables.calls import EVAL_RESULTS, EVAL_RUNS, LLM_CALLS, LLM_CALLS
 from lakehouse.tables.chunks import ACL_KEYS, CHUNKS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, TITLES
 from lakehouse.tables.documents import DOCUMENTS, QUARANTINE
 from lakehouse.tables.memory import MEMORIES
-from lakehouse.tables.runs import AGENT_PROGRAMS, FORGET_RUNS, INDEX_VERSIONS, INGEST_RUNS, RECONCILE_RUNS
+from lakehouse.tables.programs import AGENT_PROGRAMS, COMPILED_PROGRAMS
+from lakehouse.tables.runs import FORGET_RUNS, INDEX_VERSIONS, INGEST_RUNS, RECONCILE_RUNS
 from lakehouse.tables.schema import Column, Forget, Rule, Table, Type
 
 __all__ = [
     "ACL_KEYS",
     "AGENT_PROGRAMS",
     "CHUNKS",
+    "COMPILED_PROGRAMS",
     "DOCUMENTS",
     "EMBEDDINGS",
     "EVAL_RESULTS",
@@ -56,6 +58,7 @@ TABLES: tuple[Table, ...] = (
     LLM_CALLS_RAW,
     LLM_CALLS,
     MEMORIES,
+    COMPILED_PROGRAMS,
     AGENT_PROGRAMS,
     EVAL_RUNS,
     EVAL_RESULTS,

@@ -1,4 +1,4 @@
-"""What was done: indexes, repairs, ingests and removals, and which programs are live."""
+"""What was done: indexes, repairs, ingests and removals."""
 
 from lakehouse.tables.schema import SOURCE, TENANT, Column, Forget, Table, Type
 
@@ -137,25 +137,5 @@ FORGET_RUNS = Table(
         ),
         Column("started_at", Type.TIME, "When the run began."),
         Column("proven_at", Type.TIME, "When nothing was left anywhere; NULL while it is not proven.", True),
-    ),
-)
-
-AGENT_PROGRAMS = Table(
-    "ops.agent_programs",
-    grain="one compiled version of one program",
-    key=("program", "version"),
-    forget=Forget.KEPT,
-    columns=(
-        Column("program", Type.STRING, "Program, e.g. `multihop`."),
-        Column("version", Type.STRING, "Hash of the compiled program."),
-        Column("optimizer", Type.STRING, "DSPy optimizer that compiled it."),
-        Column("model", Type.STRING, "Model that it was compiled for."),
-        Column("trained_on", Type.INT, "Questions that the optimizer saw."),
-        Column("tested_on", Type.INT, "Other questions that gave the scores."),
-        Column("score_before", Type.DOUBLE, "Share of the test questions answered rightly before, 0 to 1."),
-        Column("score_after", Type.DOUBLE, "The same after."),
-        Column("live", Type.BOOL, "True for the version that the gateway loads."),
-        Column("why", Type.STRING, "Why it is live or not."),
-        Column("created_at", Type.TIME, "When it was compiled."),
     ),
 )

@@ -1,51 +1,97 @@
-"""Compiling: what the teacher is told, what becomes a demonstration, and what goes live."""
+"""Compiling: what the teacher is told, what becomes a demonstration, what goes live, and for whom."""
 
 import asyncio
 import json
+import logging
+from decimal import Decimal
 
+import dspy
 import pytest
 
-from agents import compile as compiling
-from agents.compile import HintedAdapter, Question, Workbench, judged, main, read_questions, register
+from agents.compile import judged, main, read_questions
+from agents.optimizers import OPTIMIZERS, HintedAdapter, Question, Score, Workbench, Worth
 from agents.programs import PROGRAMS
-from agents.runtime import UNCOMPILED, load_program, program_version
+from agents.runtime import UNCOMPILED, load_program
 from lakehouse import delta
-from lakehouse.errors import InvalidInput
+from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.permissions import Caller, acl_key
+from lakehouse.programs import SHIPPED, ProgramRegistry
 from lakehouse.settings import Settings
-from lakehouse.tables import AGENT_PROGRAMS
-from tests.agents.conftest import CALLER, passage
+from lakehouse.tables import ACL_KEYS, CHUNKS, COMPILED_PROGRAMS
+from tests.agents.conftest import CALLER, Reply, passage
 
 RED = passage("Barn", "The barn is red.\nIt has 2 doors.")
 LENGTH = Question("How long is the Warta?", ("808 km",), ("Oder", "Warta"))
 SUM = Question("How many do both have?", ("1",), ("Oder", "Warta", "Neisse"))
-TRAIN = [Question(f"Which colour has barn {n}?", ("red",), ("Barn",)) for n in range(3)]
+TRAIN = [Question(f"Which colour has barn {n}?", ("red",), ("Barn",)) for n in range(4)]
 TEST = [Question("Which colour has the barn?", ("red",), ("Barn",))]
+INSTRUCTION = "Name the colour and nothing else."
+
+
+def writing(body):
+    """A model that says `red`, and to an optimizer that asks for an instruction, one in the form asked for."""
+    prompt = "\n".join(message["content"] for message in body["messages"])
+    if "[[ ## proposed_instruction ## ]]" in prompt:
+        return Reply(f"[[ ## proposed_instruction ## ]]\n{INSTRUCTION}\n\n[[ ## completed ## ]]")
+    if "[[ ## " in prompt:
+        said = "".join(f"[[ ## {field} ## ]]\nBarns.\n\n" for field in ("observations", "summary"))
+        return Reply(f"{said}[[ ## completed ## ]]")
+    return Reply(f"```\n{INSTRUCTION}\n```" if "```" in prompt else "red")  # GEPA wants its own in a fence
 
 
 @pytest.fixture
-def compiled(tmp_path, monkeypatch):
-    """Where compiled programs lie: nowhere near the shipped ones."""
-    folder = tmp_path / "compiled"
-    monkeypatch.setattr("agents.runtime.COMPILED", folder)
-    monkeypatch.setattr(compiling, "COMPILED", folder)
-    load_program.cache_clear()
-    yield folder
-    load_program.cache_clear()
+def warehouse(warehouse, tmp_path):
+    """One of its own, with the document that is read."""
+    settings = Settings(warehouse=str(tmp_path / "warehouse"))
+    keys = [{"tenant_id": "acme", "acl_key": acl_key([name]), "acl_groups": [name]} for name in ("eng", "hr")]
+    delta.upsert(settings, ACL_KEYS, keys)
+    may_be_read_by(settings, "eng")
+    return settings.warehouse
 
 
-@pytest.fixture
-async def judge(deps, index, compiled):
-    """Compiles single_shot beside the event loop that the scripted model answers on."""
+def may_be_read_by(settings, group):
+    chunk = {
+        "tenant_id": "acme", "chunk_id": RED.chunk_id, "source": "farm", "doc_id": RED.doc_id, "position": 0,
+        "title": RED.title, "heading_path": [], "text": RED.text, "start_offset": 0, "end_offset": 1, "token_count": 1,
+        "content_hash": "h", "acl_groups": [group], "acl_key": acl_key([group]), "uri": "u", "ingest_run_id": "r",
+    }  # fmt: skip
+    delta.upsert(settings, CHUNKS, [chunk])
+
+
+@pytest.fixture(autouse=True)
+def nothing_ships(deps, index, monkeypatch, tmp_path):
+    """So that what answers is what was compiled here."""
+    monkeypatch.setattr("agents.runtime.COMPILED", tmp_path)
+    monkeypatch.setattr("lakehouse.programs._AGE_S", 0.0)
+    monkeypatch.setattr(deps.retriever, "_vector", lambda *_: None)  # which model a collection has is not here
     index.passages = [RED]
+    load_program.cache_clear()
+    yield
+    load_program.cache_clear()
+
+
+@pytest.fixture
+def registry(settings):
+    return ProgramRegistry(settings)
+
+
+@pytest.fixture
+async def judge(deps, registry):
+    """Compiles single_shot beside the event loop that the scripted model answers on."""
 
     def compile_and_judge(optimizer):
         workbench = Workbench(deps, CALLER, "single_shot", TRAIN)
         try:
-            return judged(workbench, "single_shot", optimizer, TRAIN, TEST)
+            return judged(registry, workbench, CALLER, "single_shot", optimizer, TRAIN, TEST)
         finally:
             workbench.close()
 
     return lambda optimizer="bootstrap": asyncio.to_thread(compile_and_judge, optimizer)
+
+
+def state_of(settings, row):
+    (stored,) = delta.read_rows(settings, COMPILED_PROGRAMS, [("version", "=", row["version"])])
+    return json.loads(stored["state"])["answer"]
 
 
 def predictor(program, name):
@@ -78,56 +124,156 @@ def test_the_teacher_may_only_conclude_a_sum_that_is_right():
     assert "grammar" in hint(SUM, conclude, facts=["Warta: 8", "Neisse: 5"])
 
 
-@pytest.mark.parametrize("optimizer", compiling.OPTIMIZERS)
-async def test_what_was_compiled_is_what_then_runs(model, judge, compiled, ask, optimizer):
-    model.always_says("red")
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+async def test_what_was_compiled_is_what_then_runs(model, judge, ask, settings, optimizer):
+    model.answers(writing)
     row = await judge(optimizer)
     assert (row["live"], row["score_before"], row["score_after"]) == (True, 1.0, 1.0)
-    assert (row["trained_on"], row["tested_on"], row["model"]) == (3, 1, "SmolLM2-135M-Instruct")
-    assert row["version"] == program_version(compiled / "single_shot.json")
-    assert json.loads((compiled / "single_shot.scores.json").read_text())["version"] == row["version"]
+    assert row["usd_per_success_before"] == row["usd_per_success_after"] > 0
+    assert (row["trained_on"], row["tested_on"], row["model"]) == (4, 1, "SmolLM2-135M-Instruct")
 
-    load_program.cache_clear()
-    module, version = load_program("single_shot")
-    assert version == row["version"]
     asked = len(model.asked)
     assert (await ask(program="single_shot")).answer == "red"
-    shown = [turn["content"] for turn in model.asked[asked]["messages"]]
-    for demonstration in module.answer.demos:
-        assert f"Passages: {RED.text}\nQuestion: {demonstration['question']}" in shown
+    system, *turns = [turn["content"] for turn in model.asked[asked]["messages"]]
+    state = state_of(settings, row)
+    assert " ".join(state["signature"]["instructions"].split()) == system
+    for demonstration in state["demos"]:
+        assert f"Passages: {RED.text}\nQuestion: {demonstration['question']}" in turns
 
 
-async def test_every_success_of_the_teacher_becomes_a_demonstration(model, judge, compiled):
+@pytest.mark.parametrize("optimizer", ["mipro", "gepa"])
+async def test_what_an_optimizer_asks_the_model_itself_is_in_the_records_too(model, judge, spooled, optimizer):
+    model.answers(writing)
+    await judge(optimizer)
+    prompts = ["\n".join(message["content"] for message in body["messages"]) for body in model.asked]
+    assert any("instruction" in prompt and RED.text not in prompt.splitlines()[-1] for prompt in prompts)
+    chats = [record for record in spooled() if record.operation == "chat"]
+    assert len(chats) == len(model.asked)
+    assert {record.key_id for record in spooled()} == {CALLER.key_id}
+
+
+async def test_a_model_that_writes_no_instruction_is_named_with_what_to_do(model, judge):
     model.always_says("red")
-    await judge()
-    demos = json.loads((compiled / "single_shot.json").read_text())["answer"]["demos"]
+    with pytest.raises(
+        LakehopError, match=r"'mipro': SmolLM2-135M-Instruct did not write instructions .* larger model"
+    ):
+        await judge("mipro")
+
+
+async def test_every_success_of_the_teacher_becomes_a_demonstration(model, judge, settings):
+    model.always_says("red")
+    demos = state_of(settings, await judge())["demos"]
     assert {demo["question"] for demo in demos} == {question.text for question in TRAIN}
     assert {demo["answer"] for demo in demos} == {"red"}
 
 
-async def test_addresses_are_left_out_of_demonstrations(model, index, judge, compiled):
+async def test_addresses_are_left_out_of_demonstrations(model, index, judge, settings):
     index.passages = [passage("Barn", "The barn (see https://example.org/barn?x=1) is red.")]
     model.always_says("red")
-    await judge()
-    demos = json.loads((compiled / "single_shot.json").read_text())["answer"]["demos"]
+    demos = state_of(settings, await judge())["demos"]
     assert {demo["passages"] for demo in demos} == {"The barn (see ) is red."}
 
 
-async def test_an_answer_that_is_only_right_in_passing_is_no_demonstration(model, judge, compiled):
+async def test_an_answer_that_is_only_right_in_passing_is_no_demonstration(model, judge, settings):
     model.always_says("The barn is red. It has 2 doors.")
     row = await judge()
     assert (row["score_after"], row["live"]) == (1.0, True)
-    assert json.loads((compiled / "single_shot.json").read_text())["answer"]["demos"] == []
+    assert state_of(settings, row)["demos"] == []
 
 
-async def test_what_is_worse_does_not_go_live(model, judge, compiled, monkeypatch):
+GOOD = Score(10, 8, Decimal("0.08"))
+
+
+@pytest.mark.parametrize(
+    ("after", "goes_live"),
+    [
+        (GOOD, True),
+        (Score(10, 8, Decimal("0.07")), True),
+        (Score(10, 8, Decimal("0.0801")), False),  # as good, and dearer
+        (Score(10, 9, Decimal("0.09")), True),
+        (Score(10, 9, Decimal("0.0901")), False),  # better, and each success dearer
+        (Score(10, 7, Decimal("0.01")), False),  # cheaper, and worse
+        (Score(10, 0, Decimal(0)), False),
+    ],
+)
+async def test_only_what_is_as_good_and_as_cheap_goes_live(model, judge, registry, monkeypatch, after, goes_live):
     model.always_says("red")
-    scores = iter([0.9, 0.8])
+    scores = iter([GOOD, after])
     monkeypatch.setattr(Workbench, "score", lambda *_: next(scores))
     row = await judge()
-    assert (row["live"], row["why"]) == (False, "0.800 of 1 test questions right, 0.900 before")
-    assert list(compiled.iterdir()) == []
-    assert load_program("single_shot")[1] == UNCOMPILED
+    assert (row["live"], row["why"]) == (goes_live, f"{after}; before, {GOOD}")
+    assert (registry.answering(CALLER, "single_shot") is not None) == goes_live
+
+
+def test_without_any_success_the_cheaper_one_is_no_worse():
+    nothing = Score(4, 0, Decimal("0.04"))
+    assert nothing.usd_per_success is None
+    assert str(nothing) == "0.000 of 4 test questions right at none of them"
+    assert Score(4, 0, Decimal("0.03")).is_no_worse_than(nothing)
+    assert not nothing.is_no_worse_than(Score(4, 0, Decimal("0.03")))
+
+
+def test_an_optimizer_is_told_what_a_success_costs():
+    worth = Worth.beside(Score(10, 5, Decimal("0.10")))  # two cents a success
+    example = TRAIN[0].example()
+
+    def told(answer, usd):
+        return worth(example, dspy.Prediction(answer=answer, usd=Decimal(usd)))
+
+    assert told("red", "0.01") == pytest.approx(0.5)
+    assert told("blue", "0.01") == pytest.approx(-0.5)
+    assert sum([told("red", "0.01"), told("blue", "0.01")]) == pytest.approx(0)  # as the program does now
+    assert Worth.beside(Score(10, 5, Decimal(0)))(example, dspy.Prediction(answer="red", usd=Decimal(0))) == 1
+
+
+async def test_only_who_may_read_what_it_quotes_is_answered_by_it(model, judge, registry, settings):
+    model.always_says("red")
+    await judge()
+    assert registry.answering(CALLER, "single_shot")
+    assert registry.answering(Caller("acme", ("hr",), "wiki", "k"), "single_shot") is None
+    assert registry.answering(Caller("acme", (), "wiki", "k"), "single_shot") is None
+    assert registry.answering(Caller("other", ("eng",), "wiki", "k"), "single_shot") is None
+
+    may_be_read_by(settings, "hr")
+    assert ProgramRegistry(settings).answering(CALLER, "single_shot") is None
+    may_be_read_by(settings, "eng")
+    assert ProgramRegistry(settings).answering(CALLER, "single_shot")
+    delta.delete(settings, CHUNKS, delta.read_rows(settings, CHUNKS))
+    assert ProgramRegistry(settings).answering(CALLER, "single_shot") is None
+
+
+async def test_an_operator_returns_to_a_version_or_to_what_ships(model, judge, registry, ask, index):
+    model.always_says("red")
+    first = await judge()
+    index.passages = [passage("Barn", RED.text + " Its roof is flat.")]
+    second = await judge()
+
+    def live():
+        return {row["version"] for row in registry.versions("acme") if row["live"]}
+
+    assert first["version"] != second["version"]
+    assert live() == {second["version"]}
+    registry.use("acme", "single_shot", first["version"])
+    assert live() == {first["version"]}
+    assert registry.answering(CALLER, "single_shot").version == first["version"]
+    registry.use("acme", "single_shot", SHIPPED)
+    assert live() == set()
+    assert registry.answering(CALLER, "single_shot") is None
+    assert {row["version"]: row["why"] for row in registry.versions("acme")} == {
+        first["version"]: "replaced by shipped",
+        second["version"]: f"replaced by {first['version']}",
+    }
+    with pytest.raises(InvalidInput, match=f"version 'v9': must be one of shipped, {second['version']}"):
+        registry.use("acme", "single_shot", "v9")
+
+
+async def test_a_version_from_before_a_step_was_there_is_passed_over(model, judge, registry, caplog):
+    model.always_says("red")
+    await judge()
+    compiled = registry.answering(CALLER, "single_shot")
+    with caplog.at_level(logging.WARNING):
+        assert load_program("multihop", compiled)[1] == UNCOMPILED
+    assert "was compiled before it had the step" in caplog.text
 
 
 async def test_compiling_leaves_the_records_of_every_call(model, judge, spooled):
@@ -135,21 +281,6 @@ async def test_compiling_leaves_the_records_of_every_call(model, judge, spooled)
     await judge()
     assert len([record for record in spooled() if record.operation == "chat"]) == len(model.asked)
     assert {record.key_id for record in spooled()} == {CALLER.key_id}
-
-
-async def test_a_version_that_goes_live_ends_the_life_of_the_one_before(model, judge, tmp_path):
-    model.always_says("red")
-    row = await judge()
-    settings = Settings(warehouse=str(tmp_path / "warehouse"))
-    register(settings, row)
-    register(settings, row | {"version": "later"})
-    register(settings, row | {"version": "worse", "live": False})
-    rows = {one["version"]: (one["live"], one["why"]) for one in delta.read_rows(settings, AGENT_PROGRAMS)}
-    assert rows == {
-        row["version"]: (False, "replaced by later"),
-        "later": (True, row["why"]),
-        "worse": (False, row["why"]),
-    }
 
 
 def test_questions_without_an_answer_are_left_out(tmp_path):

@@ -27,6 +27,7 @@ from airflow.sdk.exceptions import (
 )
 
 from dags.alerts import last_error, tell_of_failure
+from dags.compile import options
 from dags.evaluate import wanted
 from dags.feeds_file import read_feeds_file
 from dags.processes import run_lakehop
@@ -47,9 +48,26 @@ start_date = 2026-11-01
 tenant = "acme"
 groups = "staff"
 questions = "/questions/acme.jsonl"
+
+[compilations.acme]
+tenant = "acme"
+questions = "/questions/train.jsonl"
+optimizer = "gepa"
+schedule = "@weekly"
 """
 DAG_IDS = [
-    *("compile", "evaluate", "forget", "ingest", "ingest_wiki", "load_costs", "maintenance", "reconcile", "reindex")
+    *(
+        "compile",
+        "compile_acme",
+        "evaluate",
+        "forget",
+        "ingest",
+        "ingest_wiki",
+        "load_costs",
+        "maintenance",
+        "reconcile",
+        "reindex",
+    )
 ]
 NASTY = {
     "path": ["/tmp/a b/$HOME;{{ run_id }}'\"`ls`.jsonl", "--groups=all", "a,b"],
@@ -281,7 +299,7 @@ def test_every_task_ends_in_time_tells_of_its_failure_and_keeps_to_a_pool(dags: 
         pools[f"{dag}.{task}"] for dag in ("ingest", "ingest_wiki") for task in ("load_documents", "build_index")
     } == {"lakehouse_writer"}
     assert pools["maintenance.maintain"] == "lakehouse_writer"
-    assert pools["evaluate.ask_questions"] == pools["compile.compile_program"] == "model_caller"
+    assert pools["evaluate.ask_questions"] == pools["compile_acme.compile_program"] == "model_caller"
     assert pools["load_costs.load_llm_calls"] == "default_pool"
 
 
@@ -296,7 +314,7 @@ def test_only_a_new_index_version_or_program_has_questions_asked(dags: Mapping[s
 
     assert set(waits_for) == {"evaluate"}
     assert {asset.name for asset in dags["evaluate"].schedule.objects} == {"index_version", "program"}
-    assert writes["program"] == "compile.compile_program"
+    assert writes["program"].removeprefix("compile_acme").removeprefix("compile") == ".compile_program"
     assert writes["evaluation"] == "evaluate.ask_questions"
     assert writes["call_records"] == "load_costs.load_llm_calls"
 
@@ -352,6 +370,15 @@ def test_what_is_asked_is_what_the_form_or_the_feeds_file_names(
     context = {"params": dict(dags["evaluate"].params.dump()) | params, "triggering_asset_events": events}
 
     assert [one["questions"] for one in wanted(context)] == asked
+
+
+def test_a_compilation_that_is_declared_runs_by_its_own_schedule(dags: Mapping[str, DAG]) -> None:
+    declared = dags["compile_acme"]
+    assert (declared.schedule, dags["compile"].schedule) == ("@weekly", None)
+    (given,) = declared.get_task("compile_program").op_args
+    assert options(given) == [
+        "--tenant=acme", "--questions=/questions/train.jsonl", "--program=multihop", "--optimizer=gepa",
+    ]  # fmt: skip
 
 
 def test_a_command_that_calls_its_usage_wrong_is_not_tried_again(tmp_path: Path) -> None:

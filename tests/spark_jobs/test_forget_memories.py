@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 from lakehouse.delta import append, read_rows
 from lakehouse.memory import Memories, Owner
 from lakehouse.settings import Settings
-from lakehouse.tables import FORGET_RUNS, MEMORIES
+from lakehouse.tables import COMPILED_PROGRAMS, FORGET_RUNS, MEMORIES
 from spark_jobs import forget_documents, maintain
 
 pytestmark = pytest.mark.integration
@@ -21,7 +21,7 @@ NOW = datetime.now(UTC)
 @pytest.fixture
 def forget(spark: SparkSession, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, int]]:
     """The job on this table alone, without the index: the others are shown in test_forget_documents.py."""
-    monkeypatch.setattr(forget_documents, "forgotten_tables", lambda scope: [MEMORIES])
+    monkeypatch.setattr(forget_documents, "forgotten_tables", lambda scope: [MEMORIES, COMPILED_PROGRAMS])
     monkeypatch.setattr(forget_documents, "_remove_from_index", lambda *_: None)
     monkeypatch.setattr(forget_documents, "_count_in_index", lambda *_: 0)
     monkeypatch.setattr(forget_documents, "_FOLLOWING_STEPS", ())
@@ -89,3 +89,20 @@ def test_what_has_expired_is_deleted_by_maintenance(
 
     assert kept(settings) == ["new"]
     assert Memories(settings).forget(Owner("acme", "wiki", "ann")).entries == 1
+
+
+def test_a_compiled_program_goes_with_any_document_that_it_quotes(
+    settings: Settings, forget: Callable[..., dict[str, int]]
+) -> None:
+    def compiled(version: str, doc_id: str) -> dict[str, Any]:
+        lists = {"sources": ["wiki"], "doc_ids": [doc_id]}
+        about = {"tenant_id": "acme", "program": "multihop", "version": version}
+        return about | lists | {"state": f"{version}-zyx", "created_at": NOW}
+
+    append(settings, COMPILED_PROGRAMS, [compiled("v1", "jane"), compiled("v2", "plan")])
+
+    forget("forget-programs", "jane", source="wiki")
+
+    assert [row["version"] for row in read_rows(settings, COMPILED_PROGRAMS)] == ["v2"]
+    written = Path(COMPILED_PROGRAMS.path(settings.warehouse_root)).rglob("*")
+    assert not any(b"v1-zyx" in path.read_bytes() for path in written if path.is_file())
