@@ -306,7 +306,8 @@ def optimized(
         "max_labeled_demos": 0,  # the labels say what to answer, not how the steps there look
         "teacher_settings": {"hinted": True},
     }
-    with dspy.context(workbench=workbench, lm=dspy.LM(name, engine=NoSyncEngine(), cache=False)):
+    lm = dspy.LM(name, engine=NoSyncEngine(), cache=False)
+    with dspy.context(workbench=workbench, lm=lm, disable_history=True):
         try:
             match optimizer:
                 case "bootstrap":
