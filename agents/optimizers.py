@@ -189,9 +189,9 @@ class Workbench:
         adapter = HintedAdapter(labels) if hinted else ShortAdapter()
         answer = self.wait(self._ask(program, question, adapter))
         chunks = {passage.chunk_id for step in answer.steps if step.kind == "chat" for passage in step.passages}
-        self.read |= chunks
+        self.read.update(chunks)
         if hinted and scoring.exact_match(answer.answer, labels.answers):
-            self.copied |= chunks
+            self.copied.update(chunks)
         return dspy.Prediction(answer=answer.answer, status=answer.status, usd=answer.usage.usd)
 
     def writer(self, name: str) -> dspy.LM:
@@ -199,10 +199,14 @@ class Workbench:
         return dspy.LM(name, engine=WritingEngine(self), cache=False, num_retries=0, max_tokens=WRITTEN_TOKENS)
 
     def write(self, request: Request) -> Response:
-        """One call of an optimizer's own."""
+        """One call of an optimizer's own. Raises `LakehopError` where a task's budget is too small for it."""
         writing = Writing(replace(request, model=self.model))
-        self.wait(self._ask(writing, "", ShortAdapter()))
-        assert writing.response
+        answer = self.wait(self._ask(writing, "", ShortAdapter()))
+        if writing.response is None:
+            raise LakehopError(
+                f"what the optimizer asked the model was cut off: {answer.reason}. Raise LAKEHOP_TASK_MAX_USD or "
+                "LAKEHOP_TASK_MAX_SECONDS."
+            )
         return writing.response
 
     def score(self, program: dspy.Module, questions: Sequence[Question]) -> Score:
