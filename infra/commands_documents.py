@@ -78,6 +78,9 @@ def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_
     type=click.IntRange(1, MAX_QUORUM),
     help="How many independent documents must agree on what decides the answer; with multihop and team.",
 )
+@click.option("--user", help="Who asks, in the app of the operator's key: whose memory it is.")
+@click.option("--memory", is_flag=True, help="Show the program what is remembered for --user; react, single_shot.")
+@click.option("--remember", is_flag=True, help="Keep the answer in the memory of --user.")
 @json_option
 def ask(
     question: str,
@@ -87,6 +90,9 @@ def ask(
     max_usd: Decimal | None,
     max_seconds: float | None,
     quorum: int | None,
+    user: str | None,
+    memory: bool,
+    remember: bool,
     as_json: bool,
 ) -> None:
     """Answer a question from the documents that the groups may read, hop by hop, with citations and cost.
@@ -98,8 +104,11 @@ def ask(
     from infra.gateway_client import GatewayClient
     from infra.render import print_answer
 
-    options = {"program": program, "max_usd": max_usd, "max_seconds": max_seconds, "quorum": quorum}
-    emit(as_json, GatewayClient(settings()).ask(question, tenant, groups, **options), print_answer)
+    document = GatewayClient(settings()).ask(
+        question, tenant, groups, program=program, max_usd=max_usd, max_seconds=max_seconds, quorum=quorum,
+        user=user, memory=memory or None, remember=remember or None,
+    )  # fmt: skip
+    emit(as_json, document, print_answer)
 
 
 @click.command()

@@ -45,7 +45,7 @@ class GatewayClient:
         return self._post("/search", body, self._settings.milvus_timeout_s + MARGIN_S)
 
     def ask(self, question: str, tenant: str, groups: list[str], **options: Any) -> dict[str, Any]:
-        """`POST /ask`; `options`: program, max_usd, max_seconds, quorum. One that is None is left to the gateway."""
+        """`POST /ask`; `options`: the other fields of its body. One that is None is left to the gateway."""
         given = {
             name: str(value) if name == "max_usd" else value for name, value in options.items() if value is not None
         }

@@ -9,7 +9,9 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from infra.cli import main
 from infra.gateway_client import GatewayClient
 from infra.secret_files import write_secret
 from lakehouse.errors import BudgetExceeded, InvalidInput, LakehopError, NotFound, Unavailable
@@ -65,6 +67,19 @@ def test_a_question_goes_out_with_the_operator_key_and_only_what_was_given(
     assert answer == {"answer": "8"}
     body = {"question": "How many?", "tenant": "acme", "groups": ['a"b', "c"], "max_usd": "0.05"}
     assert gateway.asked == [("/ask", "Bearer lh_operator", body)]
+
+
+def test_the_command_names_the_user_and_what_of_the_memory_is_wanted(
+    gateway: Gateway, client: GatewayClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOP_HOME", str(home))
+    monkeypatch.setenv("LAKEHOP_GATEWAY_URL", f"http://127.0.0.1:{gateway.server_port}")
+    gateway.answer(200, {"answer": "8"})
+
+    told = CliRunner().invoke(main, ["ask", "Why?", "--tenant", "acme", "--user", "ann", "--memory", "--json"])
+
+    assert json.loads(told.output) == {"answer": "8"}
+    assert gateway.asked[0][2] == {"question": "Why?", "tenant": "acme", "groups": [], "user": "ann", "memory": True}
 
 
 @pytest.mark.parametrize(
