@@ -152,8 +152,8 @@ def read(corpus: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in corpus.read_text(encoding="utf-8").splitlines()]
 
 
-def corpora(folder: Path, count: int, home: Path) -> dict[str, Path]:
-    """The four runs' inputs, of documents spread over the folder."""
+def corpora(folder: Path, count: int) -> dict[str, list[dict[str, Any]]]:
+    """The four runs' documents, spread over the folder."""
     texts = {file: file.read_text(encoding="utf-8", errors="replace") for file in sorted(folder.rglob("*.md"))}
     files = [file for file, text in texts.items() if text.strip()]
     chosen = files[:: max(1, len(files) // count)][:count]
@@ -163,11 +163,7 @@ def corpora(folder: Path, count: int, home: Path) -> dict[str, Path]:
     ]
     less = [row for number, row in enumerate(rows) if number != _GONE]
     regrouped = [row | {"groups": ["hr"]} if row["id"] == f"d{_REGROUPED}" else row for row in less]
-    found = {}
-    for run, its_rows in (("first", rows), ("unchanged", rows), ("deleted", less), ("regrouped", regrouped)):
-        found[run] = home / f"{run}.jsonl"
-        found[run].write_text("".join(json.dumps(row) + "\n" for row in its_rows), encoding="utf-8")
-    return found
+    return {"first": rows, "unchanged": rows, "deleted": less, "regrouped": regrouped}
 
 
 def held(uri: str, number: int) -> str:
@@ -202,7 +198,9 @@ def contest(name: str, folder: Path, count: int) -> None:
         uri = f"http://127.0.0.1:{port}"
         with milvus(Settings(home=home, milvus_uri=uri), port):
             ingest = CONTESTANTS[name][1](home, uri)
-            for run, corpus in corpora(folder, count, home).items():
+            corpus = home / "corpus.jsonl"
+            for run, rows in corpora(folder, count).items():
+                corpus.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
                 before, begun = embedded, time.perf_counter()
                 own_count = ingest(corpus, run)
                 took = time.perf_counter() - begun
