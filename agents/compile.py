@@ -60,7 +60,7 @@ def judged(
         "created_at": datetime.now(UTC),
     }
     # GEPA sees whole runs and goes on from what answers now; the others copy what was right.
-    quoted = registry.documents_of(caller.tenant_id, workbench.read if optimizer == "gepa" else workbench.copied)
+    quoted = registry.documents(caller.tenant_id, workbench.read if optimizer == "gepa" else workbench.copied)
     if optimizer == "gepa" and answering:
         quoted |= answering.documents
     registry.add(row, state, quoted)

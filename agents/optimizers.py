@@ -172,9 +172,9 @@ class Workbench:
         self.agents = Agents(deps)
         self.model = deps.settings.llm_model
         self.copied: set[str] = set()
-        """Chunks that were read on the way to right answers, which demonstrations may quote."""
+        """Ids of documents that were read on the way to right answers, which demonstrations may quote."""
         self.read: set[str] = set()
-        """Chunks that were read at all, which an optimizer that sees whole runs may quote."""
+        """Ids of documents that were read at all, which an optimizer that sees whole runs may quote."""
         self._settings = deps.settings
         self._caller = caller
         self._name = name
@@ -188,10 +188,10 @@ class Workbench:
         hinted, labels = dspy.settings.get("hinted", False), self._questions[question]
         adapter = HintedAdapter(labels) if hinted else ShortAdapter()
         answer = self.wait(self._ask(program, question, adapter))
-        chunks = {passage.chunk_id for step in answer.steps if step.kind == "chat" for passage in step.passages}
-        self.read.update(chunks)
+        documents = {passage.doc_id for step in answer.steps if step.kind == "chat" for passage in step.passages}
+        self.read.update(documents)
         if hinted and scoring.exact_match(answer.answer, labels.answers):
-            self.copied.update(chunks)
+            self.copied.update(documents)
         return dspy.Prediction(answer=answer.answer, status=answer.status, usd=answer.usage.usd)
 
     def writer(self, name: str) -> dspy.LM:

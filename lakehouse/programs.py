@@ -87,14 +87,11 @@ class ProgramRegistry:
             return compiled
         return None
 
-    def documents_of(self, tenant_id: str, chunk_ids: Iterable[str]) -> set[tuple[str, str]]:
-        """Source and id of the documents of these chunks, as far as they are still there."""
-        if not (wanted := sorted(set(chunk_ids))):
-            return set()
-        where: list[Filter] = [("tenant_id", "=", tenant_id), ("chunk_id", "in", wanted)]
-        return {
-            (row["source"], row["doc_id"]) for row in read_rows(self._settings, CHUNKS, where, ("source", "doc_id"))
-        }
+    def documents(self, tenant_id: str, doc_ids: Iterable[str]) -> set[tuple[str, str]]:
+        """Source and id of these documents; of one that is gone, a source that nobody may read."""
+        acl_keys = self._acl_keys(tenant_id, doc_ids)
+        gone = set(doc_ids) - {doc_id for _, doc_id in acl_keys}
+        return acl_keys.keys() | {("", doc_id) for doc_id in gone}
 
     def _live(self, tenant_id: str, program: str) -> tuple[CompiledProgram | None, frozenset[str]]:
         key = (tenant_id, program)
@@ -112,13 +109,17 @@ class ProgramRegistry:
         compiled = self._stored(tenant_id, program, live) if live else None
         if not compiled:
             return None, frozenset()
-        doc_ids = sorted({doc_id for _, doc_id in compiled.documents})
-        where: list[Filter] = [("tenant_id", "=", tenant_id), ("doc_id", "in", doc_ids)]
-        rows = read_rows(self._settings, CHUNKS, where, ("source", "doc_id", "acl_key")) if doc_ids else []
-        keys = {(row["source"], row["doc_id"]): row["acl_key"] for row in rows}
+        keys = self._acl_keys(tenant_id, {doc_id for _, doc_id in compiled.documents})
         if not compiled.documents <= keys.keys():
             return None, frozenset()  # who might read a document that is gone, nobody knows
         return compiled, frozenset(keys[document] for document in compiled.documents)
+
+    def _acl_keys(self, tenant_id: str, doc_ids: Iterable[str]) -> dict[tuple[str, str], str]:
+        if not (wanted := sorted(set(doc_ids))):
+            return {}
+        where: list[Filter] = [("tenant_id", "=", tenant_id), ("doc_id", "in", wanted)]
+        rows = read_rows(self._settings, CHUNKS, where, ("source", "doc_id", "acl_key"))
+        return {(row["source"], row["doc_id"]): row["acl_key"] for row in rows}
 
     def _stored(self, tenant_id: str, program: str, version: str) -> CompiledProgram | None:
         where: list[Filter] = [("tenant_id", "=", tenant_id), ("program", "=", program), ("version", "=", version)]

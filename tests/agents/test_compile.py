@@ -242,6 +242,15 @@ async def test_only_who_may_read_what_it_quotes_is_answered_by_it(model, judge, 
     assert ProgramRegistry(settings).answering(CALLER, "single_shot") is None
 
 
+async def test_what_quotes_a_document_that_left_meanwhile_answers_nobody(model, judge, registry, settings):
+    model.always_says("red")
+    delta.delete(settings, CHUNKS, delta.read_rows(settings, CHUNKS))
+    assert (await judge())["live"]
+    assert registry.answering(CALLER, "single_shot") is None
+    may_be_read_by(settings, "eng")
+    assert registry.answering(CALLER, "single_shot") is None
+
+
 async def test_an_operator_returns_to_a_version_or_to_what_ships(model, judge, registry, ask, index):
     model.always_says("red")
     first = await judge()
