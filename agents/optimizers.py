@@ -218,10 +218,17 @@ class Workbench:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def close(self) -> None:
-        self.wait(self.agents.aclose())
+        self.wait(self._stop())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+    async def _stop(self) -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}  # questions beside one that failed
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self.agents.aclose()
 
     async def _ask(self, program: dspy.Module, question: str, adapter: ShortAdapter) -> Answer:
         settings = self._settings

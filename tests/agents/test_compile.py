@@ -1,6 +1,7 @@
 """Compiling: what the teacher is told, what becomes a demonstration, what goes live, and for whom."""
 
 import asyncio
+import gc
 import json
 import logging
 from decimal import Decimal
@@ -13,7 +14,7 @@ from agents.optimizers import OPTIMIZERS, HintedAdapter, Question, Score, Workbe
 from agents.programs import PROGRAMS
 from agents.runtime import UNCOMPILED, load_program
 from lakehouse import delta
-from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.permissions import Caller, acl_key
 from lakehouse.programs import SHIPPED, ProgramRegistry
 from lakehouse.settings import Settings
@@ -283,6 +284,16 @@ async def test_a_version_from_before_a_step_was_there_is_passed_over(model, judg
     with caplog.at_level(logging.WARNING):
         assert load_program("multihop", compiled)[1] == UNCOMPILED
     assert "was compiled before it had the step" in caplog.text
+
+
+async def test_a_model_that_fails_ends_the_compilation_and_leaves_nothing_running(model, judge, monkeypatch, caplog):
+    monkeypatch.setattr("tests.agents.test_compile.TEST", [*TEST, Question("And the other barn?", ("red",), ("Barn",))])
+    model.says(Reply(silent=True), Reply(status=500, text="out of memory"))
+    with pytest.raises(Unavailable, match="HTTP 500"):
+        await judge()
+    await asyncio.wait_for(model.hung_up.wait(), 5)
+    gc.collect()
+    assert "Task was destroyed" not in caplog.text
 
 
 async def test_compiling_leaves_the_records_of_every_call(model, judge, spooled):
