@@ -8,7 +8,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import product, zip_longest
 from typing import Any, Literal, TypeVar, get_args
@@ -33,6 +33,7 @@ from agents.tools.contract import ToolFailed
 from lakehouse import scoring
 from lakehouse.errors import LakehopError
 from lakehouse.permissions import Caller
+from lakehouse.records import MONEY_PLACES
 
 Optimizer = Literal["bootstrap", "random_search", "mipro", "gepa"]
 OPTIMIZERS: tuple[Optimizer, ...] = get_args(Optimizer)
@@ -43,7 +44,6 @@ ROUNDS = 3  # tries of the teacher at one question; from the second on with temp
 CANDIDATES = 4  # of the random search, beside the three that DSPy adds; of MIPRO's instructions; of GEPA's rounds
 TRIALS = 12  # of MIPRO's choices among instructions and demonstrations
 WRITTEN_TOKENS = 400  # of an instruction that a model proposes, with what it thinks before
-_CENT_FRACTION = Decimal("1e-10")  # as money is kept
 _ADDRESS = re.compile(r"\w+://[^\s<>)\]]*")
 T = TypeVar("T")
 
@@ -76,7 +76,7 @@ class Score:
     @property
     def usd_per_success(self) -> Decimal | None:
         """US dollars that a right answer cost; None where there was none."""
-        return (self.usd / self.right).quantize(_CENT_FRACTION) if self.right else None
+        return round(self.usd / self.right, MONEY_PLACES) if self.right else None
 
     def is_no_worse_than(self, other: "Score") -> bool:
         """Whether success is not lower and a success costs no more. Both were asked the same questions."""
@@ -194,13 +194,13 @@ class Workbench:
             self.copied.update(documents)
         return dspy.Prediction(answer=answer.answer, status=answer.status, usd=answer.usage.usd)
 
-    def writer(self, name: str) -> dspy.LM:
+    def writer(self) -> dspy.LM:
         """The model as an optimizer asks it itself, for instructions."""
-        return dspy.LM(name, engine=WritingEngine(self), cache=False, num_retries=0, max_tokens=WRITTEN_TOKENS)
+        return dspy.LM(self.model, engine=WritingEngine(self), cache=False, num_retries=0, max_tokens=WRITTEN_TOKENS)
 
     def write(self, request: Request) -> Response:
         """One call of an optimizer's own. Raises `LakehopError` where a task's budget is too small for it."""
-        writing = Writing(replace(request, model=self.model))
+        writing = Writing(request)
         answer = self.wait(self._ask(writing, "", ShortAdapter()))
         if writing.response is None:
             raise LakehopError(
@@ -332,7 +332,7 @@ def optimized(
                 case "mipro":
                     mipro = MIPROv2(
                         **demonstrations, auto=None, num_candidates=CANDIDATES, num_threads=AT_ONCE, seed=SEED,
-                        prompt_model=workbench.writer(name),
+                        prompt_model=workbench.writer(),
                     )  # fmt: skip
                     compiled = mipro.compile(
                         student, teacher=teacher, **parts, num_trials=TRIALS, minibatch=False,
@@ -341,7 +341,7 @@ def optimized(
                 case "gepa":
                     gepa = GEPA(
                         worth.told, max_full_evals=CANDIDATES, num_threads=AT_ONCE, seed=SEED,
-                        reflection_lm=workbench.writer(name),
+                        reflection_lm=workbench.writer(),
                     )  # fmt: skip
                     compiled = gepa.compile(Asking(current.deepcopy()), **parts)
         except AdapterParseError as error:

@@ -51,7 +51,7 @@ class ProgramRegistry:
         upsert(self._settings, COMPILED_PROGRAMS, [stored | lists])
         rows = [row]
         if row["live"]:
-            rows += self._retired(row["tenant_id"], row["program"], row["version"])
+            rows += _retired(self.versions(row["tenant_id"], row["program"]), row["version"])
         upsert(self._settings, AGENT_PROGRAMS, rows)
 
     def versions(self, tenant_id: str, program: str | None = None) -> list[dict[str, Any]]:
@@ -73,7 +73,7 @@ class ProgramRegistry:
                 f"version {version!r}: must be one of {', '.join([SHIPPED, *kept])}, which tenant {tenant_id!r} has "
                 f"of {program!r}. `lakehop programs list --tenant {tenant_id}` shows them."
             )
-        changed = self._retired(tenant_id, program, version)
+        changed = _retired(rows.values(), version)
         if version != SHIPPED:
             why = f"chosen by an operator at {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
             changed.append(rows[version] | {"live": True, "why": why})
@@ -127,10 +127,7 @@ class ProgramRegistry:
             return CompiledProgram(version, row["state"], frozenset(zip(row["sources"], row["doc_ids"], strict=True)))
         return None
 
-    def _retired(self, tenant_id: str, program: str, by: str) -> list[dict[str, Any]]:
-        """The rows that are live and no longer will be."""
-        return [
-            row | {"live": False, "why": f"replaced by {by}"}
-            for row in self.versions(tenant_id, program)
-            if row["live"] and row["version"] != by
-        ]
+
+def _retired(rows: Iterable[dict[str, Any]], by: str) -> list[dict[str, Any]]:
+    """The rows that are live and no longer will be."""
+    return [row | {"live": False, "why": f"replaced by {by}"} for row in rows if row["live"] and row["version"] != by]
