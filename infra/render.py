@@ -98,7 +98,7 @@ def print_search(document: Document) -> None:
         console.print(f"   {escape(_short(passage['text'], 300))}")
     if not document["results"]:
         console.print("Nothing found that these groups may read.")
-    console.print(f"[dim]{document['took_ms']} ms[/]")
+    console.print(f"[dim]{document['took_ms']:,.0f} ms[/]")
 
 
 _WAYS = {
