@@ -103,7 +103,7 @@ def _milvus(settings: Settings) -> Process:
     address = urlsplit(settings.milvus_uri)
     data = settings.home.resolve() / "milvus"
     # Without --host it listens on every interface, and it knows no passwords.
-    command = [program("milvus-lite"), "server", "--host", "127.0.0.1", "--data-dir", str(data)]
+    command = [sys.executable, "-m", "infra.milvus_lite_server", "--host", "127.0.0.1", "--data-dir", str(data)]
     return _process(settings, "milvus", "LAKEHOP_MILVUS_URI", [*command, "--port", str(address.port)], address.port)
 
 
@@ -131,6 +131,8 @@ def _thrift(settings: Settings) -> Process:
 def _process(settings: Settings, name: str, setting: str, command: list[str], port: int | None) -> Process:
     environment = child_environment(settings) | {
         "PYTHONPATH": str(PROJECT_ROOT),
+        # numpy's products are small here: more threads would spin for each other on cores that others want.
+        "OPENBLAS_NUM_THREADS": "1",
         "BENTOML_DO_NOT_TRACK": "True",
         # A home of its own: BentoML wipes a shared one's metrics when another server starts.
         "BENTOML_HOME": str(settings.home.resolve() / "bentoml"),

@@ -1,4 +1,4 @@
-"""`milvus-lite server` as a process of a test's own."""
+"""`milvus-lite server`, as the stack starts it, as a process of a test's own."""
 
 import os
 import subprocess
@@ -7,23 +7,25 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from lakehouse.settings import PROJECT_ROOT
+
 
 @dataclass
 class LiteServer:
-    """`milvus-lite server` on loopback; what it says is in a log beside its folder."""
+    """`milvus-lite server` on loopback; what it says is in a log beside its folder. `module`: what starts it."""
 
     folder: Path
     port: int
+    module: tuple[str, ...] = ("infra.milvus_lite_server",)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "milvus_lite", "server", "--host", "127.0.0.1"]
+        command = [sys.executable, "-m", *self.module, "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--data-dir", str(self.folder)]
+        environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
         said = self.folder.with_suffix(".log")
         with said.open("wb") as log:
-            self.process = subprocess.Popen(
-                command, stdout=log, stderr=log, env={**os.environ, "PYTHONUNBUFFERED": "1"}
-            )
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         give_up_at = time.monotonic() + 60
         # Its own word, not a connection: that another process might take.
         while b"server listening" not in said.read_bytes():

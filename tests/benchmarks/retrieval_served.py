@@ -1,19 +1,22 @@
 """Multi-hop and hybrid search as they are served: `lakehouse.multihop_search` over a real `milvus-lite server`.
 
+    export OPENBLAS_NUM_THREADS=1  # as the stack starts its parts
     python -m tests.benchmarks.retrieval_served POOL --cache FOLDER
     python -m tests.benchmarks.retrieval_served POOL --cache FOLDER --copies 4 --copies 10 --copies 34 --questions 60
 
 Pools as in tests.benchmarks.retrieval. Weights are the shipped ones, which were learned from both pools: recall here
 shows that the served search does what the cross-validated one does, and the milliseconds are a user's, encoding
-included. Hybrid and multihop take turns, question by question. Beside the time that passed stands the processor's, of
-the searching thread and of the engine, which is what the former would be on a machine with nothing else to do. `first`
-is a question whose passages this process has not read before; every question is asked twice.
+included. Hybrid and multihop take turns, question by question, and so do the server as the stack starts it and, over a
+copy of its folder, `milvus-lite server` as it comes. Beside the time that passed stands the processor's, of the
+searching thread and of the engine, which is what the former would be on a machine with nothing else to do. `first` is a
+question whose passages were not read before; every question is asked twice.
 
 With `--copies` the corpus is enlarged by copies whose names and vectors are others, for the growth of time. They are
 synthetic: recall there says little.
 """
 
 import math
+import shutil
 import tempfile
 import time
 from collections import Counter
@@ -109,17 +112,17 @@ def _at(values: Sequence[float], share: float) -> float:
 
 
 def measure(
-    pool: PoolIndex, searches: Mapping[str, Callable[[str], list[Passage]]], count: int, engine_clock: int
+    pool: PoolIndex, searches: Mapping[str, tuple[Callable[[str], list[Passage]], int]], count: int
 ) -> dict[str, Times]:
-    """Ask each question by each search, twice; print recall and times of each."""
+    """Ask each question by each search, with its engine's clock, twice; print recall and times of each."""
     first, again = ({name: Times() for name in searches} for _ in range(2))
     found: dict[str, list[list[int]]] = {name: [] for name in searches}
     questions = pool.questions[:count]
-    for search in searches.values():
+    for search, _ in searches.values():
         search(pool.questions[-1].text)  # what is loaded by the first question
     for times in (first, again):
         for question in questions:
-            for name, search in searches.items():
+            for name, (search, engine_clock) in searches.items():
                 passages = times[name].add(search, question.text, engine_clock)
                 if times is first:
                     found[name].append(
@@ -127,7 +130,7 @@ def measure(
                     )
     for name in searches:
         values = recalls(found[name], [question.gold for question in questions])
-        print(f"  {name:9} recall " + " / ".join(f"{value:.1f}" for value in values))
+        print(f"  {name:22} recall " + " / ".join(f"{value:.1f}" for value in values))
         print(f"    first: {first[name]}\n    again: {again[name]}", flush=True)
     return again
 
@@ -151,32 +154,48 @@ def main(folder: Path, cache: Path, copies: tuple[int, ...], questions: int) -> 
 
 
 def served(pool: PoolIndex, copies: int, questions: int) -> dict[str, Times]:
-    embedder = load_embedder(BUNDLED_MODEL)
     with tempfile.TemporaryDirectory() as home:
-        server = LiteServer(Path(home) / "milvus", PORT)
-        server.start()
+        settings = Settings(home=Path(home), milvus_uri=f"http://127.0.0.1:{PORT}")
+        as_started = LiteServer(Path(home) / "milvus", PORT)
+        as_it_comes = LiteServer(Path(home) / "copy", PORT + 1, module=("milvus_lite", "server"))
         try:
-            assert server.process is not None
-            engine_clock = (~server.process.pid << 3) | 2  # Linux's clock of another process's processor time
-            settings = Settings(home=Path(home), milvus_uri=f"http://127.0.0.1:{PORT}")
-            index = Index(settings)
+            as_started.start()
             begun = time.perf_counter()
-            collection = build(settings, index, pool, copies)
+            collection = build(settings, Index(settings), pool, copies)
             print(f"{pool.name}: {copies * len(pool.documents)} passages, "
                   f"indexed in {time.perf_counter() - begun:.0f} s without embedding", flush=True)  # fmt: skip
-            multihop = MultihopSearch(index, FrequencyDirectory(settings), shipped_weights())
-
-            def hybrid(text: str) -> list[Passage]:
-                vector = embedder.encode([text])[0]
-                return index.search(TENANT, ALLOWED, query=text, vector=vector, mode="hybrid", k=10)
-
-            def hops(text: str) -> list[Passage]:
-                vector = embedder.encode([text])[0]
-                return multihop.search(TENANT, ALLOWED, query=text, vector=vector, k=10, collection=collection)
-
-            return measure(pool, {"hybrid": hybrid, "multihop": hops}, questions, engine_clock)
+            as_started.stop()
+            shutil.copytree(as_started.folder, as_it_comes.folder)
+            searches: dict[str, tuple[Callable[[str], list[Passage]], int]] = {}
+            for server, name in ((as_started, ""), (as_it_comes, ", as it comes")):
+                server.start()
+                assert server.process is not None
+                engine_clock = (~server.process.pid << 3) | 2  # Linux's clock of another process's processor time
+                at = settings.model_copy(update={"milvus_uri": f"http://127.0.0.1:{server.port}"})
+                for mode, search in searches_of(at, collection).items():
+                    searches[mode + name] = (search, engine_clock)
+            return measure(pool, searches, questions)
         finally:
-            server.stop()
+            as_started.stop()
+            as_it_comes.stop()
+
+
+def searches_of(settings: Settings, collection: str) -> dict[str, Callable[[str], list[Passage]]]:
+    """Both modes by one server, from a question's text on."""
+    embedder = load_embedder(BUNDLED_MODEL)
+    index = Index(settings)
+    index.settle(collection)
+    multihop = MultihopSearch(index, FrequencyDirectory(settings), shipped_weights())
+
+    def hybrid(text: str) -> list[Passage]:
+        vector = embedder.encode([text])[0]
+        return index.search(TENANT, ALLOWED, query=text, vector=vector, mode="hybrid", k=10, collection=collection)
+
+    def hops(text: str) -> list[Passage]:
+        vector = embedder.encode([text])[0]
+        return multihop.search(TENANT, ALLOWED, query=text, vector=vector, k=10, collection=collection)
+
+    return {"hybrid": hybrid, "multihop": hops}
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+import torch
 
 from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder, load_tokenizer
 from lakehouse.errors import InvalidInput
@@ -86,3 +87,18 @@ def test_an_unknown_model_is_refused_without_asking_a_hub(load):
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match=r"no tokenizer\.json"):
         load_tokenizer(str(tmp_path))
+
+
+def test_a_question_alone_is_embedded_on_one_thread_and_the_others_are_given_back(embedder):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    seen: list[int] = []
+    hook = embedder._model.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    try:
+        embedder.encode(["a question"])
+        embedder.encode(["a text", "another"])
+    finally:
+        hook.remove()
+        torch.set_num_threads(before)
+
+    assert seen == [1, 2]
