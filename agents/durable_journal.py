@@ -73,7 +73,7 @@ class KeptSteps:
         mine = {"task_id": task_id, "of": task_id, "owner": owner}
         rows = [mine | {"number": at, **vars(one)} for at, one in enumerate(kept, number)]
         with self._engine.begin() as database:
-            if database.execute(self._insert, rows).rowcount == len(rows):
+            if all(database.execute(self._insert, row).rowcount for row in rows):
                 return
             status = database.scalar(sa.select(self._tasks.c.status).where(self._tasks.c.workflow_uuid == task_id))
         if status == "CANCELLED":

@@ -117,7 +117,7 @@ async def test_an_action_that_ends_after_its_task_was_cancelled_is_not_kept(sett
         stands.set()
         try:
             await journal.once("read", cancelled.wait)
-        except Exception as end:
+        except BaseException as end:
             ends.put_nowait((type(end), journal.goes_on(end)))
             raise
 
