@@ -1,8 +1,7 @@
-"""Tasks that outlive their process, on DBOS: each action is a step of a workflow, kept in a database as it ends.
+"""Tasks that outlive their process, on DBOS: each is a workflow, whose actions a journal keeps as they end.
 
-DBOS replays a workflow by the numbers of its steps, so the numbers must not depend on which of several sub-tasks comes
-first: each gets numbers of its own before any begins. An executor is one process that works at tasks. It tells the
-others by a heartbeat that it lives; when one falls silent, the next to notice puts its tasks back into the queue.
+An executor is one process that works at tasks. It tells the others by a heartbeat that it lives; when one falls
+silent, the next to notice puts its tasks back into the queue.
 """
 
 import asyncio
@@ -10,20 +9,21 @@ import logging
 import sqlite3
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, suppress
-from contextvars import ContextVar
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
-from dbos import DBOS, SetWorkflowID, StepReservation, WorkflowStatus
-from dbos._error import DBOSWorkflowConflictIDError
+from dbos import DBOS, SetWorkflowID, WorkflowStatus
+from dbos._context import current_owner_xid
 
 from agents.answer import Step, TaskStatus
-from agents.journal import Journal, T
+from agents.durable_journal import DurableJournal, KeptSteps, gave
+from agents.journal import Journal
 from agents.recorder import Done
 from lakehouse.settings import Settings
 
@@ -33,46 +33,14 @@ QUEUE_POLL_S = 0.5
 BEAT_S = 2.0
 PURGE_S = 60.0  # between two looks for tasks that were kept long enough
 SILENT_S = 10.0  # five beats: a busy machine misses one or two
+LOOK_S = 1.0  # between two looks for tasks that another gateway was told to cancel
 CANCEL_S = 10.0  # to write what a cut off call has cost, on a busy disk
 LIVES = 5  # a task that took so many processes with it is not tried again
 KEPT = timedelta(days=1)  # an ended task, as long as an answer is kept under its Idempotency-Key
 THREADS = 64  # DBOS's are the whole loop's: searches that wait for a hung Milvus must not hold up a key check
-STEPS_A_BRANCH = 256  # a task takes at most 96 actions, each with a look before it
 _NEEDS_SQLITE = (3, 42)
 
 log = logging.getLogger("lakehop.tasks")
-_branch: ContextVar[Iterator[StepReservation] | None] = ContextVar("branch", default=None)
-
-
-class DurableJournal(Journal):
-    """Of the workflow that is running: an action that ended is in the database before anything follows from it."""
-
-    async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
-        branch = _branch.get()
-        reserved = DBOS.reserve_step() if branch is None else next(branch)
-
-        async def step() -> T:
-            return await work()
-
-        # Pre-emptible: a cancelled task ends in the middle of an action, within about a second.
-        return await reserved.run_async({"name": name, "preemptible": True}, step)
-
-    def branches(self, count: int) -> Sequence[AbstractContextManager[None]]:
-        return [_numbered([DBOS.reserve_step() for _ in range(STEPS_A_BRANCH)]) for _ in range(count)]
-
-    def goes_on(self, end: BaseException) -> bool:
-        """A process that stops cancels what runs in it; one that was taken for dead finds that another goes on."""
-        return isinstance(end, (asyncio.CancelledError, DBOSWorkflowConflictIDError))
-
-
-@contextmanager
-def _numbered(steps: list[StepReservation]) -> Iterator[None]:
-    token = _branch.set(iter(steps))
-    try:
-        yield
-    finally:
-        _branch.reset(token)
-
 
 _STATUSES: dict[str, TaskStatus] = {
     "DELAYED": "queued",
@@ -97,18 +65,34 @@ class TaskState:
     error: Exception | None = None
 
 
+@dataclass(frozen=True)
+class _Run:
+    """A task that is worked at here."""
+
+    work: asyncio.Task[Any]
+    journal: DurableJournal
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def cancel(self) -> None:
+        """Stop it for good, in the middle of an action."""
+        if not self.journal.cancelled:
+            self.journal.cancelled = True
+            self.work.cancel()
+
+
 class Executor:
     """Works at durable tasks; one a process, started on the event loop that the work shall run on.
 
-    `work` gets a task's id and request, and returns its result: texts, for they are kept.
+    `work` gets a task's id and request, which are texts, for they are kept, and its journal; it returns its result.
     """
 
-    def __init__(self, settings: Settings, work: Callable[[str, str], Awaitable[str]]) -> None:
+    def __init__(self, settings: Settings, work: Callable[[str, str, Journal], Awaitable[str]]) -> None:
         self._engine = _engine(
             settings.tasks_database_url.get_secret_value() or f"sqlite:///{settings.home / 'tasks.sqlite'}"
         )
         self._heartbeat = Heartbeat(self._engine, f"executor_{uuid.uuid4().hex[:12]}")
-        self._running: dict[str, tuple[asyncio.Task[Any], asyncio.Event]] = {}
+        self._steps = KeptSteps(self._engine)
+        self._running: dict[str, _Run] = {}
         self._watches: list[asyncio.Task[None]] = []
         DBOS(
             config={
@@ -125,29 +109,36 @@ class Executor:
 
         @DBOS.workflow(name="task", max_recovery_attempts=LIVES)
         async def task(task_id: str, request: str) -> str:
-            current = asyncio.current_task()
+            current, owner = asyncio.current_task(), current_owner_xid(task_id)
             assert current
-            self._running[task_id] = current, asyncio.Event()
+            assert owner
+            before = await asyncio.to_thread(self._steps.of, task_id)
+            run = _Run(current, DurableJournal(self._steps, task_id, owner, before))
+            self._running[task_id] = run
             try:
-                return await work(task_id, request)
+                return await work(task_id, request, run.journal)
             finally:
-                self._running.pop(task_id)[1].set()
+                if self._running.get(task_id) is run:  # else it was given to this process anew
+                    del self._running[task_id]
+                run.ended.set()
 
         self._task = task
 
     async def start(self) -> None:
         """Begin to work: at what waits, and at what dead executors left."""
+        await asyncio.to_thread(self._steps.create)
         DBOS.launch()  # here and not in a thread: DBOS runs workflows on the loop that it is launched on
         await DBOS.register_queue_async(QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=QUEUE_POLL_S)
         await asyncio.to_thread(self._heartbeat.begin)
-        repeated = ((BEAT_S, self._take_over), (PURGE_S, self._purge))
+        look = partial(self._stop_cancelled, asyncio.get_running_loop())
+        repeated = ((LOOK_S, look), (BEAT_S, self._take_over), (PURGE_S, self._purge))
         self._watches = [asyncio.create_task(_every(seconds, work)) for seconds, work in repeated]
 
     async def stop(self) -> None:
         """Leave what runs to the next executor."""
         for watch in self._watches:
             watch.cancel()
-        running = [task for task, _ in self._running.values()]
+        running = [run.work for run in self._running.values()]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -165,8 +156,8 @@ class Executor:
         status = await DBOS.get_workflow_status_async(task_id)
         if status is None or not status.input:
             return None
-        steps = await DBOS.list_workflow_steps_async(task_id)
-        return _state(status, [one["output"] for one in steps])
+        steps = await asyncio.to_thread(self._steps.of, task_id)
+        return _state(status, [gave(kept) for kept in steps])
 
     async def cancel(self, task_id: str) -> None:
         """Stop a task wherever it runs, within about a second; one that has ended stays as it is.
@@ -174,9 +165,18 @@ class Executor:
         Where it runs here, this returns when it has cleaned up.
         """
         await DBOS.cancel_workflow_async(task_id)
-        if running := self._running.get(task_id):
+        if run := self._running.get(task_id):
+            run.cancel()
             with suppress(TimeoutError):
-                await asyncio.wait_for(running[1].wait(), CANCEL_S)
+                await asyncio.wait_for(run.ended.wait(), CANCEL_S)
+
+    def _stop_cancelled(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Stop what runs here and was cancelled by another gateway."""
+        if running := dict(self._running):
+            for one in DBOS.list_workflows(
+                workflow_ids=[*running], status="CANCELLED", load_input=False, load_output=False
+            ):
+                loop.call_soon_threadsafe(running[one.workflow_id].cancel)
 
     def _take_over(self) -> None:
         self._heartbeat.beat()
@@ -186,16 +186,16 @@ class Executor:
             taken = DBOS._recover_pending_workflows([executor_id])
             log.warning("%s fell silent; %d of its tasks are in the queue again", executor_id, len(taken))
 
-    @staticmethod
-    def _purge() -> None:
+    def _purge(self) -> None:
         ended = DBOS.list_workflows(
             status=["SUCCESS", "ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"],
             completed_before=(datetime.now(UTC) - KEPT).isoformat(),
             load_input=False,
             load_output=False,
         )
-        if ended:
-            DBOS.delete_workflows([one.workflow_id for one in ended])
+        if task_ids := [one.workflow_id for one in ended]:
+            self._steps.forget(task_ids)
+            DBOS.delete_workflows(task_ids)
 
 
 @dataclass

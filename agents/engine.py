@@ -58,6 +58,7 @@ class TaskEngine:
     def __init__(self, task: Task, client: httpx.AsyncClient, settings: Settings) -> None:
         self._task = task
         self._client = client
+        self._url = client.base_url.join("chat/completions")  # worked out here, or httpx would at each call
         self._settings = settings
 
     async def complete(self, request: Request) -> Response:
@@ -131,7 +132,7 @@ class TaskEngine:
         return Attempt(action, call)
 
     async def _stream(self, body: dict[str, Any], action: Action) -> None:
-        async with self._client.stream("POST", "/chat/completions", json=body) as response:
+        async with self._client.stream("POST", self._url, json=body) as response:
             if response.status_code != httpx.codes.OK:
                 said_why = await _excerpt(response)
                 if response.status_code == httpx.codes.BAD_REQUEST and "context length" in said_why:

@@ -31,6 +31,13 @@ class Journal:
         """See `Once`."""
         return await work()
 
+    def look(self, name: str, look: Callable[[], T]) -> T:
+        """Look at what may be otherwise another time and costs nothing, or give what was seen the first time.
+
+        It is kept with the next action that is, so before anything that may follow from it.
+        """
+        return look()
+
     def branches(self, count: int) -> Sequence[AbstractContextManager[None]]:
         """One to enter in each of the parts that run side by side, so that none takes what another one did."""
         return [nullcontext()] * count

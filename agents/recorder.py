@@ -45,6 +45,8 @@ class Action:
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    over: bool = False
+    """Its work has ended; what is left is to write its record."""
     beaten: bool = False
     """Another attempt at the same has ended first: this one is cancelled, and its cost counts all the same."""
 
@@ -120,7 +122,7 @@ class Recorder:
         all_done: list[Done] = []
         try:
             await asyncio.wait(running, timeout=patience_s)
-            if not any(task.done() for task in running) and (second := again()):
+            if not attempt.action.over and (second := again()):
                 running[asyncio.create_task(self._recorded(second.action, second.work))] = second.action
             while running:
                 ended, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
@@ -130,8 +132,9 @@ class Recorder:
                     all_done.append(done)
                     if not done.failure:
                         for slower, action in running.items():
-                            action.beaten = True
-                            slower.cancel()
+                            if not action.over:
+                                action.beaten = True
+                                slower.cancel()
         finally:
             for task in running:
                 task.cancel()
@@ -162,6 +165,7 @@ class Recorder:
                 failure = Beaten("another attempt ended first")
             else:
                 cancelled = error
+        action.over = True
         latency_ms = (time.perf_counter() - clock) * 1000
         measured: dict[str, Any] = {
             "agent": action.agent,
@@ -206,7 +210,8 @@ class Recorder:
     async def add(self, step: Step) -> None:
         """Put a step into the trace and tell who listens."""
         self.steps.append(step)
-        await self.emit("step", step.model_dump(mode="json"))
+        if self._on_event:
+            await self.emit("step", step.model_dump(mode="json"))
 
     async def emit(self, kind: Literal["step", "token", "citation", "usage"], data: dict[str, Any]) -> None:
         """Send an event to whoever listens; waits, so that a slow listener slows the task and fills no memory."""
@@ -233,7 +238,7 @@ class Recorder:
             **measured,
         )
         # Shielded: a client that hangs up cancels the task, and what it spent must be written all the same.
-        await asyncio.shield(asyncio.to_thread(self._spool.append, record))
+        await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._spool.append, record))
 
 
 def reference(passage: Passage) -> PassageRef:

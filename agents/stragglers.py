@@ -8,8 +8,6 @@ requests, after Dean and Barroso, The Tail at Scale, CACM 2013).
 from collections import defaultdict, deque
 from functools import partial
 
-import numpy as np
-
 REMEMBERED = 64  # calls of one kind; a fleet's pace changes within minutes
 KNOWN = 16  # calls of a kind before any of it counts as slow
 TIMES_USUAL = 3.0  # of what 19 of 20 calls take
@@ -35,7 +33,8 @@ class Stragglers:
         known = self._seconds[kind]
         if len(known) < KNOWN:
             return None
-        return max(LEAST_S, TIMES_USUAL * float(np.percentile(known, 95)))
+        usual = sorted(known)[-1 - len(known) // 20]
+        return max(LEAST_S, TIMES_USUAL * usual)
 
     def may_repeat(self) -> bool:
         """Whether one more call may be made twice now; then it counts as made."""

@@ -53,7 +53,7 @@ class TaskView(BaseModel):
     question: str
     program: str
     created_at: str = Field(description="When it was handed in, UTC.")
-    steps: list[Step] = Field(description="What it has done so far, in the order of its sub-tasks.")
+    steps: list[Step] = Field(description="What it has done so far, in the order in which it ended.")
     answer: Answer | None = None
     problem: Problem | None = None
 
@@ -75,11 +75,10 @@ class DurableTasks:
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._executor: Executor | None = None
-        self._journal: type[Journal] = Journal
 
-    def attach(self, executor: "Executor", journal: type[Journal]) -> None:
+    def attach(self, executor: "Executor") -> None:
         """Begin to take tasks: by this executor, which calls `work`."""
-        self._executor, self._journal = executor, journal
+        self._executor = executor
 
     async def submit(self, key: Key, body: AskBody, idempotency_key: str | None) -> TaskView:
         """Hand in a task; under an `idempotency_key` once, however often it is sent. Raises what /ask raises first."""
@@ -105,10 +104,10 @@ class DurableTasks:
         await self.executor.cancel(task_id)
         return await self.get(key, task_id)
 
-    async def work(self, task_id: str, request: str) -> str:
+    async def work(self, task_id: str, request: str, journal: Journal) -> str:
         """What the executor does for a task, from its beginning or from where another process left it."""
         admitted = _HANDED.validate_json(request).admitted
-        answer = await self._tasks.work(admitted, journal=self._journal(), task_id=task_id)
+        answer = await self._tasks.work(admitted, journal=journal, task_id=task_id)
         return answer.model_dump_json()
 
     @property

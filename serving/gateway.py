@@ -64,7 +64,7 @@ class Gateway:
             sys.exit(str(error))
 
     def __init__(self) -> None:
-        from agents.durable import DurableJournal, Executor
+        from agents.durable import Executor
         from agents.runtime import Agents, Dependencies
         from agents.tools.connected import Connected
         from lakehouse.memory import Memories
@@ -90,7 +90,7 @@ class Gateway:
         self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, memories, api.state.metrics)
         self.durable = DurableTasks(self.tasks)
         self.executor = Executor(settings, self.durable.work)
-        self.durable.attach(self.executor, DurableJournal)
+        self.durable.attach(self.executor)
         self.model = _model_client(settings)
         api.state.services = Services(
             settings=settings,

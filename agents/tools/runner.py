@@ -45,11 +45,7 @@ class ToolRunner:
     async def away(self) -> list[str]:
         """Names of the tools that keep failing and are left alone for now."""
         await self._connect()
-
-        async def look() -> list[str]:
-            return [name for name in self._tools if self._seconds_away(name)]
-
-        return await self._task.once("away", look)
+        return self._task.journal.look("away", lambda: [name for name in self._tools if self._seconds_away(name)])
 
     def offered(self, away: Collection[str]) -> list[Tool]:
         """The tools that may be called now, with those away that are."""

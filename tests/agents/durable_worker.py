@@ -65,6 +65,9 @@ class MortalJournal(DurableJournal):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+durable.DurableJournal = MortalJournal  # type: ignore[misc]
+
+
 def parts(home: Path, **more: Any) -> tuple[Settings, Ledger, Tasks]:
     """What a gateway stands on, with passages that are given."""
     settings = Settings(home=home, **more)
@@ -86,7 +89,7 @@ async def live(life: dict[str, Any]) -> None:
     MortalJournal.dies_after, MortalJournal.dies = life["dies_after"], life["dies"]
     handed = DurableTasks(tasks)
     executor = Executor(settings, handed.work)
-    handed.attach(executor, MortalJournal)
+    handed.attach(executor)
     await executor.start()
     key = only_key(ledger)
     body = AskBody(question=life["question"], program=life["program"], max_usd=Decimal("0.05"))

@@ -1,12 +1,16 @@
 """A model call that takes far longer than its like is made once more; the loser is cancelled, and both are paid."""
 
 import asyncio
+import itertools
+import threading
 import time
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from agents.stragglers import KNOWN, LEAST_S, SAVED_UP, TIMES_USUAL, Stragglers
+from lakehouse.records import Spool
 from tests.agents.conftest import SILENT, TOKENS, USD, Reply
 from tests.agents.test_engine import request
 
@@ -49,6 +53,44 @@ async def test_a_second_attempt_that_breaks_leaves_the_first_its_chance(model, e
     model.says(Reply("slow", delay_s=LEAST_S + 0.3), Reply("", breaks=True))
 
     assert await complete(engine_of, new_task()) == "slow"
+
+
+class SlowDisk(Spool):
+    """Writes the first record when there is a second one, or when it is told to."""
+
+    def __init__(self, folder) -> None:
+        super().__init__(folder)
+        self.writes = threading.Event()
+        self._records = itertools.count()
+
+    def append(self, *records) -> None:
+        if next(self._records) == 0:
+            self.writes.wait(10)
+        super().append(*records)
+        self.writes.set()
+
+
+async def test_a_call_that_only_waits_for_its_record_is_not_made_again(
+    model, engine_of, new_task, deps, spooled, impatient, tmp_path
+):
+    disk = SlowDisk(tmp_path / "spool")
+    model.says(Reply("said"))
+    call = asyncio.create_task(complete(engine_of, new_task(deps=replace(deps, spool=disk))))
+    await asyncio.sleep(LEAST_S + 0.3)
+    disk.writes.set()
+
+    assert await call == "said"
+    assert [record.outcome for record in spooled()] == ["ok"]
+
+
+async def test_one_that_ends_while_the_other_waits_for_its_record_does_not_cancel_it(
+    model, engine_of, new_task, deps, spooled, impatient, tmp_path
+):
+    disk = SlowDisk(tmp_path / "spool")
+    model.says(Reply("slow", delay_s=LEAST_S + 0.3), Reply("second", delay_s=0.6))
+
+    assert await complete(engine_of, new_task(deps=replace(deps, spool=disk))) == "slow"
+    assert [record.outcome for record in spooled()] == ["ok", "ok"]
 
 
 async def test_nothing_is_made_again_where_the_budget_has_no_room_for_it(

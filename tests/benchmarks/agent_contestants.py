@@ -108,9 +108,9 @@ async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> Asy
     else:
         from dbos import DBOS, SetWorkflowID
 
-        from agents.durable import DurableJournal, Executor
+        from agents.durable import Executor
 
-        executor = Executor(deps.settings, lambda task_id, question: ask(journal=DurableJournal(), task_id=task_id))
+        executor = Executor(deps.settings, lambda task_id, _, journal: ask(journal=journal, task_id=task_id))
         await executor.start()
 
         async def task() -> str:

@@ -8,7 +8,7 @@ import asyncio
 import pytest
 
 from agents import durable
-from agents.durable import DurableJournal, Executor
+from agents.durable import Executor
 from lakehouse.errors import NotFound, SettingsError, Unavailable
 from serving.durable_tasks import check_database_url
 from tests.serving.conftest import ANSWER
@@ -21,7 +21,7 @@ async def executor(gateway, monkeypatch):
     monkeypatch.setattr(durable, "QUEUE_POLL_S", 0.05)
     services = gateway.api.state.services
     executor = Executor(services.settings, services.durable.work)
-    services.durable.attach(executor, DurableJournal)
+    services.durable.attach(executor)
     await executor.start()
     yield executor
     await executor.stop()
