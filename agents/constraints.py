@@ -96,6 +96,26 @@ class ChoiceOf:
 
 
 @dataclass(frozen=True)
+class BestOf:
+    """Numbers of lines of an input, counted from 1, the best first: `3 1 2`; "" stands for anything else."""
+
+    field: str
+    most: int
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        numbers = self._numbers(inputs)
+        one, others = "|".join(numbers), min(self.most, len(numbers)) - 1
+        return {"regex": rf"({one})( ({one})){{{others}}}"}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        said = re.split(r"[\s,>]+", text.strip())
+        return " ".join(list(dict.fromkeys(said))[: self.most]) if set(said) <= set(self._numbers(inputs)) else ""
+
+    def _numbers(self, inputs: Inputs) -> list[str]:
+        return [str(number) for number, _ in enumerate(str(inputs[self.field]).splitlines(), start=1)]
+
+
+@dataclass(frozen=True)
 class QuestionOr:
     """One question in one line, or a word that says that none is left; the word stands for anything else."""
 

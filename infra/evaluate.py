@@ -19,17 +19,9 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from infra.gateway_client import GatewayClient
+from infra.gateway_client import HOPELESS, GatewayClient
 from lakehouse import delta, scoring
-from lakehouse.errors import (
-    InvalidInput,
-    LakehopError,
-    NotAllowed,
-    NotAuthenticated,
-    NotBuiltYet,
-    NotFound,
-    Unavailable,
-)
+from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.settings import Settings
 from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
 
@@ -38,7 +30,7 @@ log = logging.getLogger("lakehop.eval")
 _AT_ONCE = 2  # enough to keep one model replica busy; more would measure its queue
 _SEARCH = {"hybrid": "search", "multihop": "search_multihop"}
 _SEARCH_K = 5  # recall is reported at 2 and 5
-_HOPELESS = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)  # the next question would fail in the same way
+_RERANK = "rerank"  # the agent that orders what a search found anew
 _HAS_ANSWER = ("answered", "partial")
 
 
@@ -92,7 +84,7 @@ def evaluate(
 ) -> dict[str, Any]:
     """Ask the questions, two at a time, and return the run's scores as `lakehop eval` prints them.
 
-    A question that fails counts as wrong and the run goes on. `retrieval_only` searches and asks no model:
+    A question that fails counts as wrong and the run goes on. `retrieval_only` searches and asks no program:
     scores of answers are then None. Program `multihop` searches by mode multihop, the others by mode hybrid. Raises
     InvalidInput naming the line of a bad questions file, and the gateway's error when no question can be asked at all;
     then nothing is written.
@@ -109,7 +101,7 @@ def evaluate(
     started_at = datetime.now(UTC)
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        results = list(pool.map(lambda question: _judged(question, ask, retrieval_only), questions))
+        results = list(pool.map(lambda question: _scored(question, ask, retrieval_only), questions))
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupted run asks no further question
     failures = [result.failure for result in results]
@@ -157,18 +149,24 @@ def read_questions(path: Path) -> list[Question]:
 def ranked_documents(steps: Sequence[dict[str, Any]]) -> list[str]:
     """The documents that a task's searches found: first the best of each search, then the second of each …
 
-    Recall at 2 of a task with two searches thus looks at the best document of both.
+    Recall at 2 of a task with two searches thus looks at the best document of both. Where a model ordered what a search
+    found, its order counts, which is a step over the same chunks; what it was shown to that end is no search.
     """
-    searches = [[passage["doc_id"] for passage in step.get("passages") or []] for step in steps]
-    by_rank = (doc_id for rank in zip_longest(*searches) for doc_id in rank if doc_id is not None)
+    searches: dict[frozenset[str], list[str]] = {}
+    for step in steps:
+        if (step["kind"], step.get("agent")) != ("chat", _RERANK):
+            passages = step.get("passages") or []
+            chunks = frozenset(passage["chunk_id"] for passage in passages)
+            searches[chunks] = [passage["doc_id"] for passage in passages]
+    by_rank = (doc_id for rank in zip_longest(*searches.values()) for doc_id in rank if doc_id is not None)
     return list(dict.fromkeys(by_rank))
 
 
-def _judged(question: Question, ask: Callable[[Question], dict[str, Any]], retrieval_only: bool) -> Result:
+def _scored(question: Question, ask: Callable[[Question], dict[str, Any]], retrieval_only: bool) -> Result:
     began = time.perf_counter()
     try:
         document = ask(question)
-    except _HOPELESS:
+    except HOPELESS:
         raise
     except LakehopError as error:
         log.warning("question %s failed: %s", question.id, error)
@@ -177,12 +175,18 @@ def _judged(question: Question, ask: Callable[[Question], dict[str, Any]], retri
     log.info("question %s took %.1f s", question.id, seconds)
     if retrieval_only:
         ranked = [passage["doc_id"] for passage in document["results"]]
-        return Result(question.id, seconds, "answered", document.get("task_id"), **_recalls(question, ranked))
-    return _judged_answer(question, seconds, document)
+        return Result(
+            question.id,
+            seconds,
+            "answered",
+            document["task_id"],
+            **_recalls(question, ranked),
+            **_spent(document["usage"]),
+        )
+    return _scored_answer(question, seconds, document)
 
 
-def _judged_answer(question: Question, seconds: float, document: dict[str, Any]) -> Result:
-    usage = document["usage"]
+def _scored_answer(question: Question, seconds: float, document: dict[str, Any]) -> Result:
     text = document["answer"] or ""
     judged = text if document["status"] in _HAS_ANSWER else ""
     return Result(
@@ -194,11 +198,12 @@ def _judged_answer(question: Question, seconds: float, document: dict[str, Any])
         **_answer_scores(question, judged, declined=document["status"] == "refused"),
         faithful=_is_supported(document) if document["status"] in _HAS_ANSWER else None,
         **_recalls(question, ranked_documents(document["steps"])),
-        usd=Decimal(usage["usd"]),
-        calls=usage["calls"],
-        input_tokens=usage["input_tokens"],
-        output_tokens=usage["output_tokens"],
+        **_spent(document["usage"]),
     )
+
+
+def _spent(usage: dict[str, Any]) -> dict[str, Any]:
+    return {name: usage[name] for name in ("calls", "input_tokens", "output_tokens")} | {"usd": Decimal(usage["usd"])}
 
 
 def _failed(question: Question, seconds: float, error: LakehopError, retrieval_only: bool) -> Result:

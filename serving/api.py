@@ -167,11 +167,10 @@ async def cancel_task(task_id: str, key: CallerKey, services: With) -> TaskView:
 
 @questions.post("/search", summary="Find passages")
 async def search(body: SearchBody, key: CallerKey, services: With) -> SearchAnswer:
-    """Find the passages that the asker may read, best first. Costs no model call."""
-    caller = caller_of(key, body.tenant, body.groups, body.user)
-    found = await services.agents.search(body.question, caller, k=body.k, mode=body.mode)
+    """Find the passages that the asker may read, best first. Costs no model call, unless a model is the reranker."""
+    found = await services.tasks.search(key, body)
     results = [FoundPassage.model_validate(passage, from_attributes=True) for passage in found.results]
-    return SearchAnswer(results=results, took_ms=found.took_ms, task_id=found.task_id)
+    return SearchAnswer(results=results, took_ms=found.took_ms, task_id=found.task_id, usage=found.usage)
 
 
 @questions.get("/usage", summary="This key's money today")

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from agents.answer import Usage
 from lakehouse.memory import MAX_CHARACTERS
 from lakehouse.settings import MAX_QUORUM, MAX_TASK_SECONDS, Program
 
@@ -172,6 +173,7 @@ class SearchAnswer(BaseModel):
     results: list[FoundPassage]
     took_ms: float
     task_id: str
+    usage: Usage = Field(description="Zero, but where the gateway has a model order what was found.")
 
 
 class UsageToday(BaseModel):

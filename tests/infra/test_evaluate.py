@@ -258,7 +258,8 @@ def test_retrieval_only_searches_and_leaves_the_answers_scores_empty(
 ) -> None:
     path = questions({"id": "1", "question": "q", "answer": "BSD", "gold_ids": ["a", "b"]})
     found = [{"doc_id": doc_id, "chunk_id": "c", "title": "", "score": 1.0, "text": "", "uri": ""} for doc_id in "axyb"]
-    gateway.replies = {"q": (200, {"results": found, "took_ms": 1.0, "task_id": "t"})}
+    usage = {"calls": 3, "input_tokens": 30, "cached_tokens": 0, "output_tokens": 3, "usd": "0.0000000005"}  # reranked
+    gateway.replies = {"q": (200, {"results": found, "took_ms": 1.0, "task_id": "t", "usage": usage})}
 
     scores = evaluate(settings, path, "acme", ["staff"], program, retrieval_only=True)
 
@@ -275,7 +276,7 @@ def test_retrieval_only_searches_and_leaves_the_answers_scores_empty(
         1.0,
     ]
     (run,) = delta.read_rows(settings, EVAL_RUNS)
-    assert (run["program"], run["em"], run["usd_total"]) == (noted, None, Decimal(0))
+    assert (run["program"], run["em"], run["usd_total"]) == (noted, None, Decimal("0.0000000005"))
 
 
 def test_both_tables_hold_the_run(settings: Settings, gateway: Gateway, questions: Callable[..., Path]) -> None:
@@ -309,6 +310,12 @@ def test_both_tables_hold_the_run(settings: Settings, gateway: Gateway, question
         "recall_at_5": 1.0,
         "usd": Decimal("0.0000000001"),
     }
+
+
+def test_of_a_search_that_a_model_reordered_its_order_counts_and_not_what_it_was_shown() -> None:
+    shown = search_step("b", "c") | {"kind": "chat", "agent": "rerank"}
+    reordered = search_step("c", "b", "a") | {"kind": "tool", "agent": "rerank"}
+    assert ranked_documents([search_step("a", "b", "c"), shown, reordered]) == ["c", "b", "a"]
 
 
 def test_the_best_of_each_search_comes_before_the_second_of_any() -> None:
