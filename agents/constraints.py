@@ -66,15 +66,17 @@ class SpanOf:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few fixed texts; the first stands for anything else."""
+    """One of a few fixed texts; `other`, or the first of them, stands for anything else."""
 
     choices: tuple[str, ...]
+    other: str | None = None
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
         return {"choice": list(self.choices)}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        return next((choice for choice in self.choices if text.strip().startswith(choice)), self.choices[0])
+        other = self.choices[0] if self.other is None else self.other
+        return next((choice for choice in self.choices if text.strip().startswith(choice)), other)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from agents.answer import Answer, Event, OnEvent, Status, Usage
 from agents.budget import Budget, BudgetReached, Limits
 from agents.engine import TaskEngine, model_client
 from agents.journal import Journal
+from agents.judge import JUDGE, Judge
 from agents.lm import TaskLM
 from agents.programs import PROGRAMS
 from agents.quorum import check_quorum
@@ -185,6 +187,17 @@ class Agents:
         except BudgetReached as reached:  # a search has no budget of its own; only a part that hangs ends here
             raise Unavailable("milvus", f"the search did not end: {reached}. See `lakehop status`.") from reached
         return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id, task.usage)
+
+    async def judge(
+        self, question: str, answer: str, evidence: Sequence[str], caller: Caller, *, limits: Limits, on_event: OnEvent
+    ) -> Answer:
+        """Whether the evidence says what the answer claims: `yes` or `no` where answered, else nothing to go by.
+
+        Raises InvalidInput for the question, Unavailable when the model does not answer.
+        """
+        task = self.new_task(caller, JUDGE, UNCOMPILED, limits, 1, on_event=on_event)
+        with dspy.context(trace=None):
+            return await self.run(task, Judge(answer, evidence), check_question(question))
 
     async def _program(self, name: str, caller: Caller) -> tuple[dspy.Module, str]:
         load_program(name)  # a name that is none needs no look at the lakehouse

@@ -8,9 +8,9 @@ import logging
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import zip_longest
@@ -20,6 +20,7 @@ from typing import Any
 from pydantic import BaseModel, Field, ValidationError
 
 from infra.gateway_client import HOPELESS, GatewayClient
+from infra.judging import CitedAnswer, judged
 from lakehouse import delta, scoring
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.settings import Settings
@@ -64,6 +65,10 @@ class Result:
     f1: float | None = None
     success: bool | None = None
     faithful: bool | None = None
+    citations: Sequence[Mapping[str, str]] = ()
+    judged_faithful: bool | None = None
+    judge_task_id: str | None = None
+    judge_usd: Decimal | None = None
     recall_at_2: float | None = None
     recall_at_5: float | None = None
     usd: Decimal = Decimal(0)
@@ -81,13 +86,14 @@ def evaluate(
     program: str,
     retrieval_only: bool = False,
     limit: int | None = None,
+    judge: bool = False,
 ) -> dict[str, Any]:
     """Ask the questions, two at a time, and return the run's scores as `lakehop eval` prints them.
 
     A question that fails counts as wrong and the run goes on. `retrieval_only` searches and asks no program:
-    scores of answers are then None. Program `multihop` searches by mode multihop, the others by mode hybrid. Raises
-    InvalidInput naming the line of a bad questions file, and the gateway's error when no question can be asked at all;
-    then nothing is written.
+    scores of answers are then None. Program `multihop` searches by mode multihop, the others by mode hybrid. `judge`: a
+    model judges the cited answers, too, at a cost of its own. Raises InvalidInput naming the line of a bad questions
+    file, and the gateway's error when no question can be asked at all; then nothing is written.
     """
     questions = read_questions(questions_path)[:limit]
     client = GatewayClient(settings)
@@ -107,6 +113,8 @@ def evaluate(
     failures = [result.failure for result in results]
     if all(isinstance(failure, (InvalidInput, Unavailable)) for failure in failures):
         raise failures[0]  # type: ignore[misc]  # not None, by the line above
+    if judge:
+        results = _judged(settings, tenant, groups, questions, results)
     run = {
         "run_id": f"eval-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         "tenant_id": tenant,
@@ -114,7 +122,7 @@ def evaluate(
         "questions": questions_path.name,
         "started_at": started_at,
     }
-    scores = _scores(results)
+    scores = _scores(results, judge)
     _write(settings, results, scores | run)
     return {name: _money(value) for name, value in scores.items()} | {"run_id": run["run_id"]}
 
@@ -197,6 +205,7 @@ def _scored_answer(question: Question, seconds: float, document: dict[str, Any])
         text,
         **_answer_scores(question, judged, declined=document["status"] == "refused"),
         faithful=_is_supported(document) if document["status"] in _HAS_ANSWER else None,
+        citations=document["citations"] if document["status"] in _HAS_ANSWER else (),
         **_recalls(question, ranked_documents(document["steps"])),
         **_spent(document["usage"]),
     )
@@ -209,6 +218,26 @@ def _spent(usage: dict[str, Any]) -> dict[str, Any]:
 def _failed(question: Question, seconds: float, error: LakehopError, retrieval_only: bool) -> Result:
     scores = {} if retrieval_only else _answer_scores(question, "")
     return Result(question.id, seconds, "failed", **scores, **_recalls(question, []), failure=error)
+
+
+def _judged(
+    settings: Settings,
+    tenant: str,
+    groups: Sequence[str],
+    questions: Sequence[Question],
+    results: Sequence[Result],
+) -> list[Result]:
+    """The results with what the judge said of those that cite something."""
+    texts = {question.id: question.question for question in questions}
+    cited = [result for result in results if result.citations]
+    answers = [CitedAnswer(texts[one.question_id], one.answer or "", one.citations) for one in cited]
+    said = dict(zip((one.question_id for one in cited), judged(settings, tenant, groups, answers), strict=True))
+    return [
+        replace(one, judged_faithful=its.supported, judge_task_id=its.task_id, judge_usd=its.usd)
+        if (its := said.get(one.question_id))
+        else one
+        for one in results
+    ]
 
 
 def _is_supported(document: dict[str, Any]) -> bool:
@@ -240,7 +269,7 @@ def _recalls(question: Question, ranked: Sequence[str]) -> dict[str, Any]:
     return {f"recall_at_{k}": scoring.recall_at(k, question.gold_ids, ranked) for k in (2, 5)}
 
 
-def _scores(results: Sequence[Result]) -> dict[str, Any]:
+def _scores(results: Sequence[Result], judge: bool) -> dict[str, Any]:
     n = len(results)
     usd_total = sum((result.usd for result in results), Decimal(0))
     successes = sum(result.success is True for result in results)
@@ -251,6 +280,7 @@ def _scores(results: Sequence[Result]) -> dict[str, Any]:
         "f1": _mean([result.f1 for result in results]),
         "success": _mean([result.success for result in results]),
         "faithful": _mean([result.faithful for result in results]),
+        **_judge_scores(results, judge),
         "declined": sum(result.status == "refused" for result in results) / n,
         "recall_at_2": _mean([result.recall_at_2 for result in results]),
         "recall_at_5": _mean([result.recall_at_5 for result in results]),
@@ -262,6 +292,17 @@ def _scores(results: Sequence[Result]) -> dict[str, Any]:
         "output_tokens": sum(result.output_tokens for result in results),
         "p50_s": statistics.median(seconds),
         "p95_s": statistics.quantiles(seconds, n=20, method="inclusive")[-1] if n > 1 else seconds[0],
+    }
+
+
+def _judge_scores(results: Sequence[Result], judge: bool) -> dict[str, Any]:
+    told = [result for result in results if result.judged_faithful is not None]
+    given = [result.judge_usd for result in results if result.judge_usd is not None]
+    return {
+        "judged_faithful": _mean([result.judged_faithful for result in told]),
+        "judge_agreement": _mean([result.judged_faithful == result.faithful for result in told]),
+        "not_judged": len(given) - len(told) if judge else None,
+        "judge_usd": sum(given, Decimal(0)) if judge else None,
     }
 
 

@@ -56,6 +56,11 @@ class GatewayClient:
             "/ask", {"question": question, "tenant": tenant, "groups": groups, **given}, seconds + MARGIN_S
         )
 
+    def judge(self, question: str, tenant: str, groups: list[str], answer: str, evidence: list[str]) -> dict[str, Any]:
+        """`POST /judge`."""
+        body = {"question": question, "tenant": tenant, "groups": groups, "answer": answer, "evidence": evidence}
+        return self._post("/judge", body, self._settings.task_max_seconds + MARGIN_S)
+
     def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {operator_key(self._settings)}"}
         try:

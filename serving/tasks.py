@@ -25,7 +25,7 @@ from lakehouse.memory import Memories, Owner
 from lakehouse.permissions import Caller
 from lakehouse.settings import LLM_RERANKER, Settings
 from serving.access import caller_of
-from serving.bodies import AskBody, SearchBody
+from serving.bodies import AskBody, JudgeBody, SearchBody
 from serving.idempotency import StoredAnswers
 from serving.metrics import Metrics
 from serving.problems import kind_of
@@ -146,6 +146,20 @@ class Tasks:
             return await find(max_usd=reservation.usd, on_event=watch)
 
         return await self._paid_alone("search", reservation, max_seconds, run)
+
+    async def judge(self, key: Key, body: JudgeBody) -> Answer:
+        """A judgement: yes or no where its status is `answered`. Raises BudgetExceeded at the key's cap."""
+        caller = caller_of(key, body.tenant, body.groups, body.user)
+        max_seconds = self._settings.task_max_seconds
+        reservation = await self._reserved(caller, max_seconds)
+        limits = Limits(reservation.usd, max_seconds)
+
+        async def run(watch: OnEvent) -> Answer:
+            return await self._agents.judge(
+                body.question, body.answer, body.evidence, caller, limits=limits, on_event=watch
+            )
+
+        return await self._paid_alone("judge", reservation, max_seconds, run)
 
     async def stop_all(self) -> None:
         """Stop what runs and wait until its spend is settled."""

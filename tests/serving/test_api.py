@@ -188,6 +188,7 @@ async def test_every_route_but_the_public_ones_needs_a_key(gateway):
         "/tasks/{task_id}",
         "/tasks/{task_id}/cancel",
         "/search",
+        "/judge",
         "/usage",
         "/memory",
         "/memory/{memory_id}",
