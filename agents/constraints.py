@@ -66,15 +66,17 @@ class SpanOf:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few fixed texts; the first stands for anything else."""
+    """One of a few fixed texts; `other`, or the first of them, stands for anything else."""
 
     choices: tuple[str, ...]
+    other: str | None = None
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
         return {"choice": list(self.choices)}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        return next((choice for choice in self.choices if text.strip().startswith(choice)), self.choices[0])
+        other = self.choices[0] if self.other is None else self.other
+        return next((choice for choice in self.choices if text.strip().startswith(choice)), other)
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,26 @@ class ChoiceOf:
 
     def _names(self, inputs: Inputs) -> list[str]:
         return [line.partition(":")[0] for line in inputs[self.field]]
+
+
+@dataclass(frozen=True)
+class BestOf:
+    """Numbers of lines of an input, counted from 1, the best first: `3 1 2`; "" stands for anything else."""
+
+    field: str
+    most: int
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        numbers = self._numbers(inputs)
+        one, others = "|".join(numbers), min(self.most, len(numbers)) - 1
+        return {"regex": rf"({one})( ({one})){{{others}}}"}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        said = re.split(r"[\s,>]+", text.strip())
+        return " ".join(list(dict.fromkeys(said))[: self.most]) if set(said) <= set(self._numbers(inputs)) else ""
+
+    def _numbers(self, inputs: Inputs) -> list[str]:
+        return [str(number) for number, _ in enumerate(str(inputs[self.field]).splitlines(), start=1)]
 
 
 @dataclass(frozen=True)

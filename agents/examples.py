@@ -23,6 +23,9 @@ _POET = """# Gotthold Lessing
 
 Gotthold Lessing was a poet of the Enlightenment, born in Kamenz and buried in Brunswick."""
 
+_SAID_OF_WARTA = f"Warta: {_WARTA.splitlines()[2]}"
+_SAID_OF_NEISSE = f"Neisse: {_NEISSE.splitlines()[2]}"
+
 _ROLES = [
     "researcher: finds a fact in the documents",
     "analyst: asks the tables of costs, tasks and runs",
@@ -144,6 +147,12 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
     "review": [
         {"known": ["oder: 866 km", "warta: 808 km"], "question": "Are both lengths?", "verdict": "holds"},
         {"known": ["oder: Brunswick"], "question": "Is it a length?", "verdict": "doubtful"},
+    ],
+    "judge": [
+        {"evidence": _SAID_OF_WARTA, "question": _LENGTH, "answer": "808 km", "supported": "yes"},
+        {"evidence": _SAID_OF_WARTA, "question": _LENGTH, "answer": "254 km", "supported": "no"},
+        {"evidence": _POET.splitlines()[-1], "question": _BIRTH, "answer": "Kamenz", "supported": "yes"},
+        {"evidence": _SAID_OF_NEISSE, "question": "How long is the Oder?", "answer": "254 km", "supported": "no"},
     ],
     "answer": [
         {"passages": f"{_PLAY}\n\n{_POET}", "question": _BIRTH, "answer": "Kamenz"},

@@ -9,8 +9,11 @@ import hashlib
 import json
 import logging
 import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,10 +22,11 @@ from dspy.utils.exceptions import ContextWindowExceededError
 
 from agents.about import NotAbout
 from agents.adapter import ShortAdapter
-from agents.answer import Answer, Event, OnEvent, Status
+from agents.answer import Answer, Event, OnEvent, Status, Usage
 from agents.budget import Budget, BudgetReached, Limits
 from agents.engine import TaskEngine, model_client
 from agents.journal import Journal
+from agents.judge import JUDGE, Judge
 from agents.lm import TaskLM
 from agents.programs import PROGRAMS
 from agents.quorum import check_quorum
@@ -52,6 +56,8 @@ class SearchResult:
     results: list[Passage]
     took_ms: float
     task_id: str
+    usage: Usage
+    status: Status = "answered"
 
 
 class Agents:
@@ -156,18 +162,42 @@ class Agents:
             task_id=task.id,
         )
 
-    async def search(self, question: str, caller: Caller, *, k: int, mode: Mode) -> SearchResult:
-        """The caller's k best passages. Raises InvalidInput, NotFound, Unavailable."""
+    async def search(
+        self,
+        question: str,
+        caller: Caller,
+        *,
+        k: int,
+        mode: Mode,
+        max_usd: Decimal | None = None,
+        on_event: OnEvent | None = None,
+    ) -> SearchResult:
+        """The caller's k best passages. `max_usd`: what the fleet's model may cost where it is the reranker.
+
+        Raises InvalidInput, NotFound, Unavailable.
+        """
         query = check_question(question)
         settings = self._deps.settings
-        limits = Limits(settings.task_max_usd, settings.milvus_timeout_s * 2)
-        task = self.new_task(caller, "search", UNCOMPILED, limits, 1)
+        limits = Limits(settings.task_max_usd if max_usd is None else max_usd, settings.search_seconds)
+        task = self.new_task(caller, "search", UNCOMPILED, limits, 1, on_event=on_event)
         started = time.perf_counter()
         try:
-            passages = await task.search(query, hop=0, k=k, mode=mode)
+            with self._context(task, ShortAdapter(), 0.0):
+                passages = await task.search(query, hop=0, k=k, mode=mode)
         except BudgetReached as reached:  # a search has no budget of its own; only a part that hangs ends here
             raise Unavailable("milvus", f"the search did not end: {reached}. See `lakehop status`.") from reached
-        return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id)
+        return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id, task.usage)
+
+    async def judge(
+        self, question: str, answer: str, evidence: Sequence[str], caller: Caller, *, limits: Limits, on_event: OnEvent
+    ) -> Answer:
+        """Whether the evidence says what the answer claims: `yes` or `no` where answered, else nothing to go by.
+
+        Raises InvalidInput for the question, Unavailable when the model does not answer.
+        """
+        task = self.new_task(caller, JUDGE, UNCOMPILED, limits, 1, on_event=on_event)
+        with dspy.context(trace=None):
+            return await self.run(task, Judge(answer, evidence), check_question(question))
 
     async def _program(self, name: str, caller: Caller) -> tuple[dspy.Module, str]:
         load_program(name)  # a name that is none needs no look at the lakehouse
@@ -176,10 +206,8 @@ class Agents:
     async def _outcome(
         self, task: Task, module: dspy.Module, question: str, adapter: ShortAdapter, temperature: float
     ) -> tuple[Status, str, str | None]:
-        engine = TaskEngine(task, self._client, self._deps.settings)
-        lm = TaskLM(self._deps.settings.llm_model, engine, temperature)
         try:
-            with dspy.context(lm=lm, adapter=adapter, task=task, disable_history=True):
+            with self._context(task, adapter, temperature):
                 prediction = await module.acall(question=question)
         except NothingFound as nothing:
             if task.tools.fault:  # what could not be searched is not known to hold nothing
@@ -200,6 +228,13 @@ class Agents:
                 raise cause from error
             raise
         return "answered", prediction.answer, None
+
+    def _context(self, task: Task, adapter: ShortAdapter, temperature: float) -> AbstractContextManager[None]:
+        """In which a program's steps find the model, and what they serve."""
+        engine = TaskEngine(task, self._client, self._deps.settings)
+        lm = TaskLM(self._deps.settings.llm_model, engine, temperature)
+        context: AbstractContextManager[None] = dspy.context(lm=lm, adapter=adapter, task=task, disable_history=True)
+        return context
 
 
 def check_question(question: str) -> str:

@@ -22,6 +22,7 @@ from agents.loops import LoopDetector
 from agents.quorum import Verdict
 from agents.recall import recalled
 from agents.recorder import Action, Recorder, one_line, reference
+from agents.rerank import rerank
 from agents.stragglers import Stragglers
 from agents.tools.breaker import Breakers
 from agents.tools.builtin import BUILT_IN
@@ -33,8 +34,9 @@ from lakehouse.memory import Memories, Owner
 from lakehouse.permissions import Caller
 from lakehouse.prices import Prices
 from lakehouse.records import Spool
+from lakehouse.reranking import RERANKED
 from lakehouse.retrieval import Retriever
-from lakehouse.settings import Settings
+from lakehouse.settings import LLM_RERANKER, Settings
 
 QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
 QUORUM = "quorum"  # what a vote is called in steps and records
@@ -118,7 +120,10 @@ class Task:
         Mode `best` is `multihop` where the tenant's index holds names, and `hybrid` elsewhere.
         """
         query = query[:QUERY_CHARACTERS]
-        return await self._retrieve("search", query, hop, lambda: self._find(query, k, mode))
+        by_model = self._deps.settings.reranker == LLM_RERANKER
+        depth = max(k, RERANKED) if by_model else k
+        found = await self._retrieve("search", query, hop, lambda: self._find(query, depth, mode))
+        return (await rerank(self, query, found, hop))[:k] if by_model else found
 
     async def look_up(self, names: Sequence[str], about: str, *, hop: int) -> list[Passage]:
         """For each name that is a document's title, the passage of that document that fits `about` best."""

@@ -30,6 +30,7 @@ questions_option = click.option(
 @program_option
 @click.option("--retrieval-only", is_flag=True, help="Measure recall only; the model is not asked.")
 @click.option("--limit", type=click.IntRange(min=1), help="Ask only the first N questions.")
+@click.option("--judge", is_flag=True, help="Have the model judge what answers cite, too, at a cost of its own.")
 @json_option
 def evaluate(
     questions: Path,
@@ -38,6 +39,7 @@ def evaluate(
     program: str | None,
     retrieval_only: bool,
     limit: int | None,
+    judge: bool,
     as_json: bool,
 ) -> None:
     """Ask every question of a file, score the answers, and write gold.eval_runs and gold.eval_results.
@@ -48,8 +50,10 @@ def evaluate(
     from infra.evaluate import evaluate as run
     from infra.render import print_record
 
+    if judge and retrieval_only:
+        raise click.UsageError("--judge and --retrieval-only: a search gives no answer to judge. Leave one out.")
     current = settings()
-    scores = run(current, questions, tenant, groups, program or current.program, retrieval_only, limit)
+    scores = run(current, questions, tenant, groups, program or current.program, retrieval_only, limit, judge)
     emit(as_json, scores, print_record)
 
 

@@ -8,9 +8,9 @@ import logging
 import secrets
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import zip_longest
@@ -19,17 +19,10 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from infra.gateway_client import GatewayClient
+from infra.gateway_client import HOPELESS, GatewayClient
+from infra.judging import CitedAnswer, judged
 from lakehouse import delta, scoring
-from lakehouse.errors import (
-    InvalidInput,
-    LakehopError,
-    NotAllowed,
-    NotAuthenticated,
-    NotBuiltYet,
-    NotFound,
-    Unavailable,
-)
+from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.settings import Settings
 from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
 
@@ -38,7 +31,7 @@ log = logging.getLogger("lakehop.eval")
 _AT_ONCE = 2  # enough to keep one model replica busy; more would measure its queue
 _SEARCH = {"hybrid": "search", "multihop": "search_multihop"}
 _SEARCH_K = 5  # recall is reported at 2 and 5
-_HOPELESS = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)  # the next question would fail in the same way
+_RERANK = "rerank"  # the agent that orders what a search found anew
 _HAS_ANSWER = ("answered", "partial")
 
 
@@ -72,6 +65,10 @@ class Result:
     f1: float | None = None
     success: bool | None = None
     faithful: bool | None = None
+    citations: Sequence[Mapping[str, str]] = ()
+    judged_faithful: bool | None = None
+    judge_task_id: str | None = None
+    judge_usd: Decimal | None = None
     recall_at_2: float | None = None
     recall_at_5: float | None = None
     usd: Decimal = Decimal(0)
@@ -89,13 +86,14 @@ def evaluate(
     program: str,
     retrieval_only: bool = False,
     limit: int | None = None,
+    judge: bool = False,
 ) -> dict[str, Any]:
     """Ask the questions, two at a time, and return the run's scores as `lakehop eval` prints them.
 
-    A question that fails counts as wrong and the run goes on. `retrieval_only` searches and asks no model:
-    scores of answers are then None. Program `multihop` searches by mode multihop, the others by mode hybrid. Raises
-    InvalidInput naming the line of a bad questions file, and the gateway's error when no question can be asked at all;
-    then nothing is written.
+    A question that fails counts as wrong and the run goes on. `retrieval_only` searches and asks no program:
+    scores of answers are then None. Program `multihop` searches by mode multihop, the others by mode hybrid. `judge`: a
+    model judges the cited answers, too, at a cost of its own. Raises InvalidInput naming the line of a bad questions
+    file, and the gateway's error when no question can be asked at all; then nothing is written.
     """
     questions = read_questions(questions_path)[:limit]
     client = GatewayClient(settings)
@@ -109,12 +107,14 @@ def evaluate(
     started_at = datetime.now(UTC)
     pool = ThreadPoolExecutor(_AT_ONCE)
     try:
-        results = list(pool.map(lambda question: _judged(question, ask, retrieval_only), questions))
+        results = list(pool.map(lambda question: _scored(question, ask, retrieval_only), questions))
     finally:
         pool.shutdown(cancel_futures=True)  # an interrupted run asks no further question
     failures = [result.failure for result in results]
     if all(isinstance(failure, (InvalidInput, Unavailable)) for failure in failures):
         raise failures[0]  # type: ignore[misc]  # not None, by the line above
+    if judge:
+        results = _judged(settings, tenant, groups, questions, results)
     run = {
         "run_id": f"eval-{started_at:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}",
         "tenant_id": tenant,
@@ -122,7 +122,7 @@ def evaluate(
         "questions": questions_path.name,
         "started_at": started_at,
     }
-    scores = _scores(results)
+    scores = _scores(results, judge)
     _write(settings, results, scores | run)
     return {name: _money(value) for name, value in scores.items()} | {"run_id": run["run_id"]}
 
@@ -157,18 +157,24 @@ def read_questions(path: Path) -> list[Question]:
 def ranked_documents(steps: Sequence[dict[str, Any]]) -> list[str]:
     """The documents that a task's searches found: first the best of each search, then the second of each …
 
-    Recall at 2 of a task with two searches thus looks at the best document of both.
+    Recall at 2 of a task with two searches thus looks at the best document of both. Where a model ordered what a search
+    found, its order counts, which is a step over the same chunks; what it was shown to that end is no search.
     """
-    searches = [[passage["doc_id"] for passage in step.get("passages") or []] for step in steps]
-    by_rank = (doc_id for rank in zip_longest(*searches) for doc_id in rank if doc_id is not None)
+    searches: dict[frozenset[str], list[str]] = {}
+    for step in steps:
+        if (step["kind"], step.get("agent")) != ("chat", _RERANK):
+            passages = step.get("passages") or []
+            chunks = frozenset(passage["chunk_id"] for passage in passages)
+            searches[chunks] = [passage["doc_id"] for passage in passages]
+    by_rank = (doc_id for rank in zip_longest(*searches.values()) for doc_id in rank if doc_id is not None)
     return list(dict.fromkeys(by_rank))
 
 
-def _judged(question: Question, ask: Callable[[Question], dict[str, Any]], retrieval_only: bool) -> Result:
+def _scored(question: Question, ask: Callable[[Question], dict[str, Any]], retrieval_only: bool) -> Result:
     began = time.perf_counter()
     try:
         document = ask(question)
-    except _HOPELESS:
+    except HOPELESS:
         raise
     except LakehopError as error:
         log.warning("question %s failed: %s", question.id, error)
@@ -177,12 +183,18 @@ def _judged(question: Question, ask: Callable[[Question], dict[str, Any]], retri
     log.info("question %s took %.1f s", question.id, seconds)
     if retrieval_only:
         ranked = [passage["doc_id"] for passage in document["results"]]
-        return Result(question.id, seconds, "answered", document.get("task_id"), **_recalls(question, ranked))
-    return _judged_answer(question, seconds, document)
+        return Result(
+            question.id,
+            seconds,
+            "answered",
+            document["task_id"],
+            **_recalls(question, ranked),
+            **_spent(document["usage"]),
+        )
+    return _scored_answer(question, seconds, document)
 
 
-def _judged_answer(question: Question, seconds: float, document: dict[str, Any]) -> Result:
-    usage = document["usage"]
+def _scored_answer(question: Question, seconds: float, document: dict[str, Any]) -> Result:
     text = document["answer"] or ""
     judged = text if document["status"] in _HAS_ANSWER else ""
     return Result(
@@ -193,17 +205,39 @@ def _judged_answer(question: Question, seconds: float, document: dict[str, Any])
         text,
         **_answer_scores(question, judged, declined=document["status"] == "refused"),
         faithful=_is_supported(document) if document["status"] in _HAS_ANSWER else None,
+        citations=document["citations"] if document["status"] in _HAS_ANSWER else (),
         **_recalls(question, ranked_documents(document["steps"])),
-        usd=Decimal(usage["usd"]),
-        calls=usage["calls"],
-        input_tokens=usage["input_tokens"],
-        output_tokens=usage["output_tokens"],
+        **_spent(document["usage"]),
     )
+
+
+def _spent(usage: dict[str, Any]) -> dict[str, Any]:
+    return {name: usage[name] for name in ("calls", "input_tokens", "output_tokens")} | {"usd": Decimal(usage["usd"])}
 
 
 def _failed(question: Question, seconds: float, error: LakehopError, retrieval_only: bool) -> Result:
     scores = {} if retrieval_only else _answer_scores(question, "")
     return Result(question.id, seconds, "failed", **scores, **_recalls(question, []), failure=error)
+
+
+def _judged(
+    settings: Settings,
+    tenant: str,
+    groups: Sequence[str],
+    questions: Sequence[Question],
+    results: Sequence[Result],
+) -> list[Result]:
+    """The results with what the judge said of those that cite something."""
+    texts = {question.id: question.question for question in questions}
+    cited = [result for result in results if result.citations]
+    answers = [CitedAnswer(texts[one.question_id], one.answer or "", one.citations) for one in cited]
+    said = dict(zip((one.question_id for one in cited), judged(settings, tenant, groups, answers), strict=True))
+    return [
+        replace(one, judged_faithful=its.supported, judge_task_id=its.task_id, judge_usd=its.usd)
+        if (its := said.get(one.question_id))
+        else one
+        for one in results
+    ]
 
 
 def _is_supported(document: dict[str, Any]) -> bool:
@@ -235,7 +269,7 @@ def _recalls(question: Question, ranked: Sequence[str]) -> dict[str, Any]:
     return {f"recall_at_{k}": scoring.recall_at(k, question.gold_ids, ranked) for k in (2, 5)}
 
 
-def _scores(results: Sequence[Result]) -> dict[str, Any]:
+def _scores(results: Sequence[Result], judge: bool) -> dict[str, Any]:
     n = len(results)
     usd_total = sum((result.usd for result in results), Decimal(0))
     successes = sum(result.success is True for result in results)
@@ -246,6 +280,7 @@ def _scores(results: Sequence[Result]) -> dict[str, Any]:
         "f1": _mean([result.f1 for result in results]),
         "success": _mean([result.success for result in results]),
         "faithful": _mean([result.faithful for result in results]),
+        **_judge_scores(results, judge),
         "declined": sum(result.status == "refused" for result in results) / n,
         "recall_at_2": _mean([result.recall_at_2 for result in results]),
         "recall_at_5": _mean([result.recall_at_5 for result in results]),
@@ -257,6 +292,17 @@ def _scores(results: Sequence[Result]) -> dict[str, Any]:
         "output_tokens": sum(result.output_tokens for result in results),
         "p50_s": statistics.median(seconds),
         "p95_s": statistics.quantiles(seconds, n=20, method="inclusive")[-1] if n > 1 else seconds[0],
+    }
+
+
+def _judge_scores(results: Sequence[Result], judge: bool) -> dict[str, Any]:
+    told = [result for result in results if result.judged_faithful is not None]
+    given = [result.judge_usd for result in results if result.judge_usd is not None]
+    return {
+        "judged_faithful": _mean([result.judged_faithful for result in told]),
+        "judge_agreement": _mean([result.judged_faithful == result.faithful for result in told]),
+        "not_judged": len(given) - len(told) if judge else None,
+        "judge_usd": sum(given, Decimal(0)) if judge else None,
     }
 
 

@@ -30,6 +30,8 @@ ERRORS: dict[int, type[LakehopError]] = {
     422: InvalidInput,
     501: NotBuiltYet,
 }
+HOPELESS = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)
+"""Of a run of requests: the next one would fail in the same way."""
 MARGIN_S = 30.0  # beyond the task's own time cap: the gateway ends it, the client must not cut it off first
 
 
@@ -42,7 +44,7 @@ class GatewayClient:
     def search(self, question: str, tenant: str, groups: list[str], k: int, mode: str) -> dict[str, Any]:
         """`POST /search`."""
         body = {"question": question, "tenant": tenant, "groups": groups, "k": k, "mode": mode}
-        return self._post("/search", body, self._settings.milvus_timeout_s + MARGIN_S)
+        return self._post("/search", body, self._settings.search_seconds + MARGIN_S)
 
     def ask(self, question: str, tenant: str, groups: list[str], **options: Any) -> dict[str, Any]:
         """`POST /ask`; `options`: the other fields of its body. One that is None is left to the gateway."""
@@ -53,6 +55,11 @@ class GatewayClient:
         return self._post(
             "/ask", {"question": question, "tenant": tenant, "groups": groups, **given}, seconds + MARGIN_S
         )
+
+    def judge(self, question: str, tenant: str, groups: list[str], answer: str, evidence: list[str]) -> dict[str, Any]:
+        """`POST /judge`."""
+        body = {"question": question, "tenant": tenant, "groups": groups, "answer": answer, "evidence": evidence}
+        return self._post("/judge", body, self._settings.task_max_seconds + MARGIN_S)
 
     def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {operator_key(self._settings)}"}

@@ -98,7 +98,9 @@ def print_search(document: Document) -> None:
         console.print(f"   {escape(_short(passage['text'], 300))}")
     if not document["results"]:
         console.print("Nothing found that these groups may read.")
-    console.print(f"[dim]{document['took_ms']:,.0f} ms[/]")
+    usage = document["usage"]
+    cost = f", ordered by a model for ${usage['usd']}" if usage["calls"] else ""
+    console.print(f"[dim]{document['took_ms']:,.0f} ms{cost}[/]")
 
 
 _WAYS = {

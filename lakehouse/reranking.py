@@ -1,7 +1,8 @@
-"""The reranker slot: a cross-encoder reads question and passage together and orders the best that a search found.
+"""The reranker slot: what orders the best that a search found, a cross-encoder or a model of the fleet.
 
-It sees only what the search gave it, which is what the caller may read. None is set by default: it costs a model's pass
-for each of 20 passages.
+Either sees only what the search gave it, which is what the caller may read. A cross-encoder reads question and passage
+together, here and for nothing. A model of the fleet costs money, so it is asked where money is counted: by
+`agents.rerank`. None is set by default: both cost time in every search.
 """
 
 import threading
@@ -54,7 +55,8 @@ def load_reranker(model: str) -> Reranker:
         loaded = CrossEncoder(model, device="cpu", local_files_only=True)
     except (OSError, ValueError) as error:
         raise InvalidInput(
-            f"reranker {model!r}: {error}. Set LAKEHOP_RERANKER to a folder that holds a cross-encoder, or to nothing."
+            f"reranker {model!r}: {error}. Set LAKEHOP_RERANKER to a folder that holds a cross-encoder, to `llm` or to "
+            "nothing."
         ) from None
     if loaded.num_labels != 1:
         raise InvalidInput(

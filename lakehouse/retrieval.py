@@ -21,7 +21,7 @@ from lakehouse.multihop import Weights, shipped_weights
 from lakehouse.multihop_search import Gathered, MultihopSearch
 from lakehouse.permissions import AclDirectory
 from lakehouse.reranking import RERANKED, load_reranker
-from lakehouse.settings import Settings
+from lakehouse.settings import LLM_RERANKER, Settings
 from lakehouse.versions import model_of
 
 # An exchange of the index is seen this late; until then the retired collection answers, which is kept.
@@ -39,6 +39,8 @@ class Retriever:
         load: Callable[[str], Embedder] = load_embedder,
     ) -> None:
         self._settings = settings
+        # the fleet's model is asked by those who count what it costs
+        self._cross_encoder = "" if settings.reranker == LLM_RERANKER else settings.reranker
         self._index = index or Index(settings)
         self._acl = AclDirectory(settings)
         self.weights = Weights.read(Path(given)) if (given := settings.multihop_weights) else shipped_weights()
@@ -54,9 +56,9 @@ class Retriever:
         Raises `NotFound` for a tenant without an index, `InvalidInput` for a wrong k or mode, `Unavailable`.
         """
         allowed = self._acl.allowed_keys(tenant_id, groups)
-        if not self._settings.reranker:
+        if not self._cross_encoder:
             return self._again_if_superseded(tenant_id, lambda: self._search(tenant_id, allowed, query, k, mode))
-        reranker = load_reranker(self._settings.reranker)
+        reranker = load_reranker(self._cross_encoder)
         depth = max(k, RERANKED)
         found = self._again_if_superseded(tenant_id, lambda: self._search(tenant_id, allowed, query, depth, mode))
         return reranker.best(query, found, k)
@@ -91,8 +93,8 @@ class Retriever:
     def warm_up(self) -> None:
         """Load the model of new tenants, which most tenants have; others are loaded by their first question."""
         self._load(self._settings.embedding_model)
-        if self._settings.reranker:
-            load_reranker(self._settings.reranker)
+        if self._cross_encoder:
+            load_reranker(self._cross_encoder)
 
     def close(self) -> None:
         """Close the connection to Milvus."""

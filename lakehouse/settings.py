@@ -28,6 +28,8 @@ Program = Literal["single_shot", "multihop", "react", "team"]
 """What may answer a question; `agents.programs` holds them."""
 # Documents that one question may want to agree: each costs up to three model calls for a fact, and a task has 32.
 MAX_QUORUM = 5
+# The reranker that is no cross-encoder, but the model that programs ask.
+LLM_RERANKER = "llm"
 # Airflow pools: what may write the index and the tables of documents, and what may ask the model, at one time.
 WRITER_POOL = "lakehouse_writer"
 MODEL_POOL = "model_caller"
@@ -130,8 +132,8 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     reranker: str = Field(
         "",
-        description="Cross-encoder that orders the best 20 passages of every search anew: a folder, or an id that is "
-        "in the model cache; empty: none.",
+        description="What orders the best 20 passages of searches anew. A cross-encoder: a folder, or an id that is in "
+        f"the model cache; `{LLM_RERANKER}`: the model of LAKEHOP_LLM_MODEL, at its price; empty: nothing.",
     )
     chunk_max_tokens: int = Field(
         200,
@@ -360,6 +362,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
             "spark.jars.excludes": ",".join(_BROUGHT_BY_SPARK),
             "spark.jars.ivy": str(self.cache / "ivy"),
         }
+
+    @property
+    def search_seconds(self) -> float:
+        """What a bare search may take at most, seconds: as a task, where a model orders what it found."""
+        return self.task_max_seconds if self.reranker == LLM_RERANKER else self.milvus_timeout_s * 2
 
     @property
     def spool_dir(self) -> Path:

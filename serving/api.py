@@ -27,6 +27,8 @@ from serving.bodies import (
     AskBody,
     ForgottenEntries,
     FoundPassage,
+    JudgeBody,
+    Judgement,
     MemoryEntry,
     MemoryList,
     NoteBody,
@@ -167,11 +169,18 @@ async def cancel_task(task_id: str, key: CallerKey, services: With) -> TaskView:
 
 @questions.post("/search", summary="Find passages")
 async def search(body: SearchBody, key: CallerKey, services: With) -> SearchAnswer:
-    """Find the passages that the asker may read, best first. Costs no model call."""
-    caller = caller_of(key, body.tenant, body.groups, body.user)
-    found = await services.agents.search(body.question, caller, k=body.k, mode=body.mode)
+    """Find the passages that the asker may read, best first. Costs no model call, unless a model is the reranker."""
+    found = await services.tasks.search(key, body)
     results = [FoundPassage.model_validate(passage, from_attributes=True) for passage in found.results]
-    return SearchAnswer(results=results, took_ms=found.took_ms, task_id=found.task_id)
+    return SearchAnswer(results=results, took_ms=found.took_ms, task_id=found.task_id, usage=found.usage)
+
+
+@questions.post("/judge", summary="Judge an answer by its evidence")
+async def judge(body: JudgeBody, key: CallerKey, services: With) -> Judgement:
+    """Have the model say whether the evidence says what the answer claims: one call, under the key's cap."""
+    said = await services.tasks.judge(key, body)
+    supported = said.answer == "yes" if said.status == "answered" else None
+    return Judgement(supported=supported, reason=said.reason, usage=said.usage, task_id=said.task_id)
 
 
 @questions.get("/usage", summary="This key's money today")

@@ -9,10 +9,12 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from agents.answer import Usage
 from lakehouse.memory import MAX_CHARACTERS
 from lakehouse.settings import MAX_QUORUM, MAX_TASK_SECONDS, Program
 
 MAX_QUESTION_CHARACTERS = 8_000
+MAX_EVIDENCE_CHARACTERS = 4_000
 
 Question = Annotated[
     str,
@@ -134,7 +136,18 @@ class SearchBody(Body):
     )
 
 
-FIELDS = AskBody.model_fields | SearchBody.model_fields | RewriteBody.model_fields
+class JudgeBody(Body):
+    """An answer to judge by the evidence that it rests on. Permissions are the sender's matter: it sends the texts."""
+
+    answer: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS, description="What was answered.")
+    evidence: list[Annotated[str, StringConstraints(max_length=MAX_EVIDENCE_CHARACTERS)]] = Field(
+        min_length=1,
+        max_length=20,
+        description=f"Texts that should say so, 1 to 20 of {MAX_EVIDENCE_CHARACTERS:,} characters at most.",
+    )
+
+
+FIELDS = AskBody.model_fields | JudgeBody.model_fields | SearchBody.model_fields | RewriteBody.model_fields
 
 
 class PathStep(BaseModel):
@@ -171,6 +184,16 @@ class SearchAnswer(BaseModel):
 
     results: list[FoundPassage]
     took_ms: float
+    task_id: str
+    usage: Usage = Field(description="Zero, but where the gateway has a model order what was found.")
+
+
+class Judgement(BaseModel):
+    """What the judge said, and what that cost."""
+
+    supported: bool | None = Field(description="null: it gave no judgement, and `reason` says why.")
+    reason: str | None
+    usage: Usage
     task_id: str
 
 

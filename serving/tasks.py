@@ -11,26 +11,27 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
-from agents.answer import Answer, Event
+from agents.answer import Answer, Event, OnEvent, Usage
 from agents.budget import Limits
 from agents.journal import Journal
 from agents.quorum import check_quorum
 from agents.recall import check_recall
-from lakehouse.errors import LakehopError, Unavailable
+from lakehouse.errors import BudgetExceeded, LakehopError, Unavailable
 from lakehouse.ledger import Key, Ledger, Reservation
 from lakehouse.memory import Memories, Owner
 from lakehouse.permissions import Caller
-from lakehouse.settings import Settings
+from lakehouse.settings import LLM_RERANKER, Settings
 from serving.access import caller_of
-from serving.bodies import AskBody
+from serving.bodies import AskBody, JudgeBody, SearchBody
 from serving.idempotency import StoredAnswers
 from serving.metrics import Metrics
 from serving.problems import kind_of
 
 if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
-    from agents.runtime import Agents
+    from agents.runtime import Agents, SearchResult
 
 log = logging.getLogger("lakehop.gateway")
 
@@ -59,12 +60,25 @@ class Admitted:
     recall: bool = False
 
 
-class RunningTask:
+class Paid(Protocol):
+    """What comes of a task: how it ended, and what it cost."""
+
+    @property
+    def status(self) -> str: ...
+
+    @property
+    def usage(self) -> Usage: ...
+
+
+T = TypeVar("T", bound=Paid)
+
+
+class RunningTask(Generic[T]):
     """One task in flight. Await `answer`; call `stop` when nobody wants it any more."""
 
-    def __init__(self, run: Callable[[asyncio.Event], Awaitable[Answer]]) -> None:
+    def __init__(self, run: Callable[[asyncio.Event], Awaitable[T]]) -> None:
         self._stopped = asyncio.Event()
-        self.answer: asyncio.Task[Answer] = asyncio.ensure_future(run(self._stopped))
+        self.answer: asyncio.Task[T] = asyncio.ensure_future(run(self._stopped))
 
     def stop(self) -> None:
         """Cancel the agents' work; what it spent so far is settled."""
@@ -89,7 +103,7 @@ class Tasks:
         self._answers = answers
         self._memories = memories
         self._metrics = metrics
-        self._running: set[RunningTask] = set()
+        self._running: set[RunningTask[Any]] = set()
 
     def start(
         self,
@@ -97,7 +111,7 @@ class Tasks:
         body: AskBody,
         on_event: Callable[[Event], None] | None = None,
         idempotency_key: str | None = None,
-    ) -> RunningTask:
+    ) -> RunningTask[Answer]:
         """Begin a task; whatever is wrong comes out of its `answer`.
 
         With an `idempotency_key`, which the caller has claimed, the answer is kept, and a failure gives it free.
@@ -114,11 +128,38 @@ class Tasks:
             await asyncio.to_thread(self._answers.store, key.key_id, idempotency_key, answer.model_dump_json())
             return answer
 
-        task = RunningTask(run)
-        self._running.add(task)
-        task.answer.add_done_callback(lambda _: self._running.discard(task))
-        task.answer.add_done_callback(asyncio.Task.exception)  # seen, though the client may be gone
-        return task
+        return self._begin(run)
+
+    async def search(self, key: Key, body: SearchBody) -> "SearchResult":
+        """A search. Where a model orders what was found, the key pays for it; at the key's cap it is not asked."""
+        caller = caller_of(key, body.tenant, body.groups, body.user)
+        find = partial(self._agents.search, body.question, caller, k=body.k, mode=body.mode)
+        if self._settings.reranker != LLM_RERANKER:
+            return await find()
+        max_seconds = self._settings.search_seconds
+        try:
+            reservation = await self._reserved(caller, max_seconds)
+        except BudgetExceeded:
+            return await find(max_usd=Decimal(0))
+
+        async def run(watch: OnEvent) -> "SearchResult":
+            return await find(max_usd=reservation.usd, on_event=watch)
+
+        return await self._paid_alone("search", reservation, max_seconds, run)
+
+    async def judge(self, key: Key, body: JudgeBody) -> Answer:
+        """A judgement: yes or no where its status is `answered`. Raises BudgetExceeded at the key's cap."""
+        caller = caller_of(key, body.tenant, body.groups, body.user)
+        max_seconds = self._settings.task_max_seconds
+        reservation = await self._reserved(caller, max_seconds)
+        limits = Limits(reservation.usd, max_seconds)
+
+        async def run(watch: OnEvent) -> Answer:
+            return await self._agents.judge(
+                body.question, body.answer, body.evidence, caller, limits=limits, on_event=watch
+            )
+
+        return await self._paid_alone("judge", reservation, max_seconds, run)
 
     async def stop_all(self) -> None:
         """Stop what runs and wait until its spend is settled."""
@@ -137,8 +178,7 @@ class Tasks:
         if body.memory or body.remember:
             Owner.of(caller)  # of a named user, or told so
         max_seconds = body.max_seconds or self._settings.task_max_seconds
-        lifetime_s = max_seconds + 2 * OVERRUN_S + waits_s
-        reservation = await asyncio.to_thread(self._reserve, caller.key_id, body.max_usd, lifetime_s)
+        reservation = await self._reserved(caller, max_seconds + waits_s, body.max_usd)
         return Admitted(
             body.question, caller, program, max_seconds, reservation, body.quorum, body.remember, body.memory
         )
@@ -151,19 +191,8 @@ class Tasks:
         task_id: str | None = None,
     ) -> Answer:
         """Run a task, and settle what it spent, unless it is to go on in another process."""
-        started, outcome = time.monotonic(), "internal-error"
-        spent, calls = Decimal(0), 0
-        goes_on = False
 
-        async def watch(event: Event) -> None:
-            nonlocal spent, calls
-            if event.kind == "step" and event.data["kind"] == "chat":
-                spent, calls = spent + Decimal(event.data["usd"]), calls + 1
-                await asyncio.to_thread(self._ledger.accrue, admitted.reservation, spent)
-            if on_event:
-                on_event(event)
-
-        try:
+        async def run(watch: OnEvent) -> Answer:
             answer = await self._agents.ask(
                 admitted.question,
                 admitted.caller,
@@ -176,16 +205,63 @@ class Tasks:
                 journal=journal,
                 task_id=task_id,
             )
-            spent, calls, outcome = answer.usage.usd, answer.usage.calls, answer.status
             return await asyncio.to_thread(self._remembered, admitted, answer) if admitted.remember else answer
+
+        return await self._paid(admitted.program, admitted.reservation, run, on_event, journal)
+
+    async def _paid(
+        self,
+        program: str,
+        reservation: Reservation,
+        run: Callable[[OnEvent], Awaitable[T]],
+        on_event: Callable[[Event], None] | None = None,
+        journal: Journal | None = None,
+    ) -> T:
+        """Run what calls a model; note what it spends as it goes, and settle that, unless it goes on elsewhere."""
+        started, outcome = time.monotonic(), "internal-error"
+        spent, calls = Decimal(0), 0
+        goes_on = False
+
+        async def watch(event: Event) -> None:
+            nonlocal spent, calls
+            if event.kind == "step" and event.data["kind"] == "chat":
+                spent, calls = spent + Decimal(event.data["usd"]), calls + 1
+                await asyncio.to_thread(self._ledger.accrue, reservation, spent)
+            if on_event:
+                on_event(event)
+
+        try:
+            result = await run(watch)
+            spent, calls, outcome = result.usage.usd, result.usage.calls, result.status
+            return result
         except BaseException as error:
             goes_on = journal is not None and journal.goes_on(error)
             outcome = kind_of(error) if isinstance(error, Exception) else "stopped"
             raise
         finally:
             if not goes_on:
-                await asyncio.to_thread(self._settle, admitted.reservation, spent)
-                self._metrics.task_ended(admitted.program, outcome, spent, calls, time.monotonic() - started)
+                await asyncio.to_thread(self._settle, reservation, spent)
+                self._metrics.task_ended(program, outcome, spent, calls, time.monotonic() - started)
+
+    async def _paid_alone(
+        self,
+        program: str,
+        reservation: Reservation,
+        max_seconds: float,
+        run: Callable[[OnEvent], Awaitable[T]],
+    ) -> T:
+        """The same apart from the handler that waits for it, which may be cancelled."""
+        task = self._begin(
+            lambda stopped: _until_stopped(self._paid(program, reservation, run), stopped, max_seconds + OVERRUN_S)
+        )
+        return await asyncio.shield(task.answer)
+
+    def _begin(self, run: Callable[[asyncio.Event], Awaitable[T]]) -> RunningTask[T]:
+        task = RunningTask(run)
+        self._running.add(task)
+        task.answer.add_done_callback(lambda _: self._running.discard(task))
+        task.answer.add_done_callback(asyncio.Task.exception)  # seen, though the client may be gone
+        return task
 
     async def _run(
         self, key: Key, body: AskBody, on_event: Callable[[Event], None] | None, stopped: asyncio.Event
@@ -216,12 +292,16 @@ class Tasks:
             return answer
         return answer.model_copy(update={"memory_id": entry.memory_id}) if entry else answer
 
-    def _reserve(self, key_id: str, max_usd: Decimal | None, lifetime_s: float) -> Reservation:
+    async def _reserved(self, caller: Caller, max_seconds: float, max_usd: Decimal | None = None) -> Reservation:
+        """Money of the key's day for what ends by then; so much, or what is usual as far as it is free."""
+        lifetime_s = max_seconds + 2 * OVERRUN_S
         if max_usd is not None:
-            return self._ledger.reserve(key_id, max_usd, lifetime_s=lifetime_s)
+            return await asyncio.to_thread(self._ledger.reserve, caller.key_id, max_usd, lifetime_s=lifetime_s)
         usual = self._settings.task_max_usd
         least = round(usual * LEAST_PART, 10)
-        return self._ledger.reserve(key_id, usual, at_least=least, lifetime_s=lifetime_s)
+        return await asyncio.to_thread(
+            self._ledger.reserve, caller.key_id, usual, at_least=least, lifetime_s=lifetime_s
+        )
 
     def _settle(self, reservation: Reservation, spent: Decimal) -> None:
         if spent > reservation.usd:
@@ -229,7 +309,7 @@ class Tasks:
         self._ledger.settle(reservation, spent)
 
 
-async def _until_stopped(work: Awaitable[Answer], stopped: asyncio.Event, timeout_s: float) -> Answer:
+async def _until_stopped(work: Awaitable[T], stopped: asyncio.Event, timeout_s: float) -> T:
     """The work's result. It is cancelled once `stopped` is set (`TaskStopped`) or when it overruns (`TimeoutError`)."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
     await asyncio.wait({working, stopping}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)

@@ -113,6 +113,25 @@ EVAL_RUNS = Table(
             "Share of given answers that stand in what they cite, or follow from numbers that do; NULL without any.",
             True,
         ),
+        Column(
+            "judged_faithful",
+            Type.DOUBLE,
+            "Share of judged answers of which a judge model said that what they cite says so; NULL: none was judged.",
+            True,
+        ),
+        Column(
+            "judge_agreement",
+            Type.DOUBLE,
+            "Share of judged answers for which judge and `faithful` say the same; NULL: none was judged.",
+            True,
+        ),
+        Column(
+            "not_judged",
+            Type.INT,
+            "Cited answers that the judge was given and did not judge; NULL: it was not asked.",
+            True,
+        ),
+        Column("judge_usd", Type.MONEY, "What judging cost, not in `usd_total`; NULL: no judge was asked.", True),
         Column("declined", Type.DOUBLE, "Share of questions that were declined, 0 to 1; NULL in old rows.", True),
         Column(
             "recall_at_2",
@@ -155,6 +174,19 @@ EVAL_RESULTS = Table(
         Column(
             "faithful", Type.BOOL, "The answer stands in what it cites, by its words; NULL without an answer.", True
         ),
+        Column(
+            "judged_faithful",
+            Type.BOOL,
+            "A judge model said that what the answer cites says so; NULL: it was not asked, or said neither.",
+            True,
+        ),
+        Column(
+            "judge_task_id",
+            Type.STRING,
+            "Task that judged it; joins `silver.llm_calls`. NULL: it was not judged.",
+            True,
+        ),
+        Column("judge_usd", Type.MONEY, "What judging it cost, not in `usd`; NULL: it was not judged.", True),
         Column("recall_at_2", Type.DOUBLE, "Share of gold documents in the first 2; NULL without gold ids.", True),
         Column("recall_at_5", Type.DOUBLE, "The same in the first 5.", True),
         Column("usd", Type.MONEY, "What it cost, US dollars."),

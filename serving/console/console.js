@@ -232,8 +232,9 @@ async function find() {
     showProblem(await problemOf(response));
     return;
   }
-  const { results, took_ms } = await response.json();
-  $("found-took").textContent = duration(took_ms);
+  const { results, took_ms, usage } = await response.json();
+  const cost = usage.calls ? ` · ordered by a model for ${dollars(usage.usd)}` : "";
+  $("found-took").textContent = duration(took_ms) + cost;
   $("found-none").hidden = results.length > 0;
   $("passages").replaceChildren(...results.map((passage) => passageItem(passage, element)));
   $("found").hidden = false;
@@ -269,7 +270,7 @@ $("ask").addEventListener("submit", (event) => {
   run(ask, "What the task had spent until then is on the key's bill.");
 });
 $("find").addEventListener("click", () => {
-  if ($("ask").reportValidity()) run(find, "A search costs nothing.");
+  if ($("ask").reportValidity()) run(find, "Unless a model orders what is found, a search costs nothing.");
 });
 $("stop").addEventListener("click", () => running?.abort());
 $("key").addEventListener("change", showUsage);

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from agents.constraints import (
     MAX_SPAN_CHARACTERS,
     NONE,
+    BestOf,
     ChoiceOf,
     JsonAs,
     JsonOf,
@@ -83,6 +84,35 @@ def test_a_grammar_is_rules_of_one_line_each_that_a_root_leads_to(text):
     rules = dict(line.split(" ::= ", 1) for line in allowed["grammar"].split("\n"))
     assert next(iter(rules)) == "root"
     assert json.dumps(NONE) in rules["root"]
+
+
+# ---- an order of lines -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "best"),
+    [
+        ("3 1", "3 1"),
+        (" 2, 1, 3\n", "2 1 3"),
+        ("3 > 2 > 1", "3 2 1"),
+        ("2 2 1", "2 1"),
+        ("4 3 2 1 3", "4 3 2"),
+        *((garbage, "") for garbage in ("", "5 1", "0", "-1", "1.", "first 1", "9" * 5_000, "③")),
+    ],
+)
+def test_an_order_is_numbers_of_lines_or_nothing(said, best):
+    assert BestOf("lines", 3).snap(said, {"lines": "a\nb\nc\nd"}) == best
+
+
+def test_an_order_asks_for_no_more_than_there_are():
+    assert BestOf("lines", 3).structured_outputs({"lines": "a\nb"}) == {"regex": "(1|2)( (1|2)){1}"}
+
+
+@given(TEXTS)
+def test_whatever_is_said_is_an_order_of_lines_that_there_are(said):
+    best = BestOf("lines", 2).snap(said, {"lines": "a\nb\nc"}).split()
+    assert set(best) <= {"1", "2", "3"}
+    assert len(set(best)) == len(best) <= 2
 
 
 # ---- one of a few, and a sum ---------------------------------------------------------------------------------

@@ -104,8 +104,8 @@ class PoolIndex(MemoryIndex):
     """All passages of a corpus file, and its questions."""
 
     def __init__(self, folder: Path, cache: Path) -> None:
-        self.documents = _lines(folder / "corpus.jsonl")
-        asked = _lines(folder / "questions.jsonl")
+        self.documents = read_lines(folder / "corpus.jsonl")
+        asked = read_lines(folder / "questions.jsonl")
         numbers = {document["id"]: number for number, document in enumerate(self.documents)}
         texts = [embedded_text(document["title"], (), document["text"]) for document in self.documents]
         vectors = encoded([question["question"] for question in asked], cache, f"{folder.name}.questions")
@@ -131,7 +131,8 @@ def encoded(texts: Sequence[str], cache: Path, name: str) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _lines(path: Path) -> list[dict[str, Any]]:
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The rows of a JSONL file."""
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 

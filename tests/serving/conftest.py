@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from agents.answer import Answer, Event, OnEvent
+from agents.answer import Answer, Event, OnEvent, Usage
 from lakehouse.permissions import Caller
 from lakehouse.settings import Settings
 from tests.served import Served, serve
@@ -62,6 +62,7 @@ class Found:
     results: list[Any]
     took_ms: float
     task_id: str
+    usage: Usage = field(default_factory=Usage)
 
 
 @dataclass
