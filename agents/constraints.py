@@ -21,6 +21,7 @@ NONE = "none"  # what an output says that has nothing to say
 # A word with the blank behind it; a character where words are written without blanks.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
+_LINE_END = re.compile(r"[.!?。！？]\s*\n")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 
@@ -36,7 +37,8 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class SpanOf:
-    """Words that stand one after the other in an input, or "none"."""
+    """Words that stand one after the other in an input, or "none". The grammar ends them where a sentence ends its line:
+    a small model would else go on to the next."""
 
     field: str
 
@@ -47,7 +49,8 @@ class SpanOf:
         # Rule i is "word i, and maybe what follows": as long as the text, where a list of all spans is its square.
         rules = [f"root ::= {_quoted(NONE)} | {' | '.join(f'w{i}' for i in range(len(words)))}"]
         for i, word in enumerate(words):
-            onward = f" | {_quoted(word.rstrip() + ' ' * word[-1].isspace())} w{i + 1}" if i + 1 < len(words) else ""
+            goes_on = i + 1 < len(words) and not _LINE_END.search(word)
+            onward = f" | {_quoted(word.rstrip() + ' ' * word[-1].isspace())} w{i + 1}" if goes_on else ""
             rules.append(f"w{i} ::= {_quoted(_bare(word))}{onward}")
         return {"grammar": "\n".join(rules)}
 
@@ -102,7 +105,8 @@ class QuestionOr:
     word: str
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        return {"regex": rf"{re.escape(self.word)}|[^?\n]{{4,160}}\?"}
+        # No bounds: vLLM gives a pattern 5 s to be compiled, and a counted one takes longer on a busy machine.
+        return {"regex": rf"{re.escape(self.word)}|[^?\n]+\?"}
 
     def snap(self, text: str, inputs: Inputs) -> str:
         question = re.match(r"[^?\n]{4,160}\?", text.strip())
