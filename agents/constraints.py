@@ -37,8 +37,8 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class SpanOf:
-    """Words that stand one after the other in an input, or "none". The grammar ends them where a sentence ends its line:
-    a small model would else go on to the next."""
+    """Words that stand one after the other in an input, or "none". The grammar ends them where a sentence ends its
+    line: a small model would else go on to the next."""
 
     field: str
 

@@ -251,8 +251,8 @@ def _licence_question(kind: str, package: Package, target: Package, text: str) -
 def _product_question(package: Package, target: Package, other: Package) -> Question:
     return Question(
         id=f"product-{package.name}",
-        question=f"What is the number of packages that {other.name} requires, multiplied by the number of packages that "
-        f"the only package that {package.name} requires requires?",
+        question=f"What is the number of packages that {other.name} requires, multiplied by the number of packages "
+        f"that the only package that {package.name} requires requires?",
         answer=str(len(target.requires) * len(other.requires)),
         aliases=(),
         gold_ids=(package.name, target.name, other.name),

@@ -2,8 +2,8 @@
 
     python -m tests.benchmarks.milestones RUN RUN… [--ids sum-]
 
-A run is what `lakehop eval` prints as `run_id`; the first is the baseline. Only questions that all runs asked count, and
-of them those whose id begins as `--ids` says.
+A run is what `lakehop eval` prints as `run_id`; the first is the baseline. Only questions that all runs asked count,
+and of them those whose id begins as `--ids` says.
 The test is McNemar's, exact: how likely it is by chance alone that so many more of the questions on which two programs
 differ fall to one of them.
 """
