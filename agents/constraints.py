@@ -22,6 +22,7 @@ NONE = "none"  # what an output says that has nothing to say
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
 _LINE_END = re.compile(r"[.!?。！？]\s*\n")
+_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 
@@ -121,7 +122,7 @@ class JsonOf:
     max_tokens: int = 160
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        return {"json": inputs[self.field]}
+        return {"json": _unrolled_nothing(inputs[self.field])}
 
     def snap(self, text: str, inputs: Inputs) -> str:
         return _braced(text)
@@ -165,7 +166,19 @@ class SumOf:
 @cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     """Kept, for pydantic works it out anew each time."""
-    return model.model_json_schema()
+    return dict(_unrolled_nothing(model.model_json_schema()))
+
+
+def _unrolled_nothing(schema: Any) -> Any:
+    """A JSON schema without the lengths of its texts and lists, which vLLM would unroll into its grammar, for seconds.
+
+    Who reads the JSON checks them, and `max_tokens` ends what does not end by itself.
+    """
+    if isinstance(schema, Mapping):
+        # A property may have such a name; a length is a number.
+        kept = {name: value for name, value in schema.items() if name not in _LENGTHS or not isinstance(value, int)}
+        return {name: _unrolled_nothing(value) for name, value in kept.items()}
+    return [_unrolled_nothing(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def _braced(text: str) -> str:

@@ -122,6 +122,18 @@ def test_a_pattern_repeats_nothing_a_counted_number_of_times():
     assert "{" not in QuestionOr("complete").structured_outputs({})["regex"]
 
 
+@pytest.mark.parametrize("model", [Plan, Code, Statement])
+def test_a_schema_has_no_lengths_that_vllm_would_unroll(model):
+    """The grammar of a plan took 4 s of processor time to compile with them, and 4 ms without."""
+    given = [
+        JsonAs(model).structured_outputs({}),
+        JsonOf("takes").structured_outputs({"takes": model.model_json_schema()}),
+    ]
+
+    assert all("Length" not in json.dumps(one) and "Items" not in json.dumps(one) for one in given)
+    assert given[0]["json"]["required"] == model.model_json_schema()["required"]
+
+
 def test_a_sum_of_other_numbers_is_not_allowed():
     parts = {"808 km", "254 km", "Warta", "Neisse"}
 
