@@ -21,6 +21,8 @@ NONE = "none"  # what an output says that has nothing to say
 # A word with the blank behind it; a character where words are written without blanks.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
+_LINE_END = re.compile(r"[.!?。！？]\s*\n")
+_LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 
@@ -36,7 +38,8 @@ class Constraint(Protocol):
 
 @dataclass(frozen=True)
 class SpanOf:
-    """Words that stand one after the other in an input, or "none"."""
+    """Words that stand one after the other in an input, or "none". The grammar ends them where a sentence ends its
+    line: a small model would else go on to the next."""
 
     field: str
 
@@ -47,7 +50,8 @@ class SpanOf:
         # Rule i is "word i, and maybe what follows": as long as the text, where a list of all spans is its square.
         rules = [f"root ::= {_quoted(NONE)} | {' | '.join(f'w{i}' for i in range(len(words)))}"]
         for i, word in enumerate(words):
-            onward = f" | {_quoted(word.rstrip() + ' ' * word[-1].isspace())} w{i + 1}" if i + 1 < len(words) else ""
+            goes_on = i + 1 < len(words) and not _LINE_END.search(word)
+            onward = f" | {_quoted(word.rstrip() + ' ' * word[-1].isspace())} w{i + 1}" if goes_on else ""
             rules.append(f"w{i} ::= {_quoted(_bare(word))}{onward}")
         return {"grammar": "\n".join(rules)}
 
@@ -124,7 +128,8 @@ class QuestionOr:
     word: str
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        return {"regex": rf"{re.escape(self.word)}|[^?\n]{{4,160}}\?"}
+        # No bounds: vLLM gives a pattern 5 s to be compiled, and a counted one takes longer on a busy machine.
+        return {"regex": rf"{re.escape(self.word)}|[^?\n]+\?"}
 
     def snap(self, text: str, inputs: Inputs) -> str:
         question = re.match(r"[^?\n]{4,160}\?", text.strip())
@@ -139,7 +144,7 @@ class JsonOf:
     max_tokens: int = 160
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        return {"json": inputs[self.field]}
+        return {"json": _unrolled_nothing(inputs[self.field])}
 
     def snap(self, text: str, inputs: Inputs) -> str:
         return _braced(text)
@@ -183,7 +188,19 @@ class SumOf:
 @cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
     """Kept, for pydantic works it out anew each time."""
-    return model.model_json_schema()
+    return dict(_unrolled_nothing(model.model_json_schema()))
+
+
+def _unrolled_nothing(schema: Any) -> Any:
+    """A JSON schema without the lengths of its texts and lists, which vLLM would unroll into its grammar, for seconds.
+
+    Who reads the JSON checks them, and `max_tokens` ends what does not end by itself.
+    """
+    if isinstance(schema, Mapping):
+        # A property may have such a name; a length is a number.
+        kept = {name: value for name, value in schema.items() if name not in _LENGTHS or not isinstance(value, int)}
+        return {name: _unrolled_nothing(value) for name, value in kept.items()}
+    return [_unrolled_nothing(value) for value in schema] if isinstance(schema, list) else schema
 
 
 def _braced(text: str) -> str:

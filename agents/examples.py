@@ -1,27 +1,34 @@
 """Demonstrations for a predictor that has none of its own: what its step looks like, in a domain that is nobody's.
 
 Without any example a small model copies whole paragraphs. These show the form; the content of a real domain comes
-when `agents.compile` puts what worked on real questions in their place.
+when `agents.compile` puts what worked on real questions in their place. One small world is behind all of them, so that
+a question, its plan, what is read for it and what follows from that fit together.
 """
 
-_RIVER = """# Oder
+import json
 
-The Oder springs in the Oder Hills and is 866 km long.
-The Oder has 2 large tributaries: Warta, Neisse."""
-_WARTA = """# Warta
+from agents.mentions import closest_sentence
 
-The Warta springs in Kromołów and is 808 km long.
-The Warta has 1 large tributary: Noteć."""
-_NEISSE = """# Neisse
+_HOLM = """# Anna Holm
 
-The Neisse springs in Nová Ves and is 254 km long.
-The Neisse has 0 large tributaries."""
-_PLAY = """# Emilia Galotti
+Anna Holm is described as: a botanist of the north.
+Anna Holm wrote 2 books: Moss, Fern.
+Anna Holm trusts 1 publisher: Alder Press."""
+_MOSS = """# Moss
 
-Emilia Galotti is a play in five acts by Gotthold Lessing, first played in Brunswick."""
-_POET = """# Gotthold Lessing
+Moss is described as: a guide to wet woods.
+Moss is written in the Swedish language.
+Moss has 3 maps: Kiruna, Luleå, Boden."""
+_FERN = """# Fern
 
-Gotthold Lessing was a poet of the Enlightenment, born in Kamenz and buried in Brunswick."""
+Fern is described as: plants of the shade.
+Fern is written in the Danish language.
+Fern has 0 maps."""
+_PRESS = """# Alder Press
+
+Alder Press is described as: a house for naturalists.
+Alder Press is located in the Bergen district.
+Alder Press has 2 offices: Voss, Odda."""
 
 _SAID_OF_WARTA = f"Warta: {_WARTA.splitlines()[2]}"
 _SAID_OF_NEISSE = f"Neisse: {_NEISSE.splitlines()[2]}"
@@ -32,100 +39,122 @@ _ROLES = [
     "coder: works out numbers, dates and lists in Python",
     "critic: says whether findings hold together",
 ]
+_TOOLS = ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"]
 
-_SPRING = "Where does the tributary of the Oder spring that is 254 km long?"
-_COUNT = "How many large tributaries do the two large tributaries of the Oder have together?"
-_BIRTH = "In which town was the writer of Emilia Galotti born?"
-_LENGTH = "How long is the Warta?"
+_LANGUAGE = "In which language is Moss written?"
+_SHADE = (
+    "Among the books that Anna Holm wrote, one is described as: plants of the shade. In which language is it written?"
+)
+_DISTRICT = "In which district is the only publisher that Anna Holm trusts located?"
+_MAPS = "How many maps do the two books that Anna Holm wrote have in total?"
+_TIMES = (
+    "What is the number of maps that Moss has, multiplied by the number of offices that the only publisher that "
+    "Anna Holm trusts has?"
+)
+_MORE = "How many more maps has Moss than Fern?"
+
+
+def _read(passage: str, question: str, fact: str) -> dict[str, object]:
+    return {"passage": passage, "closest": closest_sentence(passage, question), "question": question, "fact": fact}
+
+
+def _said(*passages: str) -> str:
+    """A search among the notes of `react`."""
+    return "search said: " + " ".join(passages)
+
+
+def _choose(question: str, tool: str, *notes: str) -> dict[str, object]:
+    return {"notes": notes, "tools": _TOOLS, "question": question, "tool": tool}
+
+
+def _fill(question: str, tool: str, arguments: dict[str, str], *notes: str) -> dict[str, object]:
+    takes = {"properties": {name: {"type": "string"} for name in arguments}}
+    told = next(line for line in _TOOLS if line.startswith(tool))
+    return {"notes": notes, "takes": takes, "tool": told, "question": question, "arguments": json.dumps(arguments)}
+
+
+def _plan(question: str, *tasks: tuple[str, ...]) -> dict[str, object]:
+    """A plan of (id, role, question, what it needs …)."""
+    subs = [{"id": id, "role": role, "question": asked, "needs": needs} for id, role, asked, *needs in tasks]
+    return {"roles": _ROLES, "refused": "none", "question": question, "plan": json.dumps({"tasks": subs})}
 
 
 EXAMPLES: dict[str, list[dict[str, object]]] = {
     "plan": [
-        {"question": _LENGTH, "look_ups": "0"},
-        {"question": _COUNT, "look_ups": "2"},
-        {"question": _BIRTH, "look_ups": "1"},
-        {"question": "When was the Oder last frozen?", "look_ups": "0"},
-        {"question": _SPRING, "look_ups": "1"},
+        {"question": _LANGUAGE, "look_ups": "0"},
+        {"question": _MAPS, "look_ups": "2"},
+        {"question": _DISTRICT, "look_ups": "1"},
+        {"question": "When was Fern first printed?", "look_ups": "0"},
+        {"question": _SHADE, "look_ups": "1"},
     ],
     "read": [
-        {"passage": _POET, "closest": _POET.splitlines()[-1], "question": _BIRTH, "fact": "Kamenz"},
-        {"passage": _WARTA, "closest": _WARTA.splitlines()[-1], "question": _COUNT, "fact": "1"},
-        {"passage": _NEISSE, "closest": _NEISSE.splitlines()[2], "question": _SPRING, "fact": "Nová Ves"},
-        {"passage": _WARTA, "closest": _WARTA.splitlines()[2], "question": _LENGTH, "fact": "808 km"},
+        _read(_PRESS, _DISTRICT, "Bergen"),
+        _read(_MOSS, _MAPS, "3"),
+        _read(_FERN, _SHADE, "Danish"),
+        _read(_MOSS, _LANGUAGE, "Swedish"),
+        _read(_FERN, "Which book that Anna Holm wrote is described as: plants of the shade?", "Fern"),
+        _read(_HOLM, "Which is the only publisher that Anna Holm trusts?", "Alder Press"),
+        _read(_HOLM, "Which are the two books that Anna Holm wrote?", "Moss, Fern"),
+        _read(_PRESS, "How many offices does Alder Press have?", "2"),
     ],
     "conclude": [
-        {"facts": ["Warta: 1", "Neisse: 0"], "question": _COUNT, "answer": "1 + 0"},
-        {"facts": ["Gotthold Lessing: Kamenz"], "question": _BIRTH, "answer": "Kamenz"},
-        {
-            "facts": ["Warta: 808 km", "Neisse: 254 km"],
-            "question": "Which is longer, Warta or Neisse?",
-            "answer": "Warta",
-        },
+        {"facts": ["Moss: 3", "Fern: 0"], "question": _MAPS, "answer": "3 + 0"},
+        {"facts": ["number: 3", "count: 2"], "question": _TIMES, "answer": "3 * 2"},
+        {"facts": ["Alder Press: Bergen"], "question": _DISTRICT, "answer": "Bergen"},
+        {"facts": ["Moss: 3", "Fern: 0"], "question": "Which has more maps, Moss or Fern?", "answer": "Moss"},
     ],
     "choose": [
-        {
-            "notes": [f"search said: {_RIVER.splitlines()[-1]}"],
-            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
-            "question": _SPRING,
-            "tool": "search",
-        },
-        {
-            "notes": [f"search said: {_WARTA.splitlines()[2]}"],
-            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
-            "question": _LENGTH,
-            "tool": "answer",
-        },
-        {
-            "notes": ["search said: The Warta has 1 large tributary.", "search said: The Neisse has 0."],
-            "tools": ["search: Find passages.", "calculate: Work out a sum.", "answer: answer from what was found"],
-            "question": _COUNT,
-            "tool": "calculate",
-        },
+        _choose(_SHADE, "search", _said(_HOLM)),
+        _choose(_SHADE, "answer", _said(_HOLM), _said(_FERN)),
+        _choose(_DISTRICT, "search", _said(_HOLM)),
+        _choose(_DISTRICT, "answer", _said(_HOLM), _said(_PRESS)),
+        _choose(_MAPS, "search", _said(_HOLM)),
+        _choose(_MAPS, "calculate", _said(_HOLM), _said(_MOSS, _FERN)),
+        _choose(_MAPS, "answer", _said(_HOLM), _said(_MOSS, _FERN), "calculate said: 3"),
+        _choose(_LANGUAGE, "answer", _said(_MOSS)),
     ],
     "fill": [
-        {
-            "notes": [f"search said: {_RIVER.splitlines()[-1]}"],
-            "takes": {"properties": {"query": {"type": "string"}}},
-            "tool": "search: Find passages.",
-            "question": _SPRING,
-            "arguments": '{"query": "Neisse 254 km springs"}',
-        },
-        {
-            "notes": ["search said: The Warta has 1 large tributary.", "search said: The Neisse has 0."],
-            "takes": {"properties": {"expression": {"type": "string"}}},
-            "tool": "calculate: Work out a sum.",
-            "question": _COUNT,
-            "arguments": '{"expression": "1 + 0"}',
-        },
+        _fill(_SHADE, "search", {"query": "Fern language"}, _said(_HOLM)),
+        _fill(_DISTRICT, "search", {"query": "Alder Press district"}, _said(_HOLM)),
+        _fill(_MAPS, "search", {"query": "Moss Fern maps"}, _said(_HOLM)),
+        _fill(_MAPS, "calculate", {"expression": "3 + 0"}, _said(_HOLM), _said(_MOSS, _FERN)),
+        _fill(_TIMES, "calculate", {"expression": "3 * 2"}, _said(_MOSS), _said(_PRESS)),
     ],
     "plan_tasks": [
-        {
-            "roles": _ROLES,
-            "refused": "none",
-            "question": _SPRING,
-            "plan": '{"tasks": [{"id": "which", "role": "researcher", "question": "Which tributary of the Oder is '
-            '254 km long?", "needs": []}, {"id": "spring", "role": "researcher", "question": "Where does the {which} '
-            'spring?", "needs": ["which"]}]}',
-        },
-        {
-            "roles": _ROLES,
-            "refused": "none",
-            "question": "How much longer is the Oder than the Warta?",
-            "plan": '{"tasks": [{"id": "oder", "role": "researcher", "question": "How long is the Oder?", "needs": '
-            '[]}, {"id": "warta", "role": "researcher", "question": "How long is the Warta?", "needs": []}, {"id": '
-            '"more", "role": "coder", "question": "{oder} less {warta}", "needs": ["oder", "warta"]}]}',
-        },
-        {
-            "roles": _ROLES,
-            "refused": "none",
-            "question": "What did we spend yesterday?",
-            "plan": '{"tasks": [{"id": "spent", "role": "analyst", "question": "What did we spend yesterday?", '
-            '"needs": []}]}',
-        },
+        _plan("What did we spend yesterday?", ("spent", "analyst", "What did we spend yesterday?")),
+        _plan(_LANGUAGE, ("language", "researcher", _LANGUAGE)),
+        _plan(
+            _MORE,
+            ("moss", "researcher", "How many maps does Moss have?"),
+            ("fern", "researcher", "How many maps does Fern have?"),
+            ("more", "coder", "{moss} less {fern}", "moss", "fern"),
+        ),
+        _plan(
+            _SHADE,
+            ("which", "researcher", "Which book that Anna Holm wrote is described as: plants of the shade?"),
+            ("language", "researcher", "In which language is {which} written?", "which"),
+        ),
+        _plan(
+            _DISTRICT,
+            ("which", "researcher", "Which is the only publisher that Anna Holm trusts?"),
+            ("district", "researcher", "In which district is {which} located?", "which"),
+        ),
+        _plan(
+            _MAPS,
+            ("two", "researcher", "Which are the two books that Anna Holm wrote?"),
+            ("maps", "researcher", "How many maps does {each two} have?", "two"),
+        ),
+        _plan(
+            _TIMES,
+            ("number", "researcher", "How many maps does Moss have?"),
+            ("which", "researcher", "Which is the only publisher that Anna Holm trusts?"),
+            ("count", "researcher", "How many offices does {which} have?", "which"),
+        ),
     ],
     "ask_for_more": [
-        {"facts": ["which: Neisse", "spring: Nová Ves"], "answer": "Nová Ves", "question": _SPRING, "open": "complete"},
-        {"facts": ["which: Neisse"], "answer": "Neisse", "question": _SPRING, "open": "Where does the Neisse spring?"},
+        {"facts": ["which: Fern", "language: Danish"], "answer": "Danish", "question": _SHADE, "open": "complete"},
+        {"facts": ["two: Moss, Fern", "maps: 3", "maps: 0"], "answer": "3", "question": _MAPS, "open": "complete"},
+        {"facts": ["which: Fern"], "answer": "Fern", "question": _SHADE, "open": "In which language is Fern written?"},
     ],
     "analyst": [
         {
@@ -137,16 +166,11 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         }
     ],
     "coder": [
-        {
-            "known": ["oder: 866 km", "warta: 808 km"],
-            "refused": "none",
-            "question": "866 km less 808 km",
-            "arguments": '{"code": "866 - 808"}',
-        }
+        {"known": ["moss: 3", "fern: 0"], "refused": "none", "question": "3 less 0", "arguments": '{"code": "3 - 0"}'}
     ],
     "review": [
-        {"known": ["oder: 866 km", "warta: 808 km"], "question": "Are both lengths?", "verdict": "holds"},
-        {"known": ["oder: Brunswick"], "question": "Is it a length?", "verdict": "doubtful"},
+        {"known": ["moss: 3 maps", "fern: 0 maps"], "question": "Are both numbers of maps?", "verdict": "holds"},
+        {"known": ["moss: Bergen"], "question": "Is it a number?", "verdict": "doubtful"},
     ],
     "judge": [
         {"evidence": _SAID_OF_WARTA, "question": _LENGTH, "answer": "808 km", "supported": "yes"},
@@ -155,8 +179,8 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         {"evidence": _SAID_OF_NEISSE, "question": "How long is the Oder?", "answer": "254 km", "supported": "no"},
     ],
     "answer": [
-        {"passages": f"{_PLAY}\n\n{_POET}", "question": _BIRTH, "answer": "Kamenz"},
-        {"passages": f"{_RIVER}\n\n{_NEISSE}", "question": _SPRING, "answer": "Nová Ves"},
-        {"passages": f"{_WARTA}\n\n{_POET}", "question": _LENGTH, "answer": "808 km"},
+        {"passages": f"{_HOLM}\n\n{_PRESS}", "question": _DISTRICT, "answer": "Bergen"},
+        {"passages": f"{_HOLM}\n\n{_FERN}", "question": _SHADE, "answer": "Danish"},
+        {"passages": f"{_MOSS}\n\n{_PRESS}", "question": _LANGUAGE, "answer": "Swedish"},
     ],
 }

@@ -15,7 +15,8 @@ NEWEST = 2  # observations shown as they came
 NEWEST_CHARACTERS = 600
 OLDER = 8  # shown by a sentence each; what is older still is only counted
 SENTENCE_CHARACTERS = 160
-EVIDENCE_CHARACTERS = 4_000  # five passages, which is what `single_shot` reads
+READ_WHOLE = 2  # passages, or what other tools said, that an answer is read from; of older ones a sentence each
+EVIDENCE_CHARACTERS = 2_400  # an answer is held to a span of it, which vLLM looks through at every token
 
 
 @dataclass(frozen=True)
@@ -24,9 +25,9 @@ class _Note:
     seen: Observation
 
     @property
-    def text(self) -> str:
+    def texts(self) -> list[str]:
         """What was read, without the names that a search puts before each passage."""
-        return "\n\n".join(passage.text for passage in self.seen.passages) or self.seen.text
+        return [passage.text for passage in self.seen.passages] or [self.seen.text]
 
 
 class Notebook:
@@ -49,8 +50,10 @@ class Notebook:
 
     def evidence(self) -> str:
         """What was learned, for a model that answers from it: the newest first, each once, until the space is used."""
-        texts = dict.fromkeys(note.text for note in reversed(self._notes) if note.seen.ok and not note.seen.empty)
-        return "\n\n".join(texts)[:EVIDENCE_CHARACTERS]
+        learned = (note for note in reversed(self._notes) if note.seen.ok and not note.seen.empty)
+        texts = list(dict.fromkeys(text for note in learned for text in note.texts))
+        told = texts[:READ_WHOLE] + [closest_sentence(text, self._question) for text in texts[READ_WHOLE:]]
+        return "\n\n".join(told)[:EVIDENCE_CHARACTERS]
 
     def passages(self) -> list[Passage]:
         """Those that were found, each once, in the order found."""
@@ -66,4 +69,4 @@ class Notebook:
         return sentence, cite((sentence, self.passages()))
 
     def _closest(self, note: _Note) -> str:
-        return closest_sentence(note.text, self._question)[:SENTENCE_CHARACTERS]
+        return closest_sentence("\n\n".join(note.texts), self._question)[:SENTENCE_CHARACTERS]

@@ -48,7 +48,9 @@ class Researcher(dspy.Module):
         self.read = dspy.Predict(ReadFact, agent="read")
 
     async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
-        passages = await task.search(" ".join([question, *known]), hop=hop, k=READ_AT_MOST * task.quorum, mode="best")
+        unsaid = [line for line in known if line.partition(": ")[2] not in question]
+        query = " ".join([question, *unsaid])
+        passages = await task.search(query, hop=hop, k=READ_AT_MOST * task.quorum, mode="best")
         await check_about(task, question, passages)
         ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:

@@ -4,6 +4,8 @@ They share the task's blackboard and its budget. Every way in which a plan can b
 plain research task, never in none.
 """
 
+import re
+from collections.abc import Iterable
 from itertools import count
 from typing import Annotated
 
@@ -12,7 +14,7 @@ import dspy
 from agents.answer import Citation
 from agents.blackboard import MAX_CHARACTERS, Kind
 from agents.constraints import NONE, JsonAs, QuestionOr
-from agents.plan import Plan, PlanRefused, SubTask, carry_out, read_plan
+from agents.plan import MAX_SUB_TASKS, Plan, PlanRefused, SubTask, carry_out, read_plan
 from agents.reading import Conclude, NothingFound, concluded, mark
 from agents.recorder import reference
 from agents.roles import Finding, roles_to_be_had, specialists
@@ -20,13 +22,14 @@ from agents.task import Task, current_task
 from agents.trail import cite
 
 ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a third does not
+_NAMES = re.compile(r",\s*(?:and\s+)?|\s+and\s+")  # between those of a list
 COMPLETE = "complete"
 PLAN = "_plan"  # on the board, where no sub-task's id can be that
 
 
 class PlanTasks(dspy.Signature):
     """Cut the question into as few sub-tasks as it needs. A sub-task that uses what another found names that in
-    needs, and writes {id} where the finding stands."""
+    needs, and writes {id} where the finding stands, or {each id} to be asked once for each name in it."""
 
     roles: list[str] = dspy.InputField(desc="role: what it does")
     refused: str = dspy.InputField(desc="what was wrong with the last plan, or none")
@@ -59,7 +62,7 @@ class Team(dspy.Module):
         for round_number in range(1, ROUNDS + 1):
             await self._round(task, plan, findings)
             answer = await self._gathered(task, plan, findings, question)
-            if round_number == ROUNDS or not (missing := await self._missing(answer, findings, question)):
+            if round_number == ROUNDS or not (missing := await self._missing(plan, answer, findings, question)):
                 break
             more = findings.unused_id("more")
             plan = Plan(tasks=(SubTask(id=more, role="researcher", question=missing, needs=()),))
@@ -87,21 +90,25 @@ class Team(dspy.Module):
         before = findings.hops
 
         async def work(sub: SubTask) -> None:
-            question, known = findings.filled(sub.question), findings.lines(*sub.needs)
+            questions, known = findings.filled(sub.question), findings.lines(*sub.needs)
             hop = findings.begin(sub, before)
             try:
                 specialist = self.specialists[sub.role]
-                found = await specialist.find(task, sub.id, question, known, hop)
+                found = [
+                    await specialist.find(task, sub.id if len(questions) == 1 else f"{sub.id}.{n}", asked, known, hop)
+                    for n, asked in enumerate(questions, start=1)
+                ]
             except NothingFound as nothing:
                 findings.why_not = nothing
                 await task.board.write(sub.id, "review", f"nothing: {nothing}"[:MAX_CHARACTERS], author=sub.role)
                 return
             kind: Kind = "review" if sub.role == "critic" else "finding"
-            read = [reference(passage) for passage in found.passages]
-            await task.board.write(sub.id, kind, found.text[:MAX_CHARACTERS], author=sub.role, provenance=read)
+            read = [reference(passage) for one in found for passage in one.passages]
+            text = _joined(found)
+            await task.board.write(sub.id, kind, text[:MAX_CHARACTERS], author=sub.role, provenance=read)
             if sub.role != "critic":
                 findings.add(sub.id, found)
-                task.propose(found.text, findings.citations())
+                task.propose(text, findings.citations())
 
         await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
 
@@ -111,16 +118,18 @@ class Team(dspy.Module):
         if not last:
             return ""
         facts = findings.lines(*last)
-        answer = findings.by_id[last[0]].text
-        if len(last) > 1:
+        answer = findings.by_id[last[0]][0].text
+        if len(facts) > 1:
             answer = await concluded(self.conclude, task, facts, question, findings.hops)
         task.propose(answer, findings.citations())
         return answer
 
-    async def _missing(self, answer: str, findings: "_Findings", question: str) -> str:
+    async def _missing(self, plan: Plan, answer: str, findings: "_Findings", question: str) -> str:
         """What the critic still asks for; "" when nothing."""
         if not answer:
             return question[:300]
+        if len(plan.tasks) == 1:
+            return ""  # one look-up, which found it: a critic would be half as dear again
         facts = findings.lines(*findings.by_id)
         said = await self.ask_for_more.acall(facts=facts, answer=answer, question=question, config=mark(findings.hops))
         return "" if said.open == COMPLETE else str(said.open)
@@ -130,7 +139,7 @@ class _Findings:
     """What the specialists found so far, by sub-task."""
 
     def __init__(self) -> None:
-        self.by_id: dict[str, Finding] = {}
+        self.by_id: dict[str, list[Finding]] = {}
         self.why_not: NothingFound | None = None
         self._hop: dict[str, int] = {}
 
@@ -148,17 +157,24 @@ class _Findings:
         """An id that the planner has not given to a sub-task of its own."""
         return next(id for number in count(1) if (id := f"{stem}{number}") not in self._hop)
 
-    def add(self, id: str, found: Finding) -> None:
+    def add(self, id: str, found: list[Finding]) -> None:
         self.by_id[id] = found
 
-    def filled(self, question: str) -> str:
-        """The question with each `{id}` replaced by what that sub-task found."""
+    def filled(self, question: str) -> list[str]:
+        """The question with each `{id}` replaced by what that sub-task found; `{each id}`: once for each name in it."""
         for id, found in self.by_id.items():
-            question = question.replace(f"{{{id}}}", found.text)
-        return question
+            question = question.replace(f"{{{id}}}", _joined(found))
+        for id, found in self.by_id.items():
+            if (each := f"{{each {id}}}") in question:
+                return [question.replace(each, name) for name in _NAMES.split(_joined(found))[:MAX_SUB_TASKS]]
+        return [question]
 
     def lines(self, *ids: str) -> list[str]:
-        return [f"{id}: {self.by_id[id].text}" for id in ids if id in self.by_id]
+        return [f"{id}: {one.text}" for id in ids for one in self.by_id.get(id, ())]
 
     def citations(self) -> list[Citation]:
-        return cite(*((found.text, list(found.passages)) for found in self.by_id.values()))
+        return cite(*((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
+
+
+def _joined(found: Iterable[Finding]) -> str:
+    return ", ".join(one.text for one in found)

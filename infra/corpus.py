@@ -6,6 +6,7 @@ answers can be checked without anybody labelling them:
 
 - two hops: what a package requires, then the licence of what it requires;
 - three hops and a sum: what a package requires, then how much each of those requires;
+- three hops and a product: how much a package requires, times how much that requires which another one does;
 - none: the same of packages that are not installed, where the right answer is to decline.
 
     python -m infra.corpus --out FOLDER
@@ -95,6 +96,21 @@ def questions(packages: Iterable[Package]) -> list[Question]:
     return asked
 
 
+def products(packages: Iterable[Package]) -> list[Question]:
+    """Questions whose answer is one number times another, neither of them 1: nobody is right by copying."""
+    by_name = {package.name: package for package in packages}
+    factors = [package for package in by_name.values() if len(package.requires) > 1]
+    asked = []
+    for package in by_name.values():
+        target = by_name.get(package.requires[0]) if len(package.requires) == 1 else None
+        others = [one for one in factors if one is not target]
+        if target in factors and others:
+            # The next by name, so that the other factor is as often small as large.
+            other = min(others, key=lambda one: (one.name < package.name, one.name))
+            asked.append(_product_question(package, target, other))
+    return asked
+
+
 def unanswerable(packages: Iterable[Package]) -> list[dict[str, Any]]:
     """Questions on well-known packages that have no document."""
     have = {package.name for package in packages}
@@ -107,7 +123,7 @@ def unanswerable(packages: Iterable[Package]) -> list[dict[str, Any]]:
 
 
 def write_demo(folder: Path) -> dict[str, int]:
-    """Write corpus.jsonl, questions_train, _test and _none.jsonl; return how many rows each has.
+    """Write corpus.jsonl, questions_train, _test, _product and _none.jsonl; return how many rows each has.
 
     Train and test share no first document, so that a compiled program can't have seen a test question's chain.
     """
@@ -120,6 +136,7 @@ def write_demo(folder: Path) -> dict[str, int]:
         "corpus": [document(package) for package in packages],
         "questions_train": [vars(question) for question in asked if question.gold_ids[0] in train],
         "questions_test": [vars(question) for question in asked if question.gold_ids[0] not in train],
+        "questions_product": [vars(question) for question in products(packages)],
         "questions_none": unanswerable(packages),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -228,6 +245,18 @@ def _licence_question(kind: str, package: Package, target: Package, text: str) -
         aliases=(f"{target.licence} licence", f"{target.licence} license"),
         gold_ids=(package.name, target.name),
         hops=2,
+    )
+
+
+def _product_question(package: Package, target: Package, other: Package) -> Question:
+    return Question(
+        id=f"product-{package.name}",
+        question=f"What is the number of packages that {other.name} requires, multiplied by the number of packages "
+        f"that the only package that {package.name} requires requires?",
+        answer=str(len(target.requires) * len(other.requires)),
+        aliases=(),
+        gold_ids=(package.name, target.name, other.name),
+        hops=3,
     )
 
 

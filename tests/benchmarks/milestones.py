@@ -1,8 +1,9 @@
 """Programs side by side over the same questions: success, its interval, cost a success, and a paired test.
 
-    python -m tests.benchmarks.milestones RUN RUN…
+    python -m tests.benchmarks.milestones RUN RUN… [--ids sum-]
 
-A run is what `lakehop eval` prints as `run_id`; the first is the baseline. Only questions that all runs asked count.
+A run is what `lakehop eval` prints as `run_id`; the first is the baseline. Only questions that all runs asked count,
+and of them those whose id begins as `--ids` says.
 The test is McNemar's, exact: how likely it is by chance alone that so many more of the questions on which two programs
 differ fall to one of them.
 """
@@ -25,15 +26,17 @@ Results = Mapping[str, Mapping[str, Any]]
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True)
-def main(runs: tuple[str, ...]) -> None:
+@click.option("--ids", default="", help="Only questions whose id begins so.")
+def main(runs: tuple[str, ...], ids: str) -> None:
     """Print one line a run."""
     settings = load_settings()
     rows = read_rows(settings, EVAL_RESULTS, [("run_id", "in", list(runs))])
     programs = {run["run_id"]: run["program"] for run in read_rows(settings, EVAL_RUNS, [("run_id", "in", list(runs))])}
     by_run = {run: {row["question_id"]: row for row in rows if row["run_id"] == run} for run in runs}
-    asked = sorted(set.intersection(*(set(results) for results in by_run.values())))
+    shared = set.intersection(*(set(results) for results in by_run.values()))
+    asked = sorted(id for id in shared if id.startswith(ids))
     if not asked:
-        raise click.ClickException(f"{', '.join(runs)}: no question that all of them asked. Name runs of one file.")
+        raise click.ClickException(f"{', '.join(runs)}: no question {ids}… that all asked. Name runs of one file.")
     print(f"{len(asked)} questions")
     for run in runs:
         print(f"{programs[run]} ({run}): {line(by_run[run], by_run[runs[0]], asked)}", flush=True)
@@ -47,6 +50,7 @@ def line(results: Results, baseline: Results, asked: Sequence[str]) -> str:
     said = [
         f"success {shown(mine)}",
         f"exact {100 * sum(bool(results[id]['em']) for id in asked) / len(asked):.1f}",
+        f"F1 {100 * sum(results[id]['f1'] or 0 for id in asked) / len(asked):.1f}",
         f"declined {100 * sum(results[id]['status'] == 'refused' for id in asked) / len(asked):.1f}",
         f"faithful {100 * sum(given) / len(given):.1f} of {len(given)}" if given else "nothing answered",
         f"${usd / len(asked):.7f} a question",
