@@ -30,9 +30,6 @@ Alder Press is described as: a house for naturalists.
 Alder Press is located in the Bergen district.
 Alder Press has 2 offices: Voss, Odda."""
 
-_SAID_OF_WARTA = f"Warta: {_WARTA.splitlines()[2]}"
-_SAID_OF_NEISSE = f"Neisse: {_NEISSE.splitlines()[2]}"
-
 _ROLES = [
     "researcher: finds a fact in the documents",
     "analyst: asks the tables of costs, tasks and runs",
@@ -52,10 +49,15 @@ _TIMES = (
     "Anna Holm trusts has?"
 )
 _MORE = "How many more maps has Moss than Fern?"
+_SAID_OF_MOSS = f"Moss: {_MOSS.splitlines()[3]}"
 
 
 def _read(passage: str, question: str, fact: str) -> dict[str, object]:
     return {"passage": passage, "closest": closest_sentence(passage, question), "question": question, "fact": fact}
+
+
+def _judge(evidence: str, question: str, answer: str, supported: str) -> dict[str, object]:
+    return {"evidence": evidence, "question": question, "answer": answer, "supported": supported}
 
 
 def _said(*passages: str) -> str:
@@ -173,10 +175,10 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         {"known": ["moss: Bergen"], "question": "Is it a number?", "verdict": "doubtful"},
     ],
     "judge": [
-        {"evidence": _SAID_OF_WARTA, "question": _LENGTH, "answer": "808 km", "supported": "yes"},
-        {"evidence": _SAID_OF_WARTA, "question": _LENGTH, "answer": "254 km", "supported": "no"},
-        {"evidence": _POET.splitlines()[-1], "question": _BIRTH, "answer": "Kamenz", "supported": "yes"},
-        {"evidence": _SAID_OF_NEISSE, "question": "How long is the Oder?", "answer": "254 km", "supported": "no"},
+        _judge(_SAID_OF_MOSS, _LANGUAGE, "Swedish", "yes"),
+        _judge(_SAID_OF_MOSS, _LANGUAGE, "Danish", "no"),
+        _judge(f"Alder Press: {_PRESS.splitlines()[3]}", _DISTRICT, "Bergen", "yes"),
+        _judge(f"Fern: {_FERN.splitlines()[3]}", _LANGUAGE, "Danish", "no"),
     ],
     "answer": [
         {"passages": f"{_HOLM}\n\n{_PRESS}", "question": _DISTRICT, "answer": "Bergen"},
