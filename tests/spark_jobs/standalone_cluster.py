@@ -19,7 +19,7 @@ import psutil
 import pyspark
 
 HOSTS = ("127.0.0.1", "127.0.0.2")
-LEAN = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # as local masters have it: these JVMs live for a minute
+LEAN = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"  # as local masters have it
 DEFAULTS = """\
 spark.eventLog.enabled true
 spark.eventLog.dir file://{events}
