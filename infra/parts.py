@@ -21,7 +21,10 @@ CHECK_TIMEOUT_S = 3.0
 
 @dataclass(frozen=True)
 class Part:
-    """One part. `check` returns "" when it serves, else in a line why not; `prepare` comes before its first start."""
+    """One part. `check` returns "" when it serves, else in a line why not; `prepare` comes before its first start.
+
+    `start_timeout_s` is for a part that lives and does not serve, on a busy machine too: a dead one is told at once.
+    """
 
     name: str
     address: str
@@ -42,7 +45,7 @@ def stack_parts(settings: Settings) -> dict[str, Part]:
                 name="milvus",
                 address=settings.milvus_uri,
                 setting="LAKEHOP_MILVUS_URI",
-                start_timeout_s=60,
+                start_timeout_s=300,
                 check=lambda: _check_milvus(settings),
                 processes=lambda: [_milvus(settings)],
             ),
@@ -58,7 +61,7 @@ def stack_parts(settings: Settings) -> dict[str, Part]:
                 name="gateway",
                 address=settings.gateway_url,
                 setting="LAKEHOP_GATEWAY_URL",
-                start_timeout_s=180,
+                start_timeout_s=420,
                 check=lambda: _check_http(f"{settings.gateway_url}/healthz"),
                 processes=lambda: [_gateway(settings)],
             ),
@@ -66,7 +69,7 @@ def stack_parts(settings: Settings) -> dict[str, Part]:
                 name="airflow",
                 address=settings.airflow_url,
                 setting="LAKEHOP_AIRFLOW_URL",
-                start_timeout_s=180,
+                start_timeout_s=420,
                 check=lambda: _check_airflow(settings),
                 processes=airflow.processes,
                 prepare=airflow.prepare,

@@ -26,7 +26,7 @@ class LiteServer:
         said = self.folder.with_suffix(".log")
         with said.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
-        give_up_at = time.monotonic() + 60
+        give_up_at = time.monotonic() + 120
         # Its own word, not a connection: that another process might take.
         while b"server listening" not in said.read_bytes():
             assert self.process.poll() is None, f"milvus-lite ended: {said.read_text()}"

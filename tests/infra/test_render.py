@@ -19,7 +19,7 @@ def test_a_search_tells_the_path_to_a_passage(capsys: pytest.CaptureFixture[str]
     assert "needed with 81%; “Harrow Bridge” names “ida kestrel” → this one; covers town, born" in shown
     assert "needed with 50%; found by the question itself" in shown
     assert shown.count("needed with") == 2
-    assert shown.endswith("1.0 ms, ordered by a model for $0.0000412000")
+    assert shown.endswith("1 ms, ordered by a model for $0.0000412000")
 
 
 def test_an_answer_shows_what_was_noted_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
