@@ -1,14 +1,16 @@
 """What the programs share: how they read, how they conclude, and what they say when there was nothing to read."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import dspy
 
 from agents.constraints import SpanOf, SumOf, is_sum
 from agents.recorder import reference
-from agents.task import Task
 from agents.tools.documents import PASSAGE_CHARACTERS
 from lakehouse.index import Passage
+
+if TYPE_CHECKING:
+    from agents.task import Task
 
 
 class NothingFound(Exception):
@@ -40,7 +42,7 @@ class Conclude(dspy.Signature):
     answer: Annotated[str, SumOf("facts")] = dspy.OutputField()
 
 
-async def concluded(predictor: dspy.Predict, task: Task, facts: list[str], question: str, hop: int) -> str:
+async def concluded(predictor: dspy.Predict, task: "Task", facts: list[str], question: str, hop: int) -> str:
     """What follows from several facts; a sum is worked out by the calculator."""
     said = await predictor.acall(facts=facts, question=question, config=mark(hop))
     if is_sum(said.answer):

@@ -15,7 +15,8 @@ from dspy.utils.exceptions import ContextWindowExceededError
 from agents.adapter import ShortAdapter
 from agents.budget import BudgetReached
 from agents.constraints import BestOf
-from agents.recorder import Action, one_line, reference
+from agents.reading import mark
+from agents.recorder import Action, one_line
 from lakehouse.embedding import embedded_text
 from lakehouse.errors import Unavailable
 from lakehouse.passages import Passage
@@ -78,8 +79,8 @@ async def _ordered(query: str, found: Sequence[Passage], hop: int) -> list[Passa
     with dspy.context(adapter=ShortAdapter(), trace=None):
         for start in window_starts(len(order)):
             window = order[start : start + WINDOW]
-            mark = {"hop": hop, "passages": [reference(one).model_dump() for one in window]}
-            said = await rank.acall(passages=_listed(window), question=_cut(query, QUERY_BYTES), config=mark)
+            asked = _cut(query, QUERY_BYTES)
+            said = await rank.acall(passages=_listed(window), question=asked, config=mark(hop, *window))
             if not said.best:
                 raise NotReranked("the model gave no numbers of passages")
             best = [int(number) - 1 for number in said.best.split()]

@@ -9,7 +9,6 @@ import secrets
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -19,7 +18,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, ValidationError
 
-from infra.gateway_client import HOPELESS, GatewayClient
+from infra.gateway_client import HOPELESS, GatewayClient, each
 from infra.judging import CitedAnswer, judged
 from lakehouse import delta, scoring
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
@@ -28,7 +27,6 @@ from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
 
 log = logging.getLogger("lakehop.eval")
 
-_AT_ONCE = 2  # enough to keep one model replica busy; more would measure its queue
 _SEARCH = {"hybrid": "search", "multihop": "search_multihop"}
 _SEARCH_K = 5  # recall is reported at 2 and 5
 _RERANK = "rerank"  # the agent that orders what a search found anew
@@ -105,11 +103,7 @@ def evaluate(
         return client.ask(question.question, tenant, list(groups), program=program)
 
     started_at = datetime.now(UTC)
-    pool = ThreadPoolExecutor(_AT_ONCE)
-    try:
-        results = list(pool.map(lambda question: _scored(question, ask, retrieval_only), questions))
-    finally:
-        pool.shutdown(cancel_futures=True)  # an interrupted run asks no further question
+    results = each(lambda question: _scored(question, ask, retrieval_only), questions)
     failures = [result.failure for result in results]
     if all(isinstance(failure, (InvalidInput, Unavailable)) for failure in failures):
         raise failures[0]  # type: ignore[misc]  # not None, by the line above

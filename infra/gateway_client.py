@@ -3,7 +3,9 @@
 The command line is one more client of the public interface, so what it shows is what an app team gets.
 """
 
-from typing import Any
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import httpx
 
@@ -32,7 +34,10 @@ ERRORS: dict[int, type[LakehopError]] = {
 }
 HOPELESS = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)
 """Of a run of requests: the next one would fail in the same way."""
+AT_ONCE = 2  # enough to keep one model replica busy; more would measure its queue
 MARGIN_S = 30.0  # beyond the task's own time cap: the gateway ends it, the client must not cut it off first
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class GatewayClient:
@@ -89,3 +94,12 @@ def _error(answer: httpx.Response) -> LakehopError:
     if answer.status_code == 503:
         return Unavailable(problem.get("part", "gateway"), text)
     return ERRORS.get(answer.status_code, LakehopError)(text)
+
+
+def each(ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
+    """What `ask` gives for each, in order, two at a time; where it raises or is interrupted, no other is asked."""
+    pool = ThreadPoolExecutor(AT_ONCE)
+    try:
+        return list(pool.map(ask, of))
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -7,22 +7,18 @@ own.
 
 import logging
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from infra.gateway_client import HOPELESS, GatewayClient
+from infra.gateway_client import HOPELESS, GatewayClient, each
 from lakehouse.delta import read_rows
 from lakehouse.errors import LakehopError
-from lakehouse.settings import Settings
+from lakehouse.settings import MAX_EVIDENCE, Settings
 from lakehouse.tables import CHUNKS
 from lakehouse.terms import sentences
 
 log = logging.getLogger("lakehop.eval")
-
-AT_ONCE = 2
-MAX_EVIDENCE = 20  # texts that /judge takes
 
 
 @dataclass(frozen=True)
@@ -63,11 +59,7 @@ def judged(settings: Settings, tenant: str, groups: Sequence[str], answers: Sequ
             log.warning("not judged: %s", said["reason"])
         return Judgement(said["supported"], Decimal(said["usage"]["usd"]), said["task_id"])
 
-    pool = ThreadPoolExecutor(AT_ONCE)
-    try:
-        return list(pool.map(judge, answers))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return each(judge, answers)
 
 
 def evidence(citations: Sequence[Mapping[str, str]], chunks: Mapping[str, Mapping[str, Any]]) -> list[str]:

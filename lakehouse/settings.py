@@ -28,8 +28,13 @@ Program = Literal["single_shot", "multihop", "react", "team"]
 """What may answer a question; `agents.programs` holds them."""
 # Documents that one question may want to agree: each costs up to three model calls for a fact, and a task has 32.
 MAX_QUORUM = 5
+# Texts that an answer is judged by, of its citations.
+MAX_EVIDENCE = 20
 # The reranker that is no cross-encoder, but the model that programs ask.
 LLM_RERANKER = "llm"
+# A job lives for seconds: the first compiler alone takes a third off its processor time. Alone it gets room for 48 MB
+# of code, which Spark and Delta fill: the JVM then sweeps and compiles for ever.
+SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 # Airflow pools: what may write the index and the tables of documents, and what may ask the model, at one time.
 WRITER_POOL = "lakehouse_writer"
 MODEL_POOL = "model_caller"
@@ -307,10 +312,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
                 "spark.driver.bindAddress": "127.0.0.1",
                 "spark.ui.enabled": "false",
                 "spark.pyspark.python": sys.executable,
-                # A job lives for seconds: the first compiler alone takes a third off its processor time. Alone it gets
-                # room for 48 MB of code, which Spark and Delta fill: the JVM then sweeps and compiles for ever.
-                "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m "
-                "-XX:+UseSerialGC",
+                "spark.driver.extraJavaOptions": SHORT_LIVED_JVM,
             }
         return conf
 

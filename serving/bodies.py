@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.answer import Usage
 from lakehouse.memory import MAX_CHARACTERS
-from lakehouse.settings import MAX_QUORUM, MAX_TASK_SECONDS, Program
+from lakehouse.settings import MAX_EVIDENCE, MAX_QUORUM, MAX_TASK_SECONDS, Program
 
 MAX_QUESTION_CHARACTERS = 8_000
 MAX_EVIDENCE_CHARACTERS = 4_000
@@ -142,8 +142,8 @@ class JudgeBody(Body):
     answer: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS, description="What was answered.")
     evidence: list[Annotated[str, StringConstraints(max_length=MAX_EVIDENCE_CHARACTERS)]] = Field(
         min_length=1,
-        max_length=20,
-        description=f"Texts that should say so, 1 to 20 of {MAX_EVIDENCE_CHARACTERS:,} characters at most.",
+        max_length=MAX_EVIDENCE,
+        description=f"Texts that should say so, 1 to {MAX_EVIDENCE} of {MAX_EVIDENCE_CHARACTERS:,} characters at most.",
     )
 
 

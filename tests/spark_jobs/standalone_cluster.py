@@ -18,8 +18,9 @@ from typing import Any
 import psutil
 import pyspark
 
+from lakehouse.settings import SHORT_LIVED_JVM
+
 HOSTS = ("127.0.0.1", "127.0.0.2")
-LEAN = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"  # as local masters have it
 DEFAULTS = """\
 spark.eventLog.enabled true
 spark.eventLog.dir file://{events}
@@ -84,7 +85,7 @@ def spark_class(name: str, *arguments: str, log: Path, conf: Path) -> Iterator["
     environment = os.environ | {
         "SPARK_DAEMON_MEMORY": "256m",
         "SPARK_CONF_DIR": str(conf),
-        "SPARK_DAEMON_JAVA_OPTS": LEAN,
+        "SPARK_DAEMON_JAVA_OPTS": SHORT_LIVED_JVM,
     }
     # an executor inherits its worker's environment: our code must reach it from the driver and in no other way
     environment.pop("PYTHONPATH", None)
@@ -103,7 +104,7 @@ def started(folder: Path, port: int) -> Iterator[Cluster]:
     conf, events = folder / "conf", folder / "events"
     conf.mkdir()
     events.mkdir()
-    (conf / "spark-defaults.conf").write_text(DEFAULTS.format(events=events, lean=LEAN))
+    (conf / "spark-defaults.conf").write_text(DEFAULTS.format(events=events, lean=SHORT_LIVED_JVM))
     master = f"spark://127.0.0.1:{port}"
     with ExitStack() as running:
         bound = ("--host", "127.0.0.1", "--port", str(port), "--webui-port", "0")
