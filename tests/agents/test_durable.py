@@ -4,9 +4,11 @@ import asyncio
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -174,9 +176,28 @@ async def stopped_in_a_call(workers, model, home, by):
     return life
 
 
+async def frozen_in_a_call(workers, model, home):
+    """A life that is frozen between two of its writes: SQLite lets nobody write while one stands still in its own."""
+    life = await stopped_in_a_call(workers, model, home, signal.SIGSTOP)
+    while not all(is_writable(file) for file in home.glob("*.sqlite")):
+        os.kill(life.process, signal.SIGCONT)
+        await asyncio.sleep(0.01)
+        os.kill(life.process, signal.SIGSTOP)
+    return life
+
+
+def is_writable(file: Path) -> bool:
+    with closing(sqlite3.connect(file, timeout=0.1)) as database:
+        try:
+            database.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+    return True
+
+
 async def test_one_that_was_taken_for_dead_and_wakes_up_changes_nothing(workers, model):
     home = workers.home("frozen")
-    frozen = await stopped_in_a_call(workers, model, home, signal.SIGSTOP)
+    frozen = await frozen_in_a_call(workers, model, home)
 
     task = await (await workers.begin(home)).task()
     os.kill(frozen.process, signal.SIGCONT)
