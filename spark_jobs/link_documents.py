@@ -10,7 +10,8 @@ for which names the texts were read, comes last: a run that was killed is simply
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import lru_cache, reduce
+from contextlib import ExitStack
+from functools import lru_cache, partial, reduce
 from typing import Any
 
 import pyarrow as pa
@@ -60,41 +61,51 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     counts = Counter(links_written=0, links_deleted=0)
 
     def link_batch(changed: DataFrame) -> None:
-        if not changed.isEmpty():
-            counts.update(_bring_up_to_date(spark, settings, args, changed.select("chunk_id")))
+        with ExitStack() as stack:
+            keep = partial(kept, stack)
+            changed = keep(changed.select("chunk_id"))
+            if not changed.isEmpty():
+                counts.update(_bring_up_to_date(spark, settings, args, changed, keep))
 
     for_each_change(spark, settings, CHUNKS, args.tenant, STEP, _VARIANT, link_batch)
     return dict(counts)
 
 
-def _bring_up_to_date(spark: SparkSession, settings: Settings, args: Namespace, changed: DataFrame) -> Counts:
+def kept(stack: ExitStack, frame: DataFrame) -> DataFrame:
+    """The frame, computed once until the stack unwinds: to look a table up anew costs a query each time."""
+    frame = frame.persist()
+    stack.callback(frame.unpersist)
+    return frame
+
+
+def _bring_up_to_date(
+    spark: SparkSession, settings: Settings, args: Namespace, changed: DataFrame, keep: Callable[[DataFrame], DataFrame]
+) -> Counts:
     def of_tenant(table: Table) -> DataFrame:
         return read(spark, settings, table).filter(F.col("tenant_id") == args.tenant)
 
-    chunks = of_tenant(CHUNKS)
-    documents = chunks.filter("position = 0").select(*_DOCUMENT, "chunk_id", "title", "uri", "acl_key")
-    names = document_names(documents).persist()
-    changed = changed.persist()
-    try:
-        renamed = changed_names(names, of_tenant(TITLES))
-        concerned = changed.union(holding(spark, chunks.join(changed, on="chunk_id", how="left_anti"), renamed))
-        concerned = concerned.distinct().persist()
-        read_again = chunks.join(concerned, on="chunk_id", how="left_semi").select(*_READ)
-        known = of_tenant(MENTIONS).join(concerned, on="chunk_id", how="left_semi")
-        new_mentions = mentions(spark, read_again, names, args.run_id)
-        write_differences(spark, settings, args.tenant, MENTIONS, differences(new_mentions, known, MENTIONS))
+    def write(table: Table, changes: DataFrame) -> tuple[int, int]:
+        return write_differences(spark, settings, args.tenant, table, changes)
 
-        titles = judged_titles(names, of_tenant(MENTIONS), documents.count(), args).persist()
-        new_links = links(of_tenant(MENTIONS), titles, documents, args)
-        link_changes = differences(new_links, of_tenant(LINKS), LINKS)
-        written, deleted = write_differences(spark, settings, args.tenant, LINKS, link_changes)
-        write_differences(spark, settings, args.tenant, TITLES, differences(titles, of_tenant(TITLES), TITLES))
-        titles.unpersist()
-        concerned.unpersist()
-        return {"links_written": written, "links_deleted": deleted}
-    finally:
-        names.unpersist()
-        changed.unpersist()
+    chunks = of_tenant(CHUNKS)
+    documents = keep(chunks.filter("position = 0").select(*_DOCUMENT, "chunk_id", "title", "uri", "acl_key"))
+    names = keep(document_names(documents))
+    known_titles = keep(of_tenant(TITLES))
+
+    renamed = changed_names(names, known_titles)
+    concerned = changed.union(holding(spark, chunks.join(changed, on="chunk_id", how="left_anti"), renamed))
+    concerned = keep(concerned.distinct())
+    read_again = chunks.join(concerned, on="chunk_id", how="left_semi").select(*_READ)
+    known_mentions = of_tenant(MENTIONS).join(concerned, on="chunk_id", how="left_semi")
+    new_mentions = mentions(spark, read_again, names, args.run_id)
+    write(MENTIONS, differences(new_mentions, known_mentions, MENTIONS))
+
+    found = keep(of_tenant(MENTIONS))
+    titles = keep(judged_titles(names, found, documents.count(), args))
+    new_links = links(found, titles, documents, args)
+    written, deleted = write(LINKS, differences(new_links, of_tenant(LINKS), LINKS))
+    write(TITLES, differences(titles, known_titles, TITLES))
+    return {"links_written": written, "links_deleted": deleted}
 
 
 def document_names(documents: DataFrame) -> DataFrame:
@@ -136,15 +147,24 @@ def _found_names(spark: SparkSession, chunks: DataFrame, names: DataFrame) -> Da
 
     A part of the names at a time passes through the driver, which keeps none, and every part is sought in every text.
     """
-    parts = max(1, -(-names.count() // NAMES_AT_ONCE))
-    part = F.pmod(F.xxhash64("name"), F.lit(parts))
     texts = chunks.select("chunk_id", "text")
-    found = []
-    for number in range(parts):
-        sought = [row["name"] for row in names.filter(part == number).collect()]
-        finding = _finding(spark.sparkContext.broadcast(sought))
-        found.append((texts if sought else texts.limit(0)).mapInArrow(finding, _FOUND_TYPE))
+    found = [
+        (texts if sought else texts.limit(0)).mapInArrow(_finding(spark.sparkContext.broadcast(sought)), _FOUND_TYPE)
+        for sought in _in_parts(names)
+    ]
     return reduce(DataFrame.union, found)
+
+
+def _in_parts(names: DataFrame) -> Iterator[list[str]]:
+    """Distinct names, at most some `NAMES_AT_ONCE` at a time; one list where that is all, maybe an empty one."""
+    few = names.limit(NAMES_AT_ONCE + 1).collect()
+    if len(few) <= NAMES_AT_ONCE:
+        yield [row["name"] for row in few]
+        return
+    parts = -(-names.count() // NAMES_AT_ONCE)
+    part = F.pmod(F.xxhash64("name"), F.lit(parts))
+    for number in range(parts):
+        yield [row["name"] for row in names.filter(part == number).collect()]
 
 
 def _finding(names: "Broadcast[list[str]]") -> MapInArrow:

@@ -21,7 +21,7 @@ BOUNDED = {
     "forget_documents._of_evaluations": "a row a run of an evaluation, which people start",
     "forget_documents._Proof.__init__": "a row a place of one run",
     "inputs._line_number": "a row for each 128 MB of one file",
-    "link_documents._found_names": "NAMES_AT_ONCE names, 10 MB, to be broadcast and dropped",
+    "link_documents._in_parts": "NAMES_AT_ONCE names, 10 MB, to be broadcast and dropped",
     "parse_documents._counts": "a row a state, of four",
     "purge.purge": "a row and a name a file of one tenant, 128 MB each after maintenance",
     "purge.rows_on_disk": "a row a file of one tenant",
