@@ -1,11 +1,14 @@
-"""Homes and processes of their own for the tests of the stack; whatever a test starts is stopped after it."""
+"""Homes, processes and servers of their own for the tests of the stack; what a test starts is stopped after it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from infra.processes import Supervisor
+from tests.infra.answering_gateway import Gateway, serving
 
 
 @pytest.fixture
@@ -20,3 +23,19 @@ def home(tmp_path: Path) -> Iterator[Path]:
 @pytest.fixture
 def supervisor(home: Path) -> Supervisor:
     return Supervisor(home)
+
+
+@pytest.fixture
+def gateway() -> Iterator[Gateway]:
+    with serving() as gateway:
+        yield gateway
+
+
+@pytest.fixture
+def questions(tmp_path: Path) -> Callable[..., Path]:
+    def write(*lines: dict[str, Any]) -> Path:
+        path = tmp_path / "questions.jsonl"
+        path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        return path
+
+    return write
