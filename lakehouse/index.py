@@ -288,6 +288,7 @@ class Index:
             filter=f"tenant_id == {literal(tenant_id)}",
             output_fields=["count(*)"],
             consistency_level="Strong",
+            timeout_s=JOB_TIMEOUT_S,
         )
         return int(answer[0]["count(*)"])
 

@@ -8,6 +8,7 @@ and the explanations are read by these names.
 Shapes: n candidates, s seeds (the first of them), t terms of the question, m distinct names, r (candidate, name) pairs.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
 from itertools import chain
@@ -106,20 +107,19 @@ class Evidence(Texts):
         self._read_names()
 
     def _read_names(self) -> None:
-        said = self._said()
-        numbers: dict[str, int] = {}
-        for names in said:
-            for name in names:
-                numbers.setdefault(name, len(numbers))
-        for candidate in self.candidates:
-            for name in candidate.names.own:  # a document doesn't say its own address
-                numbers.setdefault(name, len(numbers))
+        """Only names that two candidates have or speak of connect any; four of five stand in one alone."""
+        spoken, had = self._said(), [candidate.names.own for candidate in self.candidates]
+        holders = Counter(chain.from_iterable(say.keys() | own.keys() for say, own in zip(spoken, had, strict=True)))
+        said = [{name: sure for name, sure in names.items() if holders[name] > 1} for names in spoken]
+        owned = [{name: sure for name, sure in names.items() if holders[name] > 1} for names in had]
+        # a document doesn't say its own address
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(chain(*said, *owned)))}
         self.names = list(numbers)
         share, link = weights(self._frequencies, self.names)
         shape = (len(self.candidates), len(numbers))
         self._owned, self._shares, self._links = (np.zeros(shape, dtype=np.float32) for _ in range(3))
-        for number, candidate in enumerate(self.candidates):
-            self._owned[number, [numbers[name] for name in candidate.names.own]] = list(candidate.names.own.values())
+        for number, names in enumerate(owned):
+            self._owned[number, [numbers[name] for name in names]] = list(names.values())
         places = np.array([numbers[name] for names in said for name in names], dtype=np.int64)
         owners = np.repeat(np.arange(len(said)), [len(names) for names in said])
         sure = np.array([weight for names in said for weight in names.values()], dtype=np.float32)
@@ -148,13 +148,18 @@ class Evidence(Texts):
         ]
         names = list(dict.fromkeys(name for of_one in long_names for name in of_one))  # those of seeds come first
         of_seeds = len({name for of_one in long_names[: self.seeds] for name in of_one})
-        matcher = AhoCorasick([f" {name} " for name in names]) if names else None
-        found = []
-        for number, candidate in enumerate(self.candidates):
-            matches = matcher.find_matches_as_indexes(candidate.joined, overlapping=True) if matcher else []
-            last = len(names) if number < self.seeds else of_seeds
-            mentioned = {names[match[0]]: 1.0 for match in matches if match[0] < last}
-            found.append({**candidate.names.say, **mentioned})
+        found = [dict(candidate.names.say) for candidate in self.candidates]
+        if not names:
+            return found
+        # All texts in one, for a call costs more than the seeking; each begins and ends with a blank, as a name does.
+        ends = np.cumsum([len(candidate.joined) for candidate in self.candidates])
+        matches = AhoCorasick([f" {name} " for name in names]).find_matches_as_indexes(
+            "".join(candidate.joined for candidate in self.candidates), overlapping=True
+        )
+        owners = np.searchsorted(ends, [begin for _, begin, _ in matches], side="right").tolist()
+        for number, (name, _, _) in zip(owners, matches, strict=True):
+            if number < self.seeds or name < of_seeds:
+                found[number][names[name]] = 1.0
         return found
 
     # Of a candidate alone

@@ -102,7 +102,7 @@ class Texts:
         asked = {hash(term): term for term in terms(question)}
         self._held = np.concatenate([candidate.held[0] for candidate in self.candidates] or [np.empty(0, np.int64)])
         known_hashes = np.fromiter(asked, dtype=np.int64, count=len(asked))
-        held = [asked[found] for found in known_hashes[np.isin(known_hashes, self._held)].tolist()]
+        held = [asked[found] for found in np.unique(known_hashes[_places(known_hashes, self._held)[1]]).tolist()]
         known = self._frequencies.idf(sorted(held))
         rarest = sorted(sorted(held), key=lambda term: -known[term])[:MAX_TERMS]
         self.terms = sorted(rarest)
@@ -139,11 +139,9 @@ class Texts:
         if not t:
             return np.zeros((len(lengths), 0), dtype=np.float32)
         hashes = np.array([hash(term) for term in self.terms], dtype=np.int64)
-        order = np.argsort(hashes)
-        places = order[np.minimum(np.searchsorted(hashes, self._held, sorter=order), t - 1)]
-        is_asked = hashes[places] == self._held
+        is_asked, places = _places(hashes, self._held)
         parts = np.repeat(np.arange(len(lengths)), lengths)[is_asked]
-        found = np.bincount(parts * t + places[is_asked], minlength=len(lengths) * t)
+        found = np.bincount(parts * t + places, minlength=len(lengths) * t)
         return found.reshape(-1, t).astype(np.float32)
 
     # Of a candidate alone
@@ -189,3 +187,13 @@ class Texts:
 
     def _best_sentence(self, by_sentence: np.ndarray) -> np.ndarray:
         return np.asarray(np.maximum.reduceat(by_sentence, self._begins, axis=0))
+
+
+def _places(known: np.ndarray, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which of the values are among the known ones, (len(values),), and where each of these stands there."""
+    if not len(known):
+        return np.zeros(len(values), dtype=bool), np.empty(0, dtype=np.int64)
+    order = np.argsort(known)
+    at = order[np.minimum(np.searchsorted(known, values, sorter=order), len(known) - 1)]
+    is_known = known[at] == values
+    return is_known, at[is_known]

@@ -126,7 +126,7 @@ def newest_changes(batch: DataFrame, key: Sequence[str]) -> DataFrame:
 
 
 def differences(new: DataFrame, known: DataFrame, table: Table) -> DataFrame:
-    """Rows to write, and with `_delete` those to remove, to bring the known rows of a tenant to the new ones.
+    """The rows that bring the known ones of a tenant to the new ones; `_change` says insert, update or delete.
 
     The run that wrote a row makes no difference.
     """
@@ -137,31 +137,43 @@ def differences(new: DataFrame, known: DataFrame, table: Table) -> DataFrame:
     same_key = " AND ".join(f"new.{name} = known.{name}" for name in table.key)
     both = new.alias("new").join(known.alias("known"), on=F.expr(same_key), how="full")
     is_gone = F.col(f"new.{table.key[0]}").isNull()
+    is_new = F.col(f"known.{table.key[0]}").isNull()
     columns = [
         F.when(is_gone, F.col(f"known.{name}")).otherwise(F.col(f"new.{name}")).alias(name)
         for name in table.column_names
     ]
-    return both.filter(differs).select(*columns, is_gone.alias("_delete"))
+    change = F.when(is_gone, "delete").when(is_new, "insert").otherwise("update").alias("_change")
+    return both.filter(differs).select(*columns, change)
 
 
 def write_differences(
-    spark: SparkSession, settings: Settings, tenant_id: str, table: Table, changes: DataFrame
+    spark: SparkSession,
+    settings: Settings,
+    tenant_id: str,
+    table: Table,
+    changes: DataFrame,
+    before: Callable[[DataFrame], None] = lambda changes: None,
 ) -> tuple[int, int]:
-    """Merge what `differences` found; return how many rows were written and deleted. No change makes no commit."""
+    """Write what `differences` found, in one commit; return how many rows were written and deleted.
+
+    No change makes no commit. `before` is called with the changes, if there are any, before they are written.
+    """
     changes = changes.persist()
     try:
-        deleted, total = changes.agg(F.count_if("_delete"), F.count("*")).first() or (0, 0)
-        if total:
-            merge_differences(spark, settings, tenant_id, table, changes)
-        return total - deleted, deleted
+        kinds = (F.count_if(F.col("_change") == kind) for kind in ("insert", "update", "delete"))
+        inserted, updated, deleted = changes.agg(*kinds).first() or (0, 0, 0)
+        if inserted or updated or deleted:
+            before(changes)
+        if updated or deleted:
+            _merge(spark, settings, tenant_id, table, changes)
+        elif inserted:  # half as many queries as a merge
+            _append(settings, table, changes)
+        return inserted + updated, deleted
     finally:
         changes.unpersist()
 
 
-def merge_differences(
-    spark: SparkSession, settings: Settings, tenant_id: str, table: Table, changes: DataFrame
-) -> None:
-    """Write and delete by key, in one commit."""
+def _merge(spark: SparkSession, settings: Settings, tenant_id: str, table: Table, changes: DataFrame) -> None:
     same_key = " AND ".join(f"known.{name} = new.{name}" for name in table.key if name != "tenant_id")
     columns: dict[str, str | Column] = {name: f"new.{name}" for name in table.column_names}
     (
@@ -169,11 +181,16 @@ def merge_differences(
         .alias("known")
         # the tenant as a constant lets Delta read that partition only
         .merge(changes.alias("new"), f"known.tenant_id = '{tenant_id}' AND {same_key}")
-        .whenMatchedDelete("new._delete")
-        .whenMatchedUpdate("NOT new._delete", columns)
-        .whenNotMatchedInsert("NOT new._delete", columns)
+        .whenMatchedDelete("new._change = 'delete'")
+        .whenMatchedUpdate("new._change = 'update'", columns)
+        .whenNotMatchedInsert("new._change = 'insert'", columns)
         .execute()
     )
+
+
+def _append(settings: Settings, table: Table, changes: DataFrame) -> None:
+    rows = changes.select(*table.column_names)
+    rows.write.format("delta").mode("append").save(table.path(settings.warehouse_root))
 
 
 def checkpoint_path(settings: Settings, step: str, tenant_id: str, variant: str) -> str:

@@ -8,7 +8,7 @@ import hashlib
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import pyarrow as pa
@@ -22,7 +22,7 @@ from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
 from lakehouse.spark import read, struct_type
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS
-from spark_jobs.changes import differences, for_each_change, merge_differences
+from spark_jobs.changes import differences, for_each_change, write_differences
 from spark_jobs.chunking import chunk_document, embedded_title
 from spark_jobs.runs import Counts
 
@@ -51,16 +51,10 @@ def _bring_up_to_date(spark: SparkSession, settings: Settings, args: Namespace, 
     )
     known = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == args.tenant)
     touched = known.join(documents.select("source", "doc_id"), on=["source", "doc_id"], how="left_semi")
-    changes = differences(chunks, touched, CHUNKS).persist()
-    try:
-        deletes = F.count_if("_delete")
-        deleted, total = changes.agg(deletes, F.count("*")).first() or (0, 0)
-        if total:
-            _write_new_keys(spark, settings, args, changes)
-            merge_differences(spark, settings, args.tenant, CHUNKS, changes)
-        return {"chunks_written": total - deleted, "chunks_deleted": deleted}
-    finally:
-        changes.unpersist()
+    changes = differences(chunks, touched, CHUNKS)
+    keys_first = partial(_write_new_keys, spark, settings, args)
+    written, deleted = write_differences(spark, settings, args.tenant, CHUNKS, changes, keys_first)
+    return {"chunks_written": written, "chunks_deleted": deleted}
 
 
 def chunking(
@@ -121,7 +115,9 @@ def _chunk_id(document: dict[str, Any], text: str, repeat: int) -> str:
 def _write_new_keys(spark: SparkSession, settings: Settings, args: Namespace, changes: DataFrame) -> None:
     known = read(spark, settings, ACL_KEYS).filter(F.col("tenant_id") == args.tenant)
     written = (
-        changes.filter("NOT _delete").groupBy("tenant_id", "acl_key").agg(F.first("acl_groups").alias("acl_groups"))
+        changes.filter("_change <> 'delete'")
+        .groupBy("tenant_id", "acl_key")
+        .agg(F.first("acl_groups").alias("acl_groups"))
     )
     new = written.join(known.select("acl_key"), on="acl_key", how="left_anti").select(*ACL_KEYS.column_names).persist()
     try:

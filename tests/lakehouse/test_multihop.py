@@ -71,6 +71,18 @@ def test_features_are_zero_for_a_passage_with_itself() -> None:
     assert pair[1, 0, list(PAIR).index("back")] > 0.5
 
 
+def test_a_name_that_one_passage_alone_speaks_of_changes_nothing_and_costs_nothing() -> None:
+    first, *rest = OTHERS
+    talkative = replace(first, names=replace(first.names, say=first.names.say | {"nobody else": 1.0}))
+    plain, more = (
+        Evidence(QUESTION, unit(1), [one, BRIDGE, ARCHITECT, *rest], 4, COUNTS) for one in (first, talkative)
+    )
+    assert more.names == plain.names
+    assert "ida kestrel" in more.names
+    np.testing.assert_array_equal(more.own(), plain.own())
+    np.testing.assert_array_equal(more.pair(), plain.pair())
+
+
 @pytest.mark.parametrize("question", ["", "   ", "?!", "the of a", "中国的首都在哪里", "من هو", "word " * 5_000])
 def test_any_question_is_answered_in_order(question: str) -> None:
     found = ranked([BRIDGE, ARCHITECT, *OTHERS], 20, question)

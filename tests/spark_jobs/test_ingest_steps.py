@@ -2,9 +2,10 @@
 
 import pytest
 
+from lakehouse.delta import open_table
 from lakehouse.errors import Unavailable
 from lakehouse.index import Index
-from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS
+from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS, Table
 from tests.spark_jobs.conftest import Lake
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures("milvus")]
@@ -13,6 +14,10 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures
 FLEET, SIZE = "Orion serves the inference fleet. " * 20, "Orion runs 8 replicas at 48 streams. " * 15
 ORION = {"id": "orion", "title": "Orion", "text": f"# Fleet\n\n{FLEET}\n\n# Size\n\n{SIZE}"}
 PAY = {"id": "pay", "title": "Salaries", "text": "Orion salaries are 41 thousand.", "groups": ["hr"]}
+
+
+def last_operation(lake: Lake, table: Table) -> str:
+    return str(open_table(lake.settings, table).history(1)[0]["operation"])
 
 
 def test_an_unchanged_corpus_costs_nothing(lake: Lake) -> None:
@@ -31,11 +36,13 @@ def test_an_unchanged_corpus_costs_nothing(lake: Lake) -> None:
 
 def test_an_edit_touches_the_chunk_that_it_changed(lake: Lake) -> None:
     lake.ingest(lake.write(ORION, PAY), groups="staff")
+    assert last_operation(lake, CHUNKS) == "WRITE"  # rows that are all new need no merge
     kept = {row["chunk_id"] for row in lake.rows(CHUNKS) if "replicas" not in row["text"]}
 
     edited = ORION | {"text": ORION["text"].replace("8 replicas", "9 replicas")}
     counts = lake.ingest(lake.write(edited, PAY), groups="staff")
 
+    assert last_operation(lake, CHUNKS) == "MERGE"
     assert (counts["changed"], counts["unchanged"]) == (1, 1)
     assert (counts["chunks_written"], counts["chunks_deleted"], counts["embedded"]) == (1, 1, 1)
     assert kept < {row["chunk_id"] for row in lake.rows(CHUNKS)}
