@@ -44,7 +44,7 @@ class Trail:
     def led_to(self) -> list[Passage]:
         """Passages that the search reached through the first one, the likeliest first; none where it knows no paths."""
         start = self.start.chunk_id if self.start else ""
-        return [one for one in self.found if one.path and one.path[-1].chunk_id == start and not _is_unlikely(one)]
+        return [one for one in self.found if one.path and one.path[-1].chunk_id == start and not is_unlikely(one)]
 
     def names_to_look_up(self, found: list[Passage]) -> list[str]:
         """Names in the first passage: those that the rest of the question found, then in the order they stand there."""
@@ -69,14 +69,14 @@ class Trail:
     def passages_to_read(self) -> Iterator[Passage]:
         """One after the other, until as many facts are noted as were needed, or nothing likely is left."""
         for number, passage in enumerate(self._likely_first()[: self._needed + TRIES]):
-            if len(self.facts) < self._needed and (number < self._needed or not _is_unlikely(passage)):
+            if len(self.facts) < self._needed and (number < self._needed or not is_unlikely(passage)):
                 yield passage
 
     def _likely_first(self) -> list[Passage]:
         """The candidates in their order, those that the first search thinks unlikely behind all others."""
         known = {one.chunk_id: one for one in self.found}
         judged = [known.get(one.chunk_id, one) for one in self._candidates]
-        return sorted(judged, key=_is_unlikely)
+        return sorted(judged, key=is_unlikely)
 
     def citations(self) -> list[Citation]:
         """Where each fact stands."""
@@ -88,7 +88,8 @@ class Trail:
         return passage.title == title, any(is_mentioned(other, passage.text) for other in others)
 
 
-def _is_unlikely(passage: Passage) -> bool:
+def is_unlikely(passage: Passage) -> bool:
+    """Whether the search thinks that a passage is hardly worth a model's reading."""
     return passage.probability is not None and passage.probability < UNLIKELY
 
 

@@ -68,7 +68,7 @@ function showStep(step, into) {
   const item = stepItem(step, spent(step.usd, step.latency_ms), into);
   if (step.query) item.append(element("p", step.query));
   if (step.error) item.append(element("p", step.error, "failure"));
-  const contradicts = step.kind === "note" && step.query?.startsWith("disagreement ");
+  const contradicts = step.kind === "note" && /^(disagreement|debate) /.test(step.query ?? "");
   if (step.output) item.append(element("p", `→ ${step.output}`, contradicts ? "failure" : ""));
   if (step.passages?.length) {
     const list = element("ul");
