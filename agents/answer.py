@@ -88,6 +88,8 @@ class Answer(BaseModel, frozen=True):
     status: Status
     reason: str | None = None
     citations: list[Citation]
+    uncited: list[str] = []
+    """Sentences of the answer that no citation carries; a number worked out from cited ones is carried."""
     steps: list[Step]
     usage: Usage
     latency_s: float

@@ -190,10 +190,13 @@ class Task:
         reason = one_line(why) if isinstance(why, BaseException) else why
         await self.recorder.finished(outcome, reason, started_at, self.budget.elapsed_s * 1000)
 
-    def propose(self, answer: str, citations: Sequence[Citation]) -> None:
-        """What the task would answer if it had to stop now."""
+    async def propose(self, answer: str, citations: Sequence[Citation]) -> None:
+        """What the task would answer if it had to stop now; who listens is told what it newly rests on."""
+        new = [citation for citation in citations if citation not in self.citations]
         self.best_answer = answer
         self.citations = list(citations)
+        for citation in new:
+            await self.recorder.emit("citation", citation.model_dump(mode="json"))
 
     def worst_usd(self, prompt_bytes: int, max_tokens: int) -> Decimal:
         """The most that a call can cost: no tokenizer makes more tokens than there are bytes."""

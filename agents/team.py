@@ -109,7 +109,7 @@ class Team(dspy.Module):
             await task.board.write(sub.id, kind, text[:MAX_CHARACTERS], author=sub.role, provenance=read)
             if sub.role != "critic":
                 findings.add(sub.id, found)
-                task.propose(text, findings.citations())
+                await task.propose(text, findings.citations())
 
         await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
 
@@ -122,7 +122,7 @@ class Team(dspy.Module):
         answer = findings.by_id[last[0]][0].text
         if len(facts) > 1:
             answer = await concluded(self.conclude, task, facts, question, findings.hops)
-        task.propose(answer, findings.citations())
+        await task.propose(answer, findings.citations())
         return answer
 
     async def _missing(self, plan: Plan, answer: str, findings: "_Findings", question: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from agents.answer import Citation
 from agents.mentions import is_mentioned, longest_mentioned, names_in, quote_of, without
 from lakehouse.index import Passage
+from lakehouse.terms import sentences
 
 LIKELY = 5  # of what the rest of the question finds; further down is noise
 TRIES = 2  # passages read beyond those needed, when one holds nothing
@@ -94,18 +95,24 @@ def is_unlikely(passage: Passage) -> bool:
 
 
 def cite(*facts: tuple[str, list[Passage]]) -> list[Citation]:
-    """For each fact the first passage that holds it, with the words as they stand there."""
+    """For each fact the first passage that holds it, with the words as they stand there; for one that no passage holds
+    whole, the same for each of its sentences."""
     citations = []
     for fact, passages in facts:
-        quotes = ((passage, quote_of(fact, passage.text)) for passage in passages)
-        citations += [Citation(doc_id=p.doc_id, chunk_id=p.chunk_id, quote=quote) for p, quote in quotes if quote][:1]
+        whole = _quoted(fact, passages)
+        citations += whole or [one for sentence in sentences(fact) for one in _quoted(sentence, passages)]
     return citations
+
+
+def _quoted(fact: str, passages: list[Passage]) -> list[Citation]:
+    quotes = ((passage, quote_of(fact, passage.text)) for passage in passages)
+    return [Citation(doc_id=p.doc_id, chunk_id=p.chunk_id, quote=quote) for p, quote in quotes if quote][:1]
 
 
 def _named_together(passages: list[Passage], text: str) -> list[Passage]:
     """First those whose documents one sentence names, the sentence that names most of them: they are an enumeration."""
-    sentences = _SENTENCE_END.split(text)
-    named = [[one for one in passages if is_mentioned(one.title, sentence)] for sentence in sentences]
+    parts = _SENTENCE_END.split(text)
+    named = [[one for one in passages if is_mentioned(one.title, part)] for part in parts]
     together = max(named, key=len)
     return together + [one for one in passages if one not in together]
 

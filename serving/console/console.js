@@ -109,7 +109,10 @@ function showAnswer(answer) {
   $("status").textContent = $("status").dataset.status = answer.status;
   $("citations").replaceChildren();
   answer.citations.forEach(showCitation);
-  $("citations-title").hidden = !answer.citations.length;
+  for (const claim of answer.uncited ?? []) {
+    $("citations").append(element("li", `No citation carries: ${claim}`, "failure"));
+  }
+  $("citations-title").hidden = !$("citations").children.length;
   $("steps").replaceChildren();
   showTree(taskTree(answer.steps), $("steps"));
   const { usage } = answer;

@@ -327,7 +327,7 @@ class ReadEach(dspy.Module):
             mark = {"hop": 1, "passages": [reference(found).model_dump()]}
             said = await self.read.acall(passage=found.text, question=question, config=mark)
             quoted = Citation(doc_id=found.doc_id, chunk_id=found.chunk_id, quote=said.fact)
-            task.propose(said.fact, [quoted] if said.fact in found.text else [])
+            await task.propose(said.fact, [quoted] if said.fact in found.text else [])
         return dspy.Prediction(answer=task.best_answer)
 
 
