@@ -17,7 +17,7 @@ from agents.plan import current_sub_task
 Status = Literal["answered", "partial", "refused", "failed"]
 TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 """Where a durable task stands; `done` says nothing of its answer, which has a status of its own."""
-READS_DOCUMENTS_ONLY = ("calculate", "fetch_document", "python", "quorum", "rerank")
+READS_DOCUMENTS_ONLY = ("calculate", "debate", "fetch_document", "python", "quorum", "rerank")
 """Tools that bring nothing into a task but what stands in documents that it names, or follows from that."""
 Usd = Annotated[Decimal, PlainSerializer(lambda usd: f"{usd:.10f}", return_type=str, when_used="json")]
 """US dollars; in JSON a string with ten places, because a float would not add up."""
@@ -88,6 +88,8 @@ class Answer(BaseModel, frozen=True):
     status: Status
     reason: str | None = None
     citations: list[Citation]
+    uncited: list[str] = []
+    """Sentences of the answer that no citation carries; a number worked out from cited ones is carried."""
     steps: list[Step]
     usage: Usage
     latency_s: float

@@ -15,7 +15,7 @@ MAX_ENTRIES = 64  # a dozen sub-tasks, each with a finding and a review, over a 
 MAX_CHARACTERS = 2_000  # of one entry: what two passages hold
 _KEY = re.compile(r"[\w.-]{1,64}")
 
-Kind = Literal["plan", "finding", "review", "disagreement", "answer"]
+Kind = Literal["plan", "finding", "review", "disagreement", "debate", "answer"]
 
 
 class StaleWrite(Exception):

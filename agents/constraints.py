@@ -111,6 +111,8 @@ class BestOf:
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
         numbers = self._numbers(inputs)
         one, others = "|".join(numbers), min(self.most, len(numbers)) - 1
+        if not others:
+            return {"choice": numbers}
         return {"regex": rf"({one})( ({one})){{{others}}}"}
 
     def snap(self, text: str, inputs: Inputs) -> str:

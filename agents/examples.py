@@ -174,6 +174,18 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         {"known": ["moss: 3 maps", "fern: 0 maps"], "question": "Are both numbers of maps?", "verdict": "holds"},
         {"known": ["moss: Bergen"], "question": "Is it a number?", "verdict": "doubtful"},
     ],
+    "debate": [
+        {
+            "answers": f"1. Bergen: {_PRESS.splitlines()[3]}\n2. Swedish: {_MOSS.splitlines()[3]}",
+            "question": _LANGUAGE,
+            "number": "2",
+        },
+        {
+            "answers": f"1. Bergen: {_PRESS.splitlines()[3]}\n2. Danish: {_FERN.splitlines()[3]}",
+            "question": _DISTRICT,
+            "number": "1",
+        },
+    ],
     "judge": [
         _judge(_SAID_OF_MOSS, _LANGUAGE, "Swedish", "yes"),
         _judge(_SAID_OF_MOSS, _LANGUAGE, "Danish", "no"),

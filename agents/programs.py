@@ -53,7 +53,7 @@ class SingleShot(dspy.Module):
         said = await self.answer.acall(passages="\n\n".join(texts), question=question, config=mark(1, *passages))
         if said.answer == NONE:
             raise NothingFound
-        task.propose(said.answer, cite((said.answer, passages)))
+        await task.propose(said.answer, cite((said.answer, passages)))
         return dspy.Prediction(answer=said.answer)
 
 
@@ -80,11 +80,11 @@ class MultiHop(dspy.Module):
             if fact != NONE:
                 fact, passage = await self._agreed(task, trail, passage, fact)
                 trail.facts.append((passage, fact))
-                task.propose(fact, trail.citations())
+                await task.propose(fact, trail.citations())
         if not trail.facts:
             raise NothingFound
         answer = await self._concluded(task, trail)
-        task.propose(answer, trail.citations())
+        await task.propose(answer, trail.citations())
         return dspy.Prediction(answer=answer)
 
     async def _read(self, trail: Trail, passage: Passage) -> str:

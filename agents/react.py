@@ -8,6 +8,7 @@ from typing import Annotated
 import dspy
 
 from agents.about import check_about
+from agents.claims import numbers_behind
 from agents.constraints import NONE, ChoiceOf, JsonOf
 from agents.notebook import Notebook
 from agents.reading import AnswerFromPassages, NothingFound, mark
@@ -75,7 +76,7 @@ class React(dspy.Module):
 
     async def _act(self, task: Task, notes: Notebook, tool: str, arguments: dict[str, str] | str, hop: int) -> None:
         notes.add(tool, await task.tools.call(tool, arguments, hop=hop))
-        task.propose(*notes.best())
+        await task.propose(*notes.best())
 
     async def _answered(self, task: Task, notes: Notebook, question: str, hop: int) -> dspy.Prediction:
         evidence, passages = notes.evidence(), notes.passages()
@@ -86,7 +87,8 @@ class React(dspy.Module):
         said = await self.answer.acall(passages=evidence, question=question, config=mark(hop, *passages))
         if said.answer == NONE:
             raise NothingFound("what the tools said does not answer it")
-        task.propose(said.answer, cite((said.answer, passages)))
+        facts = [said.answer, *numbers_behind(said.answer, task.steps)]
+        await task.propose(said.answer, cite(*((fact, passages) for fact in facts)))
         return dspy.Prediction(answer=said.answer)
 
 

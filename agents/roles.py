@@ -11,6 +11,7 @@ import dspy
 
 from agents.about import check_about
 from agents.constraints import NONE, JsonAs, OneOf
+from agents.debate import Debate, Rival, differing, is_hard
 from agents.mentions import closest_sentence
 from agents.react import ChooseTool, FillArguments, tool_line
 from agents.reading import NothingFound, ReadFact, mark, shown
@@ -18,6 +19,7 @@ from agents.task import Task
 from agents.tools.contract import Tool
 from agents.tools.python import Code
 from agents.tools.sql import Statement, tables_to_ask
+from agents.trail import cite, is_unlikely
 from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
 
@@ -41,11 +43,15 @@ class Specialist(Protocol):
 
 
 class Researcher(dspy.Module):
-    """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants."""
+    """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants.
+
+    Where no quorum is asked for and the search is not sure of the fact's passage, the others may object.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.read = dspy.Predict(ReadFact, agent="read")
+        self.debate = Debate()
 
     async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
         unsaid = [line for line in known if line.partition(": ")[2] not in question]
@@ -59,7 +65,24 @@ class Researcher(dspy.Module):
                 ballot.cast(passage, fact)
             if ballot.settled:
                 break
-        return Finding(*await ballot.result())
+        fact, agreeing = await ballot.result()
+        if task.quorum > 1 or not is_hard(agreeing[0]):
+            return Finding(fact, agreeing)
+        others = passages[passages.index(agreeing[0]) + 1 :]
+        stands = await self._debated(task, id, Rival(fact, agreeing[0]), others, question, hop)
+        return Finding(stands.fact, (stands.passage,))
+
+    async def _debated(
+        self, task: Task, id: str, first: Rival, others: Sequence[Passage], question: str, hop: int
+    ) -> Rival:
+        """What stands against what the other passages say; the first fact where the budget ends before that."""
+        await task.propose(first.fact, [*task.citations, *cite((first.fact, [first.passage]))])
+        said = [first]
+        for passage in others:
+            if not is_unlikely(passage) and (fact := await self._fact(passage, question, hop)) != NONE:
+                said.append(Rival(fact, passage))
+        rivals = differing(said)
+        return first if len(rivals) == 1 else await self.debate.winner(task, id, rivals, question, hop)
 
     async def _fact(self, passage: Passage, question: str, hop: int) -> str:
         text = shown(passage)

@@ -24,6 +24,7 @@ from agents.about import NotAbout
 from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status, Usage
 from agents.budget import Budget, BudgetReached, Limits
+from agents.claims import uncited
 from agents.engine import TaskEngine, model_client
 from agents.journal import Journal
 from agents.judge import JUDGE, Judge
@@ -148,14 +149,14 @@ class Agents:
                 await task.finished("failed", error, started_at)
             raise
         await task.finished(status, reason, started_at)
-        for citation in task.citations:
-            await task.recorder.emit("citation", citation.model_dump(mode="json"))
+        claims = status != "refused" and task.best_answer  # a budget may end before there is anything to claim
         await task.recorder.emit("usage", task.usage.model_dump(mode="json"))
         return Answer(
             answer=answer,
             status=status,
             reason=reason,
             citations=task.citations,
+            uncited=uncited(answer, task.citations, task.steps) if claims else [],
             steps=task.steps,
             usage=task.usage,
             latency_s=task.budget.elapsed_s,

@@ -15,13 +15,12 @@ from typing import Literal
 import dspy
 
 from agents.answer import Citation, OnEvent, Step, Usage
-from agents.blackboard import MAX_CHARACTERS, Blackboard
+from agents.blackboard import Blackboard
 from agents.budget import Budget, BudgetReached
 from agents.journal import Journal, T, new_task_id
 from agents.loops import LoopDetector
-from agents.quorum import Verdict
 from agents.recall import recalled
-from agents.recorder import Action, Recorder, one_line, reference
+from agents.recorder import Action, Recorder, one_line
 from agents.rerank import rerank
 from agents.stragglers import Stragglers
 from agents.tools.breaker import Breakers
@@ -39,8 +38,7 @@ from lakehouse.retrieval import Retriever
 from lakehouse.settings import LLM_RERANKER, Settings
 
 QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
-QUORUM = "quorum"  # what a vote is called in steps and records
-RECALL = "recall"  # and the reading of a memory
+RECALL = "recall"  # what the reading of a memory is called in steps and records
 LOOK_UP_DEPTH = 10  # passages among which a name's own are looked for; with 30 no more were found
 
 
@@ -156,31 +154,18 @@ class Task:
         self.tools.read_strangers |= bool(text)
         return text
 
-    async def voted(
-        self,
-        name: str,
-        verdict: Verdict,
-        agreeing: Sequence[Passage],
-        read: Sequence[Passage],
-        *,
-        author: str,
-        hop: int,
+    async def decided(
+        self, agent: str, query: str, value: str | None, passages: Sequence[Passage], counts: str, *, hop: int
     ) -> None:
-        """Put a vote into the trace: its counts as a record, and on the board what was said otherwise."""
-        if self.quorum > 1:
-            action = Action("tool", QUORUM, hop, f"{name}: {self.quorum} documents that agree")
+        """Put into the trace what was decided between documents; `counts`, which quotes none, into its record too."""
+        action = Action("tool", agent, hop, query)
 
-            async def count() -> None:
-                action.output, action.passages = verdict.value, tuple(agreeing)
-                if verdict.counts:
-                    raise Disagreement(verdict.counts)
+        async def decide() -> None:
+            action.output, action.passages = value, tuple(passages)
+            if counts:
+                raise Disagreement(counts)
 
-            await self.recorder.act(action, count)
-        if said := verdict.disagreement:
-            references = [reference(passage) for passage in read]
-            await self.board.write(
-                f"{name}.votes", "disagreement", said[:MAX_CHARACTERS], author=author, provenance=references
-            )
+        await self.recorder.act(action, decide)
 
     async def idf(self, terms: Sequence[str]) -> dict[str, float]:
         """How rare each term is in the tenant's documents; nothing where that is not known."""
@@ -205,10 +190,13 @@ class Task:
         reason = one_line(why) if isinstance(why, BaseException) else why
         await self.recorder.finished(outcome, reason, started_at, self.budget.elapsed_s * 1000)
 
-    def propose(self, answer: str, citations: Sequence[Citation]) -> None:
-        """What the task would answer if it had to stop now."""
+    async def propose(self, answer: str, citations: Sequence[Citation]) -> None:
+        """What the task would answer if it had to stop now; who listens is told what it newly rests on."""
+        new = [citation for citation in citations if citation not in self.citations]
         self.best_answer = answer
         self.citations = list(citations)
+        for citation in new:
+            await self.recorder.emit("citation", citation.model_dump(mode="json"))
 
     def worst_usd(self, prompt_bytes: int, max_tokens: int) -> Decimal:
         """The most that a call can cost: no tokenizer makes more tokens than there are bytes."""

@@ -88,6 +88,7 @@ class Team(dspy.Module):
 
     async def _round(self, task: Task, plan: Plan, findings: "_Findings") -> None:
         before = findings.hops
+        findings.expect(plan)
 
         async def work(sub: SubTask) -> None:
             questions, known = findings.filled(sub.question), findings.lines(*sub.needs)
@@ -108,7 +109,7 @@ class Team(dspy.Module):
             await task.board.write(sub.id, kind, text[:MAX_CHARACTERS], author=sub.role, provenance=read)
             if sub.role != "critic":
                 findings.add(sub.id, found)
-                task.propose(text, findings.citations())
+                await task.propose(text, findings.citations())
 
         await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
 
@@ -121,7 +122,7 @@ class Team(dspy.Module):
         answer = findings.by_id[last[0]][0].text
         if len(facts) > 1:
             answer = await concluded(self.conclude, task, facts, question, findings.hops)
-        task.propose(answer, findings.citations())
+        await task.propose(answer, findings.citations())
         return answer
 
     async def _missing(self, plan: Plan, answer: str, findings: "_Findings", question: str) -> str:
@@ -136,12 +137,13 @@ class Team(dspy.Module):
 
 
 class _Findings:
-    """What the specialists found so far, by sub-task."""
+    """What the specialists found so far, by sub-task, in the order of the plans: which of two ends first is chance."""
 
     def __init__(self) -> None:
         self.by_id: dict[str, list[Finding]] = {}
         self.why_not: NothingFound | None = None
         self._hop: dict[str, int] = {}
+        self._order: list[str] = []
 
     @property
     def hops(self) -> int:
@@ -157,8 +159,13 @@ class _Findings:
         """An id that the planner has not given to a sub-task of its own."""
         return next(id for number in count(1) if (id := f"{stem}{number}") not in self._hop)
 
+    def expect(self, plan: Plan) -> None:
+        """Findings of these come after all others."""
+        self._order += [sub.id for sub in plan.tasks]
+
     def add(self, id: str, found: list[Finding]) -> None:
-        self.by_id[id] = found
+        known = self.by_id | {id: found}
+        self.by_id = {one: known[one] for one in self._order if one in known}
 
     def filled(self, question: str) -> list[str]:
         """The question with each `{id}` replaced by what that sub-task found; `{each id}`: once for each name in it."""

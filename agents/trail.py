@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from agents.answer import Citation
 from agents.mentions import is_mentioned, longest_mentioned, names_in, quote_of, without
 from lakehouse.index import Passage
+from lakehouse.terms import sentences
 
 LIKELY = 5  # of what the rest of the question finds; further down is noise
 TRIES = 2  # passages read beyond those needed, when one holds nothing
@@ -44,7 +45,7 @@ class Trail:
     def led_to(self) -> list[Passage]:
         """Passages that the search reached through the first one, the likeliest first; none where it knows no paths."""
         start = self.start.chunk_id if self.start else ""
-        return [one for one in self.found if one.path and one.path[-1].chunk_id == start and not _is_unlikely(one)]
+        return [one for one in self.found if one.path and one.path[-1].chunk_id == start and not is_unlikely(one)]
 
     def names_to_look_up(self, found: list[Passage]) -> list[str]:
         """Names in the first passage: those that the rest of the question found, then in the order they stand there."""
@@ -69,14 +70,14 @@ class Trail:
     def passages_to_read(self) -> Iterator[Passage]:
         """One after the other, until as many facts are noted as were needed, or nothing likely is left."""
         for number, passage in enumerate(self._likely_first()[: self._needed + TRIES]):
-            if len(self.facts) < self._needed and (number < self._needed or not _is_unlikely(passage)):
+            if len(self.facts) < self._needed and (number < self._needed or not is_unlikely(passage)):
                 yield passage
 
     def _likely_first(self) -> list[Passage]:
         """The candidates in their order, those that the first search thinks unlikely behind all others."""
         known = {one.chunk_id: one for one in self.found}
         judged = [known.get(one.chunk_id, one) for one in self._candidates]
-        return sorted(judged, key=_is_unlikely)
+        return sorted(judged, key=is_unlikely)
 
     def citations(self) -> list[Citation]:
         """Where each fact stands."""
@@ -88,23 +89,30 @@ class Trail:
         return passage.title == title, any(is_mentioned(other, passage.text) for other in others)
 
 
-def _is_unlikely(passage: Passage) -> bool:
+def is_unlikely(passage: Passage) -> bool:
+    """Whether the search thinks that a passage is hardly worth a model's reading."""
     return passage.probability is not None and passage.probability < UNLIKELY
 
 
 def cite(*facts: tuple[str, list[Passage]]) -> list[Citation]:
-    """For each fact the first passage that holds it, with the words as they stand there."""
+    """For each fact the first passage that holds it, with the words as they stand there; for one that no passage holds
+    whole, the same for each of its sentences."""
     citations = []
     for fact, passages in facts:
-        quotes = ((passage, quote_of(fact, passage.text)) for passage in passages)
-        citations += [Citation(doc_id=p.doc_id, chunk_id=p.chunk_id, quote=quote) for p, quote in quotes if quote][:1]
+        whole = _quoted(fact, passages)
+        citations += whole or [one for sentence in sentences(fact) for one in _quoted(sentence, passages)]
     return citations
+
+
+def _quoted(fact: str, passages: list[Passage]) -> list[Citation]:
+    quotes = ((passage, quote_of(fact, passage.text)) for passage in passages)
+    return [Citation(doc_id=p.doc_id, chunk_id=p.chunk_id, quote=quote) for p, quote in quotes if quote][:1]
 
 
 def _named_together(passages: list[Passage], text: str) -> list[Passage]:
     """First those whose documents one sentence names, the sentence that names most of them: they are an enumeration."""
-    sentences = _SENTENCE_END.split(text)
-    named = [[one for one in passages if is_mentioned(one.title, sentence)] for sentence in sentences]
+    parts = _SENTENCE_END.split(text)
+    named = [[one for one in passages if is_mentioned(one.title, part)] for part in parts]
     together = max(named, key=len)
     return together + [one for one in passages if one not in together]
 

@@ -1,10 +1,15 @@
 """A vote on one fact while passages are read: who says what, when reading may end, and what is left in the trace."""
 
+from collections.abc import Sequence
+
+from agents.blackboard import MAX_CHARACTERS
 from agents.quorum import Verdict, Vote, decide
 from agents.reading import NothingFound
+from agents.recorder import reference
 from agents.task import Task
 from lakehouse.index import Passage
 
+QUORUM = "quorum"  # what a vote is called in steps and records
 READ_AT_MOST = 3  # passages for one fact; with a quorum of k, k times as many
 
 
@@ -36,10 +41,25 @@ class Ballot:
         verdict = self._verdict()
         first = {one.doc_id: one for one in reversed(self._passages)}  # of each document, the one that was counted
         agreeing = tuple(first[source] for source in verdict.sources)
-        await self._task.voted(self._name, verdict, agreeing, self._passages, author=self._author, hop=self._hop)
+        await self._show(verdict, agreeing)
         if verdict.value is None:
             raise NothingFound(f"no {self._task.quorum} documents agree")
         return verdict.value, agreeing
+
+    async def _show(self, verdict: Verdict, agreeing: Sequence[Passage]) -> None:
+        """Put the vote into the trace: its counts as a record, and on the board what was said otherwise."""
+        wanted = self._task.quorum
+        if wanted > 1:
+            query = f"{self._name}: {wanted} documents that agree"
+            await self._task.decided(QUORUM, query, verdict.value, agreeing, verdict.counts, hop=self._hop)
+        if said := verdict.disagreement:
+            await self._task.board.write(
+                f"{self._name}.votes",
+                "disagreement",
+                said[:MAX_CHARACTERS],
+                author=self._author,
+                provenance=[reference(passage) for passage in self._passages],
+            )
 
     def _verdict(self) -> Verdict:
         return decide(self._votes, self._task.quorum)

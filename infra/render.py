@@ -130,6 +130,8 @@ def print_answer(document: Document) -> None:
     console.print(f"\n[bold]{escape(document['answer']) or '(no answer)'}[/]  ({document['status']})")
     for citation in document["citations"]:
         console.print(f"  [cyan]{escape(citation['doc_id'])}[/]: “{escape(_short(citation['quote'], 200))}”")
+    for claim in document.get("uncited", ()):
+        console.print(f"  [yellow]no citation carries[/]: “{escape(_short(claim, 200))}”")
     usage = document["usage"]
     console.print(
         f"[dim]{usage['calls']} calls, {usage['input_tokens']} tokens in ({usage['cached_tokens']} cached), "

@@ -124,7 +124,7 @@ async def ask(
     response_class=Response,
     responses={
         200: {
-            "description": "Events: step, token, citation, usage; then done or error.",
+            "description": "Events: step, token and citation as they come, usage; then done or error.",
             "content": {"text/event-stream": {}},
         }
     },

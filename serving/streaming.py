@@ -1,4 +1,4 @@
-"""A task as server-sent events: step, token, citation, usage, then one done or one error.
+"""A task as server-sent events: steps, tokens and citations as they come, usage, then one done or one error.
 
 What fails before the first event keeps its HTTP status. Once the stream has begun, failure is an `error` event with
 a problem document, never text that a client could take for an answer.

@@ -68,7 +68,7 @@ function showStep(step, into) {
   const item = stepItem(step, spent(step.usd, step.latency_ms), into);
   if (step.query) item.append(element("p", step.query));
   if (step.error) item.append(element("p", step.error, "failure"));
-  const contradicts = step.kind === "note" && step.query?.startsWith("disagreement ");
+  const contradicts = step.kind === "note" && /^(disagreement|debate) /.test(step.query ?? "");
   if (step.output) item.append(element("p", `→ ${step.output}`, contradicts ? "failure" : ""));
   if (step.passages?.length) {
     const list = element("ul");
@@ -109,7 +109,10 @@ function showAnswer(answer) {
   $("status").textContent = $("status").dataset.status = answer.status;
   $("citations").replaceChildren();
   answer.citations.forEach(showCitation);
-  $("citations-title").hidden = !answer.citations.length;
+  for (const claim of answer.uncited ?? []) {
+    $("citations").append(element("li", `No citation carries: ${claim}`, "failure"));
+  }
+  $("citations-title").hidden = !$("citations").children.length;
   $("steps").replaceChildren();
   showTree(taskTree(answer.steps), $("steps"));
   const { usage } = answer;

@@ -219,6 +219,26 @@ class GivenPassages:
         return list(self.passages)[: asked["k"]]
 
 
+@dataclass
+class Names:
+    """Stands for a retriever whose index knows names: gives passages with probabilities, and notes its searches."""
+
+    found: Sequence[Passage]
+    searches: list[str] = field(default_factory=list)
+
+    def best_mode(self, tenant_id: str) -> str:
+        return "multihop"
+
+    def search(self, tenant_id: str, groups: Sequence[str], query: str, *, k: int, mode: str) -> list[Passage]:
+        self.searches.append(mode)
+        if mode == "multihop":
+            return list(self.found)[:k]
+        return [replace(one, probability=None, path=()) for one in self.found]
+
+    def idf(self, tenant_id: str, terms: Sequence[str]) -> dict[str, float]:
+        return {}
+
+
 class OneAxis:
     """Stands for the embedding model: every text lies in the same direction."""
 
@@ -307,7 +327,7 @@ class ReadEach(dspy.Module):
             mark = {"hop": 1, "passages": [reference(found).model_dump()]}
             said = await self.read.acall(passage=found.text, question=question, config=mark)
             quoted = Citation(doc_id=found.doc_id, chunk_id=found.chunk_id, quote=said.fact)
-            task.propose(said.fact, [quoted] if said.fact in found.text else [])
+            await task.propose(said.fact, [quoted] if said.fact in found.text else [])
         return dspy.Prediction(answer=task.best_answer)
 
 

@@ -15,6 +15,8 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -33,7 +35,7 @@ from serving.durable_tasks import DurableTasks
 from serving.idempotency import StoredAnswers
 from serving.metrics import Metrics
 from serving.tasks import Tasks
-from tests.agents.conftest import GivenPassages, OneAxis
+from tests.agents.conftest import GivenPassages, OneAxis, passage
 
 durable.BEAT_S, durable.SILENT_S, durable.QUEUE_POLL_S = 0.1, 1.0, 0.1
 IDEMPOTENCY_KEY = "once"
@@ -68,11 +70,13 @@ class MortalJournal(DurableJournal):
 durable.DurableJournal = MortalJournal  # type: ignore[misc]
 
 
-def parts(home: Path, **more: Any) -> tuple[Settings, Ledger, Tasks]:
-    """What a gateway stands on, with passages that are given."""
+def parts(home: Path, passages: Sequence[tuple[str, str, float]] = (), **more: Any) -> tuple[Settings, Ledger, Tasks]:
+    """What a gateway stands on, with passages that are given: by title, text and probability."""
     settings = Settings(home=home, **more)
     prices = Prices.from_file(settings.prices_file)
-    retriever = Retriever(settings, GivenPassages(), load=lambda model: OneAxis())  # type: ignore[arg-type,return-value]
+    given = [replace(passage(title, text), probability=probability) for title, text, probability in passages]
+    index = GivenPassages(given) if given else GivenPassages()
+    retriever = Retriever(settings, index, load=lambda model: OneAxis())  # type: ignore[arg-type,return-value]
     agents = Agents(Dependencies(settings, retriever, Spool(settings.spool_dir), prices))
     ledger = Ledger(settings.ledger_path)
     answers, memories = StoredAnswers(settings.ledger_path), Memories(settings)
@@ -85,7 +89,7 @@ def only_key(ledger: Ledger) -> Key:
 
 
 async def live(life: dict[str, Any]) -> None:
-    settings, ledger, tasks = parts(Path(life["home"]), **life["settings"])
+    settings, ledger, tasks = parts(Path(life["home"]), life["passages"], **life["settings"])
     MortalJournal.dies_after, MortalJournal.dies = life["dies_after"], life["dies"]
     handed = DurableTasks(tasks)
     executor = Executor(settings, handed.work)

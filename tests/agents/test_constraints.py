@@ -112,6 +112,7 @@ def test_an_order_is_numbers_of_lines_or_nothing(said, best):
 
 
 def test_an_order_asks_for_no_more_than_there_are():
+    assert BestOf("lines", 1).structured_outputs({"lines": "a\nb"}) == {"choice": ["1", "2"]}
     assert BestOf("lines", 3).structured_outputs({"lines": "a\nb"}) == {"regex": "(1|2)( (1|2)){1}"}
 
 

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from decimal import Decimal
 from pathlib import Path
@@ -32,11 +33,14 @@ WORDS = {  # by what stands in the prompt, for which of two sub-tasks asks first
     "Cut the question into": json.dumps({"tasks": SUBS}),
     "Write a few lines of plain Python": json.dumps({"code": "866 - 808"}),
     'Say "complete"': "complete",
+    "Give the number of the answer": "1",  # the other one in the second round, whose order is the opposite
+    "A rumour: 9": "9",
     "How long is the Oder?": "866",
     "How long is the Warta?": "808",
     "How many other pages": "1",
     QUESTION: "BSD-3-Clause",
 }
+UNSURE = [("Atlas", "Oder 866, Warta 808", 0.5), ("Rumour", "A rumour: 9", 0.3)]
 
 
 def scripted(body: dict[str, Any]) -> Reply:
@@ -61,12 +65,18 @@ class Workers:
         return home
 
     async def begin(
-        self, home: Path, program: str = "multihop", dies_after: int = 0, dies: str = "after", **settings: Any
+        self,
+        home: Path,
+        program: str = "multihop",
+        dies_after: int = 0,
+        dies: str = "after",
+        passages: Sequence[tuple[str, str, float]] = (),
+        **settings: Any,
     ) -> "Life":
         self._lives += 1
         report = self._folder / f"report{self._lives}.json"
         life = {"home": str(home), "settings": self._settings | settings, "report": str(report), "question": QUESTION}
-        life |= {"dies_after": dies_after, "dies": dies, "program": program}
+        life |= {"dies_after": dies_after, "dies": dies, "program": program, "passages": passages}
         assert self._template.stdin
         assert self._template.stdout
         self._template.stdin.write(json.dumps(life) + "\n")
@@ -131,24 +141,29 @@ def told(task: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
-@pytest.mark.parametrize(("program", "side_by_side"), [("multihop", 0), ("team", 1)])
+@pytest.mark.parametrize(
+    ("program", "side_by_side", "passages"), [("multihop", 0, ()), ("team", 1, ()), ("team", 1, UNSURE)]
+)
 async def test_killed_after_every_step_a_task_answers_the_same_and_pays_nothing_twice(
     workers,
     model,
     program,
     side_by_side,
+    passages,
 ):
     """Where sub-tasks run side by side, the other one's action may be cut off and done again; a finished one never."""
     home = workers.home("undisturbed")
-    undisturbed = await (await workers.begin(home, program)).task()
+    undisturbed = await (await workers.begin(home, program, passages=passages)).task()
     calls, actions = len(model.asked), len(records(home))
     assert (undisturbed["status"], undisturbed["answer"]["status"]) == ("done", "answered")
+    debates = [step for step in undisturbed["answer"]["steps"] if (step["query"] or "").startswith("debate ")]
+    assert len(debates) == (2 if passages else 0)
     usd = Decimal(undisturbed["answer"]["usage"]["usd"])
 
     for boundary in range(1, actions + 1):
         home, before = workers.home(f"killed{boundary}"), len(model.asked)
-        await (await workers.begin(home, program, boundary)).died()
-        resumed = await (await workers.begin(home, program)).task()
+        await (await workers.begin(home, program, boundary, passages=passages)).died()
+        resumed = await (await workers.begin(home, program, passages=passages)).task()
 
         assert told(resumed) == told(undisturbed), boundary
         assert 0 <= len(model.asked) - before - calls <= side_by_side, boundary

@@ -1,13 +1,12 @@
 """`multihop` over an index that knows names: paths save a search, probabilities save reading, or decline."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import pytest
 
 from agents.runtime import NOTHING_FOUND, Agents, load_program
 from lakehouse.multihop import Step as PathStep
-from tests.agents.conftest import passage
+from tests.agents.conftest import Names, passage
 
 ODER = passage("Oder", "The Oder has 2 large tributaries: Warta, Neisse.")
 WARTA = passage("Warta", "The Warta is 808 km long.")
@@ -16,30 +15,13 @@ QUESTION = "How long is the first tributary of the Oder?"
 FROM_ODER = (PathStep("Oder#0", "Oder", "names", "warta"),)
 
 
-@dataclass
-class Names:
-    """Stands for a retriever whose index knows names: gives passages with probabilities, and counts its searches."""
-
-    found: list[Any]
-    searches: list[str]
-
-    def best_mode(self, tenant_id):
-        return "multihop"
-
-    def search(self, tenant_id, groups, query, *, k, mode):
-        self.searches.append(mode)
-        if mode == "multihop":
-            return self.found[:k]
-        return [replace(one, probability=None, path=()) for one in self.found]
-
-
 @pytest.fixture
 def ask_with(deps, ask, programs, monkeypatch, tmp_path):
     monkeypatch.setattr("agents.runtime.COMPILED", tmp_path)
     load_program.cache_clear()
 
     async def ask_with(found, question=QUESTION):
-        names = Names(found, [])
+        names = Names(found)
         agents = Agents(replace(deps, retriever=names))
         answer = await ask(question, agents=agents, program="multihop")
         await agents.aclose()

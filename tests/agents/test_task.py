@@ -200,7 +200,7 @@ async def test_a_program_finds_its_own_task(new_task):
 
 async def test_what_is_proposed_last_counts(new_task):
     task = new_task()
-    task.propose("BSD", [])
-    task.propose("3", [])
+    await task.propose("BSD", [])
+    await task.propose("3", [])
 
     assert (task.best_answer, task.citations, task.caller) == ("3", [], CALLER)

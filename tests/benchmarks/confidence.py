@@ -16,6 +16,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from agents.votes import READ_AT_MOST
 from lakehouse.multihop import probabilities, score
 from lakehouse.multihop_candidates import FIRST_DEPTH
 from lakehouse.multihop_training import Example, calibration_error, learn
@@ -129,6 +130,19 @@ def _ordered(outcomes: dict[int, Outcome]) -> list[Outcome]:
     return [outcomes[at] for at in sorted(outcomes)]
 
 
+def hard_and_easy(whole: Sequence[Outcome], least: float) -> str:
+    """What `agents.debate` goes by: whether the first passage is needed, else one of those that would object to it."""
+    easy = [one.needed for one in whole if one.sure and one.sure[0] >= least]
+    hard = [one.needed for one in whole if one.sure and one.sure[0] < least]
+
+    def share(of: Sequence[Sequence[bool]], holds: Callable[[Sequence[bool]], bool]) -> str:
+        return f"{100 * sum(map(holds, of)) / len(of):5.1f}" if of else "    -"
+
+    right = [share(of, lambda needed: needed[0]) for of in (easy, hard)]
+    mended = [share(of, lambda needed: not needed[0] and any(needed[1:READ_AT_MOST])) for of in (easy, hard)]
+    return "  ".join([f"{100 * len(hard) / len(whole):5.1f}", *right, *mended])
+
+
 def report(name: str, whole: Sequence[Outcome], lacks: Sequence[Outcome]) -> None:
     sure = np.concatenate([one.sure[:FIRST] for one in whole])
     needed = np.concatenate([one.needed for one in whole])
@@ -141,6 +155,9 @@ def report(name: str, whole: Sequence[Outcome], lacks: Sequence[Outcome]) -> Non
         with_answer, without = [value(one) for one in whole], [value(one) for one in lacks]
         print(f"  {signal:14} right from wrong {told_apart(right, wrong):.2f}, "
               f"an answer from none {told_apart(with_answer, without):.2f}")  # fmt: skip
+    print("  first probability below: of all %, first needed % above and below, else one of the next two % likewise")
+    for least in THRESHOLDS:
+        print(f"    {least:.2f}  {hard_and_easy(whole, least)}")
     for signal in ("first result", "second result"):
         print(
             f"  at least, by the {signal}: answered %, of these right %, one of five needed %, answered without one %"

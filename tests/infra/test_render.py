@@ -36,6 +36,7 @@ def test_an_answer_shows_what_was_noted_on_the_way(capsys: pytest.CaptureFixture
         "answer": "866 km",
         "status": "answered",
         "citations": [],
+        "uncited": ["It is deep."],
         "usage": usage,
         "latency_s": 1.0,
         "task_id": "t",
@@ -45,3 +46,4 @@ def test_an_answer_shows_what_was_noted_on_the_way(capsys: pytest.CaptureFixture
     shown = " ".join(capsys.readouterr().out.split())
     assert "hop 1 search search | Oder hop 0" in shown
     assert "disagreement fact1.votes v1: '9 km' says Liar" in shown
+    assert "no citation carries: “It is deep.”" in shown

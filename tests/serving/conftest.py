@@ -38,6 +38,7 @@ ANSWER = {
     "status": "answered",
     "reason": None,
     "citations": [CITATION],
+    "uncited": [],
     "steps": [STEP, CHAT, CHAT],
     "usage": USAGE,
     "latency_s": 0.5,
