@@ -20,8 +20,8 @@ from agents.task import Task
 from lakehouse.index import Passage
 from lakehouse.scoring import normalise
 
-HARD = 0.8
-"""A look-up is hard when the passage that its fact was read from has a lower probability than this.
+HARD = 0.5
+"""A look-up is hard when the passage that its fact was read from is rather not needed than needed.
 `tests.benchmarks.confidence` measures how often the first passage is right above and below it."""
 QUOTE_CHARACTERS = 200
 DEBATE = "debate"

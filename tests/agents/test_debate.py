@@ -19,7 +19,7 @@ def found(name, text, probability):
     return replace(passage(name, text), probability=probability)
 
 
-RUMOUR = found("Rumour", "The Oder is 9 km long, they say.", 0.6)
+RUMOUR = found("Rumour", "The Oder is 9 km long, they say.", 0.45)
 ATLAS = found("Atlas", "The Oder is 866 km long.", 0.4)
 ALMANAC = found("Almanac", "Length of the Oder: 866 km", 0.3)
 
@@ -54,7 +54,7 @@ async def test_where_both_rounds_pick_the_same_it_stands_whatever_was_likelier(m
     assert [(one.doc_id, one.quote) for one in answer.citations] == [("Atlas", "866 km")]
     assert debates_of(answer) == [
         "'866 km' stands: both rounds picked it. "
-        "Rivals: '9 km' says Rumour (0.60); '866 km' says Atlas (0.40). Picks: '866 km', '866 km'"
+        "Rivals: '9 km' says Rumour (0.45); '866 km' says Atlas (0.40). Picks: '866 km', '866 km'"
     ]
     first, second = (asked["messages"][-1]["content"] for asked in model.asked[-2:])
     assert "1. 9 km: The Oder is 9 km long, they say.\n2. 866 km: The Oder is 866 km long.\n" in first
