@@ -40,7 +40,7 @@ WORDS = {  # by what stands in the prompt, for which of two sub-tasks asks first
     "How many other pages": "1",
     QUESTION: "BSD-3-Clause",
 }
-UNSURE = [("Atlas", "Oder 866, Warta 808", 0.5), ("Rumour", "A rumour: 9", 0.3)]
+UNSURE = [("Atlas", "Oder 866, Warta 808", 0.45), ("Rumour", "A rumour: 9", 0.3)]
 
 
 def scripted(body: dict[str, Any]) -> Reply:
