@@ -20,8 +20,9 @@ def uncited(answer: str, citations: Sequence[Citation], steps: Sequence[Step]) -
             carrying.append(worked_out[1])
     if supported(answer, carrying):
         return []
-    missing = [claim.strip() for claim in sentences(answer) if not supported(claim, carrying)]
-    return missing if len(missing) < len(sentences(answer)) else [answer]
+    claims = sentences(answer)
+    missing = [claim.strip() for claim in claims if not supported(claim, carrying)]
+    return missing if len(missing) < len(claims) else [answer]
 
 
 def numbers_behind(answer: str, steps: Sequence[Step]) -> list[str]:

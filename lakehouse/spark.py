@@ -131,6 +131,11 @@ def read(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
     return spark.read.format("delta").load(table.path(settings.warehouse_root))
 
 
+def append(settings: Settings, table: Table, rows: DataFrame) -> None:
+    """Add rows that have the table's columns, in one commit."""
+    rows.write.format("delta").mode("append").save(table.path(settings.warehouse_root))
+
+
 def delta_table(spark: SparkSession, settings: Settings, table: Table) -> "DeltaTable":
     """The table as a target of merges."""
     from delta.tables import DeltaTable

@@ -14,7 +14,7 @@ from pyspark.sql import Column, DataFrame, SparkSession, Window
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
 from lakehouse.settings import Settings
-from lakehouse.spark import delta_table
+from lakehouse.spark import append, delta_table
 from lakehouse.tables import Table
 
 
@@ -166,8 +166,8 @@ def write_differences(
             before(changes)
         if updated or deleted:
             _merge(spark, settings, tenant_id, table, changes)
-        elif inserted:  # half as many queries as a merge
-            _append(settings, table, changes)
+        elif inserted:  # a merge would seek in the table what cannot be there
+            append(settings, table, changes.select(*table.column_names))
         return inserted + updated, deleted
     finally:
         changes.unpersist()
@@ -186,11 +186,6 @@ def _merge(spark: SparkSession, settings: Settings, tenant_id: str, table: Table
         .whenNotMatchedInsert("new._change = 'insert'", columns)
         .execute()
     )
-
-
-def _append(settings: Settings, table: Table, changes: DataFrame) -> None:
-    rows = changes.select(*table.column_names)
-    rows.write.format("delta").mode("append").save(table.path(settings.warehouse_root))
 
 
 def checkpoint_path(settings: Settings, step: str, tenant_id: str, variant: str) -> str:

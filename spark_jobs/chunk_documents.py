@@ -20,7 +20,7 @@ from lakehouse.delta import arrow_schema
 from lakehouse.embedding import embedded_text, load_tokenizer
 from lakehouse.permissions import acl_key
 from lakehouse.settings import Settings
-from lakehouse.spark import read, struct_type
+from lakehouse.spark import append, read, struct_type
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS
 from spark_jobs.changes import differences, for_each_change, write_differences
 from spark_jobs.chunking import chunk_document, embedded_title
@@ -122,6 +122,6 @@ def _write_new_keys(spark: SparkSession, settings: Settings, args: Namespace, ch
     new = written.join(known.select("acl_key"), on="acl_key", how="left_anti").select(*ACL_KEYS.column_names).persist()
     try:
         if not new.isEmpty():
-            new.coalesce(1).write.format("delta").mode("append").save(ACL_KEYS.path(settings.warehouse_root))
+            append(settings, ACL_KEYS, new.coalesce(1))
     finally:
         new.unpersist()

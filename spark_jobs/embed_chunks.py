@@ -24,7 +24,7 @@ from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own 
 from lakehouse.delta import arrow_schema
 from lakehouse.embedding import embedded_text, load_embedder
 from lakehouse.settings import Settings
-from lakehouse.spark import read, struct_type
+from lakehouse.spark import append, read, struct_type
 from lakehouse.tables import CHUNKS, EMBEDDINGS
 from lakehouse.versions import tenant_model
 from spark_jobs.changes import for_each_change
@@ -82,7 +82,7 @@ def embed_texts(spark: SparkSession, settings: Settings, run_id: str, model: str
     embed = embedding(model, run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
     alike = texts.repartition(tasks).sortWithinPartitions(F.length("text").desc())
     rows = alike.mapInArrow(embed, struct_type(EMBEDDINGS), profile=gpu_profile(settings))
-    rows.write.format("delta").mode("append").save(EMBEDDINGS.path(settings.warehouse_root))
+    append(settings, EMBEDDINGS, rows)
 
 
 def gpu_profile(settings: Settings) -> ResourceProfile | None:

@@ -15,8 +15,8 @@ from pyspark.sql import types as T  # noqa: N812
 
 from lakehouse.records import Spool
 from lakehouse.settings import Settings
-from lakehouse.spark import delta_table, struct_type
-from lakehouse.tables import LLM_CALLS, LLM_CALLS_RAW, QUARANTINE, Table, Type
+from lakehouse.spark import append, delta_table, struct_type
+from lakehouse.tables import LLM_CALLS, LLM_CALLS_RAW, QUARANTINE, Type
 from spark_jobs.runs import Counts
 
 _MONEY = [field.name for field in struct_type(LLM_CALLS) if isinstance(field.dataType, T.DecimalType)]
@@ -66,8 +66,8 @@ def load_lines(spark: SparkSession, settings: Settings, lines: DataFrame) -> Non
     """Write one batch of spooled lines (`value`, `spool_file`); a batch that comes twice leaves silver as once."""
     parsed = parse_lines(lines).persist()
     try:
-        _append(settings, LLM_CALLS_RAW, raw_rows(parsed))
-        _append(settings, QUARANTINE, quarantine_rows(parsed))
+        append(settings, LLM_CALLS_RAW, raw_rows(parsed))
+        append(settings, QUARANTINE, quarantine_rows(parsed))
         (
             delta_table(spark, settings, LLM_CALLS)
             .alias("known")
@@ -123,7 +123,3 @@ def quarantine_rows(parsed: DataFrame) -> DataFrame:
         F.left("value", F.lit(200)).alias("excerpt"),
         F.col("_now").alias("quarantined_at"),
     )  # no replay: a line that was cut off is whole nowhere
-
-
-def _append(settings: Settings, table: Table, rows: DataFrame) -> None:
-    rows.write.format("delta").mode("append").save(table.path(settings.warehouse_root))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from infra.processes import Supervisor
+from lakehouse.settings import Settings
 from tests.infra.answering_gateway import Gateway, serving
 
 
@@ -29,6 +30,13 @@ def supervisor(home: Path) -> Supervisor:
 def gateway() -> Iterator[Gateway]:
     with serving() as gateway:
         yield gateway
+
+
+@pytest.fixture
+def settings(tmp_path: Path, gateway: Gateway) -> Settings:
+    """A home whose gateway says what a test wants; files that ask another one have settings of their own."""
+    (tmp_path / "operator.key").write_text("lh_operator\n")
+    return Settings(home=tmp_path, gateway_url=gateway.url)
 
 
 @pytest.fixture

@@ -39,12 +39,6 @@ FIELDS = [
 ]
 
 
-@pytest.fixture
-def settings(tmp_path: Path, gateway: Gateway) -> Settings:
-    (tmp_path / "operator.key").write_text("lh_operator\n")
-    return Settings(home=tmp_path, gateway_url=gateway.url)
-
-
 def search_step(*doc_ids: str) -> dict[str, Any]:
     passages = [{"doc_id": doc_id, "title": "", "chunk_id": f"{doc_id}-0"} for doc_id in doc_ids]
     return {"kind": "search", "agent": "search", "passages": passages}

@@ -21,12 +21,6 @@ from tests.infra.answering_gateway import Gateway, Reply, answer, problem
 TEXT = "Flask is a framework.\nIts licence is BSD. It was first released in 2010."
 
 
-@pytest.fixture
-def settings(tmp_path: Path, gateway: Gateway) -> Settings:
-    (tmp_path / "operator.key").write_text("lh_operator\n")
-    return Settings(home=tmp_path, gateway_url=gateway.url)
-
-
 def test_the_judge_is_shown_the_sentence_around_a_quote_once() -> None:
     chunks = {"c": {"title": "Flask", "text": TEXT}}
 
