@@ -13,6 +13,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
+from agents.constraints import in_words
 from agents.journal import Journal
 
 MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
@@ -25,7 +26,7 @@ class SubTask(BaseModel, extra="forbid", frozen=True):
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")
     role: Role
-    question: str = Field(min_length=1, max_length=300)
+    question: str = Field(min_length=1, max_length=300, json_schema_extra=in_words(40))
     needs: tuple[str, ...] = Field((), max_length=MAX_SUB_TASKS)
 
 

@@ -1,8 +1,8 @@
 """Delta tables without a JVM: services and the command line read and write single rows through `deltalake`.
 
 Spark does the bulk work and takes 10 seconds to start; appending a row from here takes milliseconds. Both sides
-see the same tables, so what is created here must be what Spark writes: change data feed on, because the jobs are
-incremental from it, and deletion vectors off, because a reader without them could not open the table.
+see the same tables, so what is created here must be what Spark writes: change data feed on where a job is incremental
+from it, and deletion vectors off, because a reader without them could not open the table.
 """
 
 import random
@@ -31,10 +31,6 @@ Filter = tuple[str, str, Any]
 """Column, one of `OPERATORS`, and a value, or a collection of values for `in` and `not in`."""
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 
-TABLE_PROPERTIES = {
-    "delta.enableChangeDataFeed": "true",
-    "delta.enableDeletionVectors": "false",
-}
 # The log would keep the first 32 characters of a file's least and greatest texts long after `lakehop forget`.
 _NO_TEXT_IN_LOG = {"delta.dataSkippingNumIndexedCols": "0"}
 _HOLDS_TEXT = (Forget.DOCUMENT, Forget.EVAL_RUN, Forget.BILL, Forget.MEMORY)
@@ -102,8 +98,11 @@ def _created(settings: Settings, table: Table) -> DeltaTable:
 
 
 def _properties(table: Table) -> dict[str, str]:
-    feed = {"delta.enableChangeDataFeed": "false"} if table.written_by_services else {}
-    return TABLE_PROPERTIES | feed | (_NO_TEXT_IN_LOG if table.forget in _HOLDS_TEXT else {})
+    properties = {
+        "delta.enableChangeDataFeed": str(table.is_followed).lower(),
+        "delta.enableDeletionVectors": "false",
+    }
+    return properties | (_NO_TEXT_IN_LOG if table.forget in _HOLDS_TEXT else {})
 
 
 def existing_table(settings: Settings, table: Table) -> DeltaTable | None:

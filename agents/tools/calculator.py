@@ -7,6 +7,7 @@ from decimal import Decimal, localcontext
 
 from pydantic import BaseModel, Field
 
+from agents.constraints import in_words
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
 
 MAX_EXPRESSION_LENGTH = 200
@@ -22,7 +23,12 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
 class Sum(BaseModel, extra="forbid"):
     """What the calculator takes."""
 
-    expression: str = Field(description="such as (3 + 4) * 2", min_length=1, max_length=MAX_EXPRESSION_LENGTH)
+    expression: str = Field(
+        description="such as (3 + 4) * 2",
+        min_length=1,
+        max_length=MAX_EXPRESSION_LENGTH,
+        json_schema_extra=in_words(16),
+    )
 
 
 def calculate(expression: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
+from agents.constraints import in_words
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
 from lakehouse.delta import Filter, read_rows
 from lakehouse.entities import HEADING_JOINT
@@ -21,14 +22,18 @@ _COLUMNS = ("chunk_id", "doc_id", "title", "heading_path", "text", "uri", "posit
 class Query(BaseModel, extra="forbid"):
     """What `search` takes."""
 
-    query: str = Field(description="names and words to look for", min_length=1, max_length=1_000)
+    query: str = Field(
+        description="names and words to look for", min_length=1, max_length=1_000, json_schema_extra=in_words(16)
+    )
 
 
 class Document(BaseModel, extra="forbid"):
     """What `fetch_document` takes."""
 
-    title: str = Field("", description="the document's title as search told it", max_length=1_000)
-    doc_id: str = Field("", description="or its id", max_length=1_000)
+    title: str = Field(
+        "", description="the document's title as search told it", max_length=1_000, json_schema_extra=in_words(24)
+    )
+    doc_id: str = Field("", description="or its id", max_length=1_000, json_schema_extra=in_words(24))
 
     @model_validator(mode="after")
     def _one_of_both(self) -> "Document":

@@ -8,6 +8,7 @@ CHUNKS = Table(
     key=("tenant_id", "chunk_id"),
     partition_by=("tenant_id",),
     forget=Forget.DOCUMENT,
+    is_followed=True,
     columns=(
         TENANT,
         Column(

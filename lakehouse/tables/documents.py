@@ -8,6 +8,7 @@ DOCUMENTS = Table(
     key=("tenant_id", "source", "doc_id"),
     partition_by=("tenant_id",),
     forget=Forget.DOCUMENT,
+    is_followed=True,
     columns=(
         TENANT,
         SOURCE,

@@ -62,8 +62,10 @@ class Table:
     forget: Forget | None = None
     rules: tuple[Rule, ...] = ()
     written_by_services: bool = False
-    """Whether processes beside the jobs write it: then a file that no commit names yet may be one of theirs. Nobody
-    follows its changes, so it has no change feed, which would keep what was deleted."""
+    """Whether processes beside the jobs write it: then a file that no commit names yet may be one of theirs."""
+    is_followed: bool = False
+    """Whether a step follows its changes. No other table has a change feed, which keeps what was deleted and makes a
+    merge write every changed row twice more."""
 
     @property
     def column_names(self) -> tuple[str, ...]:

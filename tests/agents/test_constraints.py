@@ -165,6 +165,26 @@ def test_a_schema_has_no_lengths_that_vllm_would_unroll(model):
     assert given[0]["json"]["required"] == model.model_json_schema()["required"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "is_allowed"),
+    [
+        ({"query": "Moss Fern maps"}, True),
+        ({"query": " ".join(["许"] * 16)}, True),
+        ({"query": " ".join(["word"] * 17)}, False),
+        ({"query": ""}, False),
+    ],
+)
+def test_a_text_that_declares_its_words_is_ended_by_them(arguments, is_allowed):
+    xgrammar = pytest.importorskip("xgrammar", reason="comes with vllm")
+    (search,) = (tool for tool in BUILT_IN if tool.name == "search")
+
+    schema = JsonOf("takes").structured_outputs({"takes": search.schema()})["json"]
+
+    assert "maxWords" not in json.dumps(schema)
+    grammar = xgrammar.Grammar.from_json_schema(schema)
+    assert xgrammar.testing._is_grammar_accept_string(grammar, json.dumps(arguments, ensure_ascii=False)) is is_allowed
+
+
 def test_a_sum_of_other_numbers_is_not_allowed():
     parts = {"808 km", "254 km", "Warta", "Neisse"}
 

@@ -15,7 +15,7 @@ import pytest
 from lakehouse import delta
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
-from lakehouse.tables import ACL_KEYS, DOCUMENTS, EMBEDDINGS, EVAL_RUNS, TABLES
+from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, EVAL_RUNS, TABLES
 
 NOON = datetime(2026, 11, 3, 12, 0, 0, 123456, tzinfo=UTC)
 
@@ -64,7 +64,7 @@ def test_every_declared_table_is_created_once_with_its_feed_and_no_deletion_vect
         opened = delta.open_table(settings, table)
         properties = dict(opened.metadata().configuration)
         properties.pop("delta.dataSkippingNumIndexedCols", None)
-        feed = "false" if table.written_by_services else "true"
+        feed = "true" if table in (DOCUMENTS, CHUNKS) else "false"
         assert properties == {"delta.enableChangeDataFeed": feed, "delta.enableDeletionVectors": "false"}
         assert opened.metadata().partition_columns == list(table.partition_by)
         assert [field.name for field in opened.schema().fields] == list(table.column_names)
@@ -130,10 +130,10 @@ def test_upsert_replaces_a_known_key_and_adds_a_new_one(settings: Settings) -> N
 
 
 def test_an_upsert_is_seen_by_the_change_data_feed(settings: Settings) -> None:
-    delta.upsert(settings, ACL_KEYS, [{"tenant_id": "acme", "acl_key": "k", "acl_groups": ["a"]}])
-    delta.upsert(settings, ACL_KEYS, [{"tenant_id": "acme", "acl_key": "k", "acl_groups": ["b"]}])
+    delta.upsert(settings, DOCUMENTS, [document_row(acl_groups=["a"])])
+    delta.upsert(settings, DOCUMENTS, [document_row(acl_groups=["b"])])
 
-    feed = pa.table(delta.open_table(settings, ACL_KEYS).load_cdf(starting_version=2))
+    feed = pa.table(delta.open_table(settings, DOCUMENTS).load_cdf(starting_version=2))
     assert sorted((change["_change_type"], change["acl_groups"]) for change in feed.to_pylist()) == [
         ("update_postimage", ["b"]),
         ("update_preimage", ["a"]),
