@@ -65,7 +65,7 @@ class Table:
     """Whether processes beside the jobs write it: then a file that no commit names yet may be one of theirs."""
     is_followed: bool = False
     """Whether a step follows its changes. No other table has a change feed, which keeps what was deleted and makes a
-    merge write every changed row twice more."""
+    merge write the rows that it changes once more, as they were and as they are."""
 
     @property
     def column_names(self) -> tuple[str, ...]:

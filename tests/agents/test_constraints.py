@@ -214,6 +214,7 @@ def test_every_schema_that_a_model_is_held_to_is_one_that_the_server_can_compile
     xgrammar = pytest.importorskip("xgrammar", reason="comes with vllm")
 
     assert "root ::=" in str(xgrammar.Grammar.from_json_schema(model.model_json_schema()))
+    assert "root ::=" in str(xgrammar.Grammar.from_json_schema(JsonAs(model).structured_outputs({})["json"]))
 
 
 def test_a_choice_is_a_name_of_the_list_and_its_last_for_anything_else():
