@@ -198,7 +198,7 @@ def _scored_answer(question: Question, seconds: float, document: dict[str, Any])
         document["task_id"],
         text,
         **_answer_scores(question, judged, declined=document["status"] == "refused"),
-        faithful=_is_supported(document) if document["status"] in _HAS_ANSWER else None,
+        faithful=_is_carried(document) if document["status"] in _HAS_ANSWER else None,
         citations=document["citations"] if document["status"] in _HAS_ANSWER else (),
         **_recalls(question, ranked_documents(document["steps"])),
         **_spent(document["usage"]),
@@ -234,14 +234,9 @@ def _judged(
     ]
 
 
-def _is_supported(document: dict[str, Any]) -> bool:
-    quotes = [citation["quote"] for citation in document["citations"]]
-    sums = [
-        (step["query"] or "", step["output"] or "")
-        for step in document["steps"]
-        if step["kind"] == "tool" and not step["passages"]
-    ]
-    return scoring.supported(document["answer"] or "", quotes, sums)
+def _is_carried(document: dict[str, Any]) -> bool:
+    """Whether what the answer cites carries all of it; `agents.claims` looked, when the answer was given."""
+    return bool(document["citations"]) and not document["uncited"]
 
 
 def _answer_scores(question: Question, answer: str, declined: bool = False) -> dict[str, Any]:

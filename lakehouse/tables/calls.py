@@ -110,7 +110,7 @@ EVAL_RUNS = Table(
         Column(
             "faithful",
             Type.DOUBLE,
-            "Share of given answers that stand in what they cite, or follow from numbers that do; NULL without any.",
+            "Share of given answers of which no sentence is `uncited`: what they cite carries them; NULL without any.",
             True,
         ),
         Column(
@@ -172,7 +172,10 @@ EVAL_RESULTS = Table(
             True,
         ),
         Column(
-            "faithful", Type.BOOL, "The answer stands in what it cites, by its words; NULL without an answer.", True
+            "faithful",
+            Type.BOOL,
+            "The answer cites something, and no sentence of it is `uncited`; NULL without an answer.",
+            True,
         ),
         Column(
             "judged_faithful",

@@ -67,6 +67,7 @@ def answer(text: str, *steps: dict[str, Any], usd: str = "0.0000000000", status:
         "answer": text,
         "status": status,
         "citations": [],
+        "uncited": [text],
         "steps": [*steps, {"kind": "chat", "agent": "read", "passages": []}],
         "usage": usage,
         "latency_s": 1.0,

@@ -93,22 +93,27 @@ def test_declining_is_right_where_there_is_no_answer_and_an_answer_is_held_to_it
         {"id": "1", "question": "declined", "answerable": False},
         {"id": "2", "question": "made up", "answerable": False},
         {"id": "3", "question": "cited", "answer": "BSD"},
+        {"id": "4", "question": "half", "answer": "BSD"},
     )
     cited = answer("BSD")
     cited[1]["citations"] = [{"doc_id": "a", "chunk_id": "a-0", "quote": "Its licence is BSD."}]
+    cited[1]["uncited"] = []
+    half = answer("BSD. It is old.")
+    half[1].update(citations=cited[1]["citations"], uncited=["It is old."])
     gateway.replies = {
         "declined": answer("I do not know", status="refused"),
         "made up": answer("MIT"),
         "cited": cited,
+        "half": half,
     }
 
     scores = evaluate(settings, path, "acme", [], "multihop")
 
     assert {name: scores[name] for name in ("em", "success", "faithful", "declined")} == {
-        "em": 1.0,
-        "success": pytest.approx(2 / 3),
-        "faithful": 0.5,
-        "declined": pytest.approx(1 / 3),
+        "em": 0.5,
+        "success": pytest.approx(3 / 4),
+        "faithful": pytest.approx(1 / 3),
+        "declined": pytest.approx(1 / 4),
     }
 
 

@@ -37,7 +37,8 @@ def test_the_judge_is_shown_the_sentence_around_a_quote_once() -> None:
 
 def cited(text: str, quote: str, usd: str = "0.1000000000", chunk_id: str = "acme-flask-0") -> Reply:
     status, document = answer(text, usd=usd)
-    return status, document | {"citations": [{"doc_id": "a", "chunk_id": chunk_id, "quote": quote}]}
+    citations = [{"doc_id": "a", "chunk_id": chunk_id, "quote": quote}]
+    return status, document | {"citations": citations, "uncited": [] if text in quote else [text]}
 
 
 def judgement(supported: bool | None, usd: str, reason: str | None = None) -> Reply:
