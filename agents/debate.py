@@ -67,7 +67,7 @@ def differing(rivals: Sequence[Rival]) -> list[Rival]:
 
 class Debate(dspy.Module):
     """Has the model pick among rivals, then again in the opposite order, for it may choose a place and not an answer.
-    Unless both picks agree, the likeliest rival stands."""
+    Unless both picks agree, the likeliest rival stands; so where it is picked first, nothing more is asked."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,14 +75,12 @@ class Debate(dspy.Module):
 
     async def winner(self, task: Task, id: str, rivals: Sequence[Rival], question: str, hop: int) -> Rival:
         """Which of at least two rivals stands, once the debate is in the trace. `id`: of the look-up."""
-        picks: list[Rival | None] = []
-        for order in (rivals, rivals[::-1]):
-            picks.append(await self._picked(order, question, hop))
-            if picks[-1] is None:  # no second round can agree with nothing
-                break
-        agreed = picks[0] if len(set(picks)) == 1 else None
-        stands = agreed or max(rivals, key=lambda one: one.probability)
-        await _show(task, id, rivals, picks, stands, agreed is not None, hop)
+        likeliest = max(rivals, key=lambda one: one.probability)
+        picks = [await self._picked(rivals, question, hop)]
+        if picks[0] not in (likeliest, None):  # else no second round can change what stands
+            picks.append(await self._picked(rivals[::-1], question, hop))
+        stands = picks[0] if picks[0] and picks[0] == picks[-1] else likeliest
+        await _show(task, id, rivals, picks, stands, hop)
         return stands
 
     async def _picked(self, rivals: Sequence[Rival], question: str, hop: int) -> Rival | None:
@@ -94,10 +92,15 @@ class Debate(dspy.Module):
 
 
 async def _show(
-    task: Task, id: str, rivals: Sequence[Rival], picks: Sequence[Rival | None], stands: Rival, agreed: bool, hop: int
+    task: Task, id: str, rivals: Sequence[Rival], picks: Sequence[Rival | None], stands: Rival, hop: int
 ) -> None:
     """On the board who said what; in the record, which outlives the documents, only how it was decided."""
-    why = "both rounds picked it" if agreed else "the rounds did not agree, it is the likeliest"
+    if picks == [stands]:
+        why = "it is the likeliest, and was picked"
+    elif picks == [stands, stands]:
+        why = "both rounds picked it"
+    else:
+        why = "the rounds did not agree, it is the likeliest"
     said = "; ".join(f"{one.fact!r} says {one.passage.doc_id} ({one.probability:.2f})" for one in rivals)
     picked = ", ".join(repr(one.fact) if one else "none" for one in picks)
     await task.decided(

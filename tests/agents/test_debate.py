@@ -68,7 +68,17 @@ async def test_where_both_rounds_pick_the_same_it_stands_whatever_was_likelier(m
     assert answer.rests_on() == {"Rumour#0", "Atlas#0", "Almanac#0"}  # what may be remembered of it, and by whom
 
 
-@pytest.mark.parametrize("picks", [["1", "1"], ["2", "2"], ["2", "9 km"], ["no number"], [""]])
+async def test_where_the_likeliest_is_picked_it_stands_and_nothing_more_is_asked(model, ask_team):
+    model.says(PLAN, "9 km", "866 km", "1")
+
+    answer = await ask_team(RUMOUR, ATLAS)
+
+    assert (answer.status, answer.answer) == ("answered", "9 km")
+    assert "'9 km' stands: it is the likeliest, and was picked" in debates_of(answer)[0]
+    assert len(model.asked) == 4
+
+
+@pytest.mark.parametrize("picks", [["2", "2"], ["2", "9 km"], ["no number"], [""]])
 async def test_unless_two_rounds_agree_the_likeliest_stands(model, ask_team, picks):
     model.says(PLAN, "9 km", "866 km", *picks)
 
