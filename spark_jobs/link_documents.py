@@ -3,13 +3,14 @@
 Everything here follows from `silver.chunks`, in two steps. Texts are read for `silver.mentions`: only changed chunks,
 and those that hold a name that came or went. Then joins over the whole tenant, without any text, give `silver.links`
 and `silver.titles`: what a name means, whether it is too common, and where an address leads, all depend on the other
-documents. Each table is brought to what it should hold by its differences, and `silver.titles`, which says
-for which names the texts were read, comes last: a run that was killed is simply run again.
+documents. Each table is brought to what it should hold by its differences, and `silver.titles`, which says for which
+names the texts were read, comes after the mentions: a run that was killed is simply run again.
 """
 
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import lru_cache, partial, reduce
 from typing import Any
@@ -102,9 +103,11 @@ def _bring_up_to_date(
 
     found = keep(of_tenant(MENTIONS))
     titles = keep(judged_titles(names, found, documents.count(), args))
-    new_links = links(found, titles, documents, args)
-    written, deleted = write(LINKS, differences(new_links, of_tenant(LINKS), LINKS))
-    write(TITLES, differences(titles, known_titles, TITLES))
+    new_links = differences(links(found, titles, documents, args), of_tenant(LINKS), LINKS)
+    new_titles = differences(titles, known_titles, TITLES)
+    with ThreadPoolExecutor(2) as side_by_side:  # a merge is mostly its driver's planning, which leaves cores idle
+        linked, _ = side_by_side.map(write, (LINKS, TITLES), (new_links, new_titles))
+    written, deleted = linked
     return {"links_written": written, "links_deleted": deleted}
 
 
