@@ -22,6 +22,8 @@ PASSES = 20
 AT_ONCE = 64
 RATE = 0.03
 DECAY = 0.01
+PRACTICE_COUNTS = 0.3
+"""What all questions for practice count together, where the real ones count 1. docs/retrieval.md tries others."""
 _CALIBRATED = 10
 """Candidates of a question that the probability is fitted on: the others are never asked for."""
 _NEWTON_STEPS = 300
@@ -39,12 +41,15 @@ class Example:
     needed: np.ndarray
 
 
-def learn(examples: Sequence[Example]) -> Weights:
-    """Weights that rank what is needed first. `InvalidInput` when no example holds anything needed."""
-    telling = [one for one in examples if one.needed.any() and not one.needed.all()]
+def learn(examples: Sequence[Example], practice: Sequence[Example] = ()) -> Weights:
+    """Weights that rank what is needed first. `InvalidInput` when no example holds anything needed.
+
+    `practice`: questions that nobody asked. They teach what ranks high, and nothing of how sure it is.
+    """
+    telling = _telling(examples)
     if not telling:
         raise InvalidInput("no question has a needed passage among its candidates. Check the ids in `gold_ids`.")
-    return calibrated(_fitted(telling), telling)
+    return calibrated(_fitted(telling, _telling(practice)), telling)
 
 
 def scored_apart(
@@ -95,11 +100,19 @@ def _logistic(rows: np.ndarray, needed: np.ndarray) -> list[float]:
     return [float(value) for value in found]
 
 
-def _fitted(examples: Sequence[Example]) -> Weights:
+def _telling(examples: Sequence[Example]) -> list[Example]:
+    return [one for one in examples if one.needed.any() and not one.needed.all()]
+
+
+def _fitted(real: Sequence[Example], practice: Sequence[Example]) -> Weights:
     import torch
 
     torch.manual_seed(_SEED)
+    examples = [*real, *practice]
     own, pair, needed, present = _padded(examples)
+    counts = torch.ones(len(examples))
+    if practice:
+        counts[len(real) :] = PRACTICE_COUNTS * len(real) / len(practice)
     own_scale = _spread(own[present])
     pair_scale = _spread(pair[pair.abs().sum(dim=-1) > 0])
     model = {
@@ -117,7 +130,7 @@ def _fitted(examples: Sequence[Example]) -> Weights:
         for batch in torch.randperm(len(examples)).split(AT_ONCE):
             totals = _scores(own[batch] / own_scale, pair[batch] / pair_scale, present[batch], model)
             optimizer.zero_grad()
-            _loss(totals, needed[batch]).backward()
+            _loss(totals, needed[batch], counts[batch]).backward()
             torch.nn.utils.clip_grad_norm_(model.values(), 1.0)
             optimizer.step()
             schedule.step()
@@ -133,6 +146,7 @@ def _fitted(examples: Sequence[Example]) -> Weights:
 
 _BEGIN = {"pair_bias": -3.0, "lead": 0.0, "led_by": 1.0, "leads": 0.3, "from_seed": 0.5, "from_next": 0.3}
 _IMPOSSIBLE = -1e4
+_LEAST_SPREAD = 0.05
 
 
 def _scores(own: "torch.Tensor", pair: "torch.Tensor", present: "torch.Tensor", model: Any) -> "torch.Tensor":
@@ -156,12 +170,12 @@ def _scores(own: "torch.Tensor", pair: "torch.Tensor", present: "torch.Tensor", 
     return total
 
 
-def _loss(totals: "torch.Tensor", needed: "torch.Tensor") -> "torch.Tensor":
+def _loss(totals: "torch.Tensor", needed: "torch.Tensor", counts: "torch.Tensor") -> "torch.Tensor":
     import torch
 
     others = totals.masked_fill(needed, _IMPOSSIBLE).logsumexp(dim=1, keepdim=True)
     missed = torch.nn.functional.softplus(others - totals) * needed
-    return (missed.sum(dim=1) / needed.sum(dim=1).clamp(min=1)).mean()
+    return (missed.sum(dim=1) / needed.sum(dim=1).clamp(min=1) * counts).sum() / counts.sum()
 
 
 def _padded(examples: Sequence[Example]) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor", "torch.Tensor"]:
@@ -181,4 +195,5 @@ def _padded(examples: Sequence[Example]) -> tuple["torch.Tensor", "torch.Tensor"
 
 
 def _spread(rows: "torch.Tensor") -> "torch.Tensor":
-    return rows.std(dim=0) + 1e-3 if len(rows) > 1 else rows.sum(dim=0) + 1  # nothing varies: nothing to scale
+    """By what each feature is divided, so that all vary alike; one that hardly varies here may vary elsewhere."""
+    return rows.std(dim=0).clamp(min=_LEAST_SPREAD) if len(rows) > 1 else rows.sum(dim=0) + 1

@@ -19,13 +19,13 @@ import numpy as np
 from agents.votes import READ_AT_MOST
 from lakehouse.multihop import probabilities, score
 from lakehouse.multihop_candidates import FIRST_DEPTH
-from lakehouse.multihop_training import Example, calibration_error, learn
+from lakehouse.multihop_training import Example, calibration_error
 from lakehouse.passages import Passage
 from tests.benchmarks.intervals import interval, told_apart
 from tests.benchmarks.manual_index import Manual, manual_questions, questions_of
 from tests.benchmarks.manual_served import served
 from tests.benchmarks.pool_index import PoolIndex, Question
-from tests.benchmarks.retrieval import FOLDS, Prepared, candidates
+from tests.benchmarks.retrieval import FOLDS, Prepared, candidates, learned
 
 FIRST = 5
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -92,9 +92,7 @@ def cross_validated(pools: Sequence[Prepared]) -> list[tuple[list[Outcome], list
     folds = [np.random.default_rng(_SEED).permutation(len(one.examples)) % FOLDS for one in pools]
     found: list[tuple[dict[int, Outcome], dict[int, Outcome]]] = [({}, {}) for _ in pools]
     for fold in range(FOLDS):
-        weights = learn(
-            [one.examples[at] for one, of in zip(pools, folds, strict=True) for at in np.flatnonzero(of != fold)]
-        )
+        weights = learned(pools, [np.flatnonzero(of != fold) for of in folds])
         for number, one in enumerate(pools):
             for at in np.flatnonzero(folds[number] == fold):
                 needs = len(one.pool.questions[at].gold)

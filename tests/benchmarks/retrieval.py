@@ -7,13 +7,15 @@
 
 A pool is a folder with corpus.jsonl ({"id","title","text"}) and questions.jsonl ({"question","gold_ids"}). Milvus and
 Spark are left out: the index is in memory, brings what two round trips would, and the rest is the product's code.
-What `--manuals` names holds the corpora of manual_questions.jsonl.
+What `--manuals` names holds the corpora of manual_questions.jsonl. Weights are learned from the questions, and from
+others that are made up from the passages: the same whatever is left out of the former.
 """
 
 import random
 import statistics
 import time
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 
 import click
@@ -25,12 +27,15 @@ from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_se
 from lakehouse.multihop_features import OWN, PAIR, Evidence
 from lakehouse.multihop_texts import Candidate
 from lakehouse.multihop_training import Example, calibration_error, learn
+from tests.benchmarks.made_up import made_up
 from tests.benchmarks.manual_pool import ManualPool, manual_pools
 from tests.benchmarks.pool_index import MemoryIndex, PoolIndex, Question
 
 CUTS = (2, 5, 10)
 FOLDS = 5
 _SEED = 7
+PRACTICE = 1000
+"""Questions that are made up from each pool."""
 MANUALS_COUNT = 3
 """How often a question over a manual counts when weights are learned: there are 64, beside 600 over passages."""
 PARTS = {
@@ -51,7 +56,7 @@ PARTS = {
 
 
 class Prepared:
-    """A pool's questions with their candidates and features."""
+    """A pool's questions with their candidates and features, and questions made up from its passages, to practise."""
 
     def __init__(self, pool: MemoryIndex) -> None:
         self.pool = pool
@@ -66,10 +71,16 @@ class Prepared:
             self.numbers.append(numbers)
             needed = np.array([number in question.gold for number in numbers])
             self.examples.append(Example(own, pair, needed))
+        self.practice = [] if isinstance(pool, ManualPool) else practised(pool)
 
     @property
     def weight(self) -> int:
         return MANUALS_COUNT if isinstance(self.pool, ManualPool) else 1
+
+    def but(self, **changed: list[Example]) -> "Prepared":
+        other = copy(self)
+        other.__dict__.update(changed)
+        return other
 
     def recalls(self, totals: Sequence[np.ndarray], of: Sequence[int] | None = None) -> list[float]:
         chosen = range(len(totals)) if of is None else of
@@ -87,6 +98,15 @@ def gathered(pool: MemoryIndex, question: Question) -> list[Candidate]:
     led = [(number, value) for number, value in pool.by_names(wanted, FETCHED + STARTS) if number not in known]
     fetched = [pool.candidate(number) for number, _ in led]
     return kept(seeds, fetched, [value for _, value in led], question.vector)
+
+
+def practised(pool: MemoryIndex) -> list[Example]:
+    examples = []
+    for question in made_up(pool, PRACTICE):
+        numbers, evidence = candidates(pool, question)
+        needed = np.array([number in question.gold for number in numbers])
+        examples.append(Example(evidence.own(), evidence.pair(), needed))
+    return examples
 
 
 def candidates(pool: MemoryIndex, question: Question) -> tuple[list[int], Evidence]:
@@ -127,7 +147,8 @@ def learned(pools: Sequence[Prepared], of: Sequence[Sequence[int]] | None = None
     """Weights from all questions, or of each pool from these."""
     chosen = of or [range(len(pool.examples)) for pool in pools]
     return learn(
-        [pool.examples[at] for pool, ats in zip(pools, chosen, strict=True) for at in ats for _ in range(pool.weight)]
+        [pool.examples[at] for pool, ats in zip(pools, chosen, strict=True) for at in ats for _ in range(pool.weight)],
+        [example for pool in pools for example in pool.practice],
     )
 
 
@@ -207,10 +228,11 @@ def transfer(pools: Sequence[Prepared]) -> None:
 
 
 def ablation(pools: Sequence[Prepared]) -> None:
-    for part, names in PARTS.items():
-        fewer = [object.__new__(Prepared) for _ in pools]
-        for less, one in zip(fewer, pools, strict=True):
-            less.__dict__ = one.__dict__ | {"examples": without(one.examples, names)}
+    for part, names in {"made-up questions": (), **PARTS}.items():
+        fewer = [
+            one.but(examples=without(one.examples, names), practice=without(one.practice, names) if names else [])
+            for one in pools
+        ]
         totals, _ = cross_validated(fewer)
         print(f"without {part}")
         for number, one in enumerate(pools):

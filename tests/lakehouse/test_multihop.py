@@ -202,21 +202,34 @@ def test_weights_of_other_features_are_refused(tmp_path: Path) -> None:
         Weights.read(path)
 
 
-def test_what_decides_in_the_examples_is_learned() -> None:
+def decided_by(feature: str, count: int) -> list[Example]:
+    """Questions that need the one passage whose pairs have this feature."""
     random = np.random.default_rng(3)
-    at = list(PAIR).index("connected_residual")
     examples = []
-    for _ in range(30):
+    for _ in range(count):
         own = random.normal(scale=0.1, size=(12, len(OWN))).astype(np.float32)
         pair = np.zeros((4, 12, len(PAIR)), dtype=np.float32)
         needed = np.zeros(12, dtype=bool)
         needed[random.integers(4, 12)] = True
-        pair[:, needed, at] = 1.0
+        pair[:, needed, list(PAIR).index(feature)] = 1.0
         examples.append(Example(own, pair, needed))
+    return examples
+
+
+def test_what_decides_in_the_examples_is_learned() -> None:
+    examples = decided_by("connected_residual", 30)
     weights = learn(examples)
     assert weights.pair["connected_residual"] > 0
     first = [bool(one.needed[score(one.own, one.pair, weights).argmax()]) for one in examples]
     assert np.mean(first) > 0.9
+
+
+def test_practice_teaches_what_the_questions_do_not_and_decides_nothing_that_they_do() -> None:
+    examples = decided_by("connected_residual", 30)
+    against = [Example(one.own, -one.pair, one.needed) for one in examples]
+    practised = learn(examples, [*decided_by("link", 60), *against])
+    assert practised.pair["link"] > 0.1 > abs(learn(examples).pair["link"])
+    assert practised.pair["connected_residual"] > 0
 
 
 def test_nothing_is_learned_from_questions_without_a_needed_passage() -> None:
