@@ -25,7 +25,7 @@ from tests.benchmarks.intervals import interval, told_apart
 from tests.benchmarks.manual_index import Manual, manual_questions, questions_of
 from tests.benchmarks.manual_served import served
 from tests.benchmarks.pool_index import PoolIndex, Question
-from tests.benchmarks.retrieval import FOLDS, Prepared, candidates, learned
+from tests.benchmarks.retrieval import FOLDS, Prepared, features_of, learned
 
 FIRST = 5
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
@@ -76,12 +76,10 @@ class Without:
 
 def unanswerable(pool: PoolIndex) -> list[Example]:
     """Each question's candidates in a corpus that lacks what it needs."""
-    found = []
-    for question in pool.questions:
-        _, evidence = candidates(Without(pool, question.gold), question)  # type: ignore[arg-type]  # all that it uses
-        own = evidence.own()
-        found.append(Example(own, evidence.pair(), np.zeros(len(own), dtype=bool)))
-    return found
+    return [
+        features_of(Without(pool, question.gold), question)[1]  # type: ignore[arg-type]  # all that it uses
+        for question in pool.questions
+    ]
 
 
 def cross_validated(pools: Sequence[Prepared]) -> list[tuple[list[Outcome], list[Outcome]]]:
@@ -179,7 +177,6 @@ def report(name: str, whole: Sequence[Outcome], lacks: Sequence[Outcome]) -> Non
 @click.option("--cache", required=True, type=click.Path(file_okay=False, path_type=Path), help="Keeps vectors.")
 def main(folders: tuple[Path, ...], manuals: Path | None, cache: Path) -> None:
     """Print how well probabilities tell right from wrong, and a question with an answer from one without."""
-    cache.mkdir(parents=True, exist_ok=True)
     pools = [Prepared(PoolIndex(folder.resolve(), cache)) for folder in folders]
     for one, (whole, lacks) in zip(pools, cross_validated(pools), strict=True):
         report(f"{one.pool.name}, cross-validated", whole, lacks)

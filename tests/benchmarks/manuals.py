@@ -109,7 +109,6 @@ def _place(chunk: str, asked: Asked) -> str:
 @click.option("--failures", type=int, default=0, help="Show this many questions a manual that miss a chunk in five.")
 def main(folder: Path, cache: Path, failures: int) -> None:
     """Print recall at 2, 5 and 10 in per cent with 95 % intervals, and milliseconds a question."""
-    cache.mkdir(parents=True, exist_ok=True)
     questions = manual_questions()
     together: dict[Mode, list[Asked]] = {mode: [] for mode in MODES}
     times: dict[Mode, list[float]] = {mode: [] for mode in MODES}

@@ -120,6 +120,7 @@ class PoolIndex(MemoryIndex):
 
 def encoded(texts: Sequence[str], cache: Path, name: str) -> np.ndarray:
     """Vectors by the bundled model, kept in the cache folder part by part, so that a run cut short goes on."""
+    cache.mkdir(parents=True, exist_ok=True)
     parts = []
     for begin in range(0, len(texts), ENCODED_AT_ONCE):
         path = cache / f"{name}.{begin}.npy"

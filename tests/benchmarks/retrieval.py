@@ -65,13 +65,12 @@ class Prepared:
         self.seconds: list[float] = []
         for question in pool.questions:
             begun = time.thread_time()
-            numbers, evidence = candidates(pool, question)
-            own, pair = evidence.own(), evidence.pair()
+            numbers, one = features_of(pool, question)
             self.seconds.append(time.thread_time() - begun)
             self.numbers.append(numbers)
-            needed = np.array([number in question.gold for number in numbers])
-            self.examples.append(Example(own, pair, needed))
-        self.practice = [] if isinstance(pool, ManualPool) else practised(pool)
+            self.examples.append(one)
+        made = [] if isinstance(pool, ManualPool) else made_up(pool, PRACTICE)
+        self.practice = [features_of(pool, question)[1] for question in made]
 
     @property
     def weight(self) -> int:
@@ -100,20 +99,13 @@ def gathered(pool: MemoryIndex, question: Question) -> list[Candidate]:
     return kept(seeds, fetched, [value for _, value in led], question.vector)
 
 
-def practised(pool: MemoryIndex) -> list[Example]:
-    examples = []
-    for question in made_up(pool, PRACTICE):
-        numbers, evidence = candidates(pool, question)
-        needed = np.array([number in question.gold for number in numbers])
-        examples.append(Example(evidence.own(), evidence.pair(), needed))
-    return examples
-
-
-def candidates(pool: MemoryIndex, question: Question) -> tuple[list[int], Evidence]:
+def features_of(pool: MemoryIndex, question: Question) -> tuple[list[int], Example]:
+    """The numbers of a question's candidates, and what there is to learn from them."""
     chosen = gathered(pool, question)
-    return [int(one.chunk_id) for one in chosen], Evidence(
-        question.text, question.vector, chosen, SEEDS, pool.frequencies
-    )
+    numbers = [int(one.chunk_id) for one in chosen]
+    evidence = Evidence(question.text, question.vector, chosen, SEEDS, pool.frequencies)
+    needed = np.array([number in question.gold for number in numbers])
+    return numbers, Example(evidence.own(), evidence.pair(), needed)
 
 
 def recalls(ranked: Sequence[Sequence[int]], gold: Sequence[frozenset[int]]) -> list[float]:
@@ -187,7 +179,6 @@ def main(
     folders: tuple[Path, ...], cache: Path, manuals: Path | None, ablate: bool, failures: int, write: bool
 ) -> None:
     """Print recall at 2, 5 and 10 in per cent, and milliseconds of one core a question."""
-    cache.mkdir(parents=True, exist_ok=True)
     pools = [Prepared(PoolIndex(folder.resolve(), cache)) for folder in folders]
     pools += [Prepared(pool) for pool in (manual_pools(manuals, cache) if manuals else [])]
     totals, sure = cross_validated(pools)

@@ -255,7 +255,6 @@ def main(folders: tuple[Path, ...], cache: Path) -> None:
     """Print recall at 2, 5 and 10 in per cent with 95 % intervals, milliseconds a question, and seconds to index."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
-    cache.mkdir(parents=True, exist_ok=True)
     print(", ".join(f"{name} {version(name)}" for name in PACKAGES), flush=True)
     pools = [PoolIndex(folder.resolve(), cache) for folder in folders]
     others: dict[str, dict[str, Measured]] = {}
