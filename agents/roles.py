@@ -12,7 +12,7 @@ import dspy
 from agents.about import check_about
 from agents.constraints import NONE, JsonAs, OneOf
 from agents.debate import Debate, Rival, differing, is_hard
-from agents.mentions import closest_sentence
+from agents.mentions import closest_sentence, longest_mentioned
 from agents.react import ChooseTool, FillArguments, tool_line
 from agents.reading import NothingFound, ReadFact, mark, shown
 from agents.task import Task
@@ -24,6 +24,7 @@ from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
 
 FINDING_CHARACTERS = 600
+FOUND_PASSAGES = 20  # of each search; a few of them are read
 TOLD_CHARACTERS = 80  # of each tool of a connected server, where a plan is made
 TRIES = 2  # of SQL or code: once more after the error was read
 
@@ -43,9 +44,11 @@ class Specialist(Protocol):
 
 
 class Researcher(dspy.Module):
-    """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants.
+    """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants: first
+    the best one of the document that the question names, then in the order found.
 
-    Where no quorum is asked for and the search is not sure of the fact's passage, the others may object.
+    Where no quorum is asked for and the search is not sure of the fact's passage, the others may object; but not to
+    what stands in the document that the question names.
     """
 
     def __init__(self) -> None:
@@ -56,8 +59,11 @@ class Researcher(dspy.Module):
     async def find(self, task: Task, id: str, question: str, known: Sequence[str], hop: int) -> Finding:
         unsaid = [line for line in known if line.partition(": ")[2] not in question]
         query = " ".join([question, *unsaid])
-        passages = await task.search(query, hop=hop, k=READ_AT_MOST * task.quorum, mode="best")
-        await check_about(task, question, passages)
+        found = await task.search(query, hop=hop, k=FOUND_PASSAGES, mode="best")
+        await check_about(task, question, found)
+        named = longest_mentioned((one.title for one in found), question)
+        first = next((one for one in found if one.title == named), None)
+        passages = sorted(found, key=lambda one: one is not first)[: READ_AT_MOST * task.quorum]
         ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:
             fact = await self._fact(passage, question, hop)
@@ -66,7 +72,7 @@ class Researcher(dspy.Module):
             if ballot.settled:
                 break
         fact, agreeing = await ballot.result()
-        if task.quorum > 1 or not is_hard(agreeing[0]):
+        if task.quorum > 1 or agreeing[0].title == named or not is_hard(agreeing[0]):
             return Finding(fact, agreeing)
         others = passages[passages.index(agreeing[0]) + 1 :]
         stands = await self._debated(task, id, Rival(fact, agreeing[0]), others, question, hop)

