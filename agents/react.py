@@ -10,6 +10,7 @@ import dspy
 from agents.about import check_about
 from agents.claims import numbers_behind
 from agents.constraints import NONE, ChoiceOf, JsonOf
+from agents.loops import LoopDetected
 from agents.notebook import Notebook
 from agents.reading import AnswerFromPassages, NothingFound, mark
 from agents.task import Task, current_task
@@ -53,6 +54,15 @@ class React(dspy.Module):
         if remembered := await task.recall(question):
             notes.add("memory", Observation("memory", remembered))
         await self._act(task, notes, "search", {"query": question[:1_000]}, 1)
+        try:
+            await self._call_tools(task, notes, question)
+        except LoopDetected:
+            await self._answered(task, notes, question)  # it knows by now what it will ever know: the best so far
+            raise
+        return await self._answered(task, notes, question)
+
+    async def _call_tools(self, task: Task, notes: Notebook, question: str) -> None:
+        """One after the other, until the model would rather answer. Raises LoopDetected."""
         hop = 1
         for _ in range(TURNS):
             tool = await self._chosen(task, notes, question, hop)
@@ -64,7 +74,6 @@ class React(dspy.Module):
                 notes=lines, takes=tool.schema(), tool=told, question=question, config=mark(hop)
             )
             await self._act(task, notes, tool.name, said.arguments, hop)
-        return await self._answered(task, notes, question, hop)
 
     async def _chosen(self, task: Task, notes: Notebook, question: str, hop: int) -> Tool | None:
         away = await task.tools.away()
@@ -78,8 +87,8 @@ class React(dspy.Module):
         notes.add(tool, await task.tools.call(tool, arguments, hop=hop))
         await task.propose(*notes.best())
 
-    async def _answered(self, task: Task, notes: Notebook, question: str, hop: int) -> dspy.Prediction:
-        evidence, passages = notes.evidence(), notes.passages()
+    async def _answered(self, task: Task, notes: Notebook, question: str) -> dspy.Prediction:
+        evidence, passages, hop = notes.evidence(), notes.passages(), max(step.hop for step in task.steps)
         if not evidence:
             raise NothingFound("no tool said anything")
         if notes.has_only_read():
