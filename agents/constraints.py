@@ -18,6 +18,7 @@ from pydantic import BaseModel
 Inputs = Mapping[str, Any]
 MAX_SPAN_CHARACTERS = 400
 NONE = "none"  # what an output says that has nothing to say
+MISSING = "missing: "  # before a question that is still open
 # A word with the blank behind it; a character where words are written without blanks.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
@@ -136,17 +137,18 @@ class BestOf:
 
 @dataclass(frozen=True)
 class QuestionOr:
-    """One question in one line, or a word that says that none is left; the word stands for anything else."""
+    """What is missing, as one question in one line, or a word that says that nothing is; the word stands for anything
+    else. Which of the two it is comes first: a model that begins with an answer has to go on to some question."""
 
     word: str
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
         # No bounds: vLLM gives a pattern 5 s to be compiled, and a counted one takes longer on a busy machine.
-        return {"regex": rf"{re.escape(self.word)}|[^?\n]+\?"}
+        return {"regex": rf"{re.escape(self.word)}|{MISSING}[^?\n]+\?"}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        question = re.match(r"[^?\n]{4,160}\?", text.strip())
-        return question.group() if question else self.word
+        question = re.match(r"[^?\n]{4,160}\?", text.strip().removeprefix(MISSING))
+        return MISSING + question.group() if question else self.word
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,12 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
     "ask_for_more": [
         {"facts": ["which: Fern", "language: Danish"], "answer": "Danish", "question": _SHADE, "open": "complete"},
         {"facts": ["two: Moss, Fern", "maps: 3", "maps: 0"], "answer": "3", "question": _MAPS, "open": "complete"},
-        {"facts": ["which: Fern"], "answer": "Fern", "question": _SHADE, "open": "In which language is Fern written?"},
+        {
+            "facts": ["which: Fern"],
+            "answer": "Fern",
+            "question": _SHADE,
+            "open": "missing: In which language is Fern written?",
+        },
     ],
     "analyst": [
         {

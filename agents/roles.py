@@ -45,7 +45,7 @@ class Specialist(Protocol):
 
 class Researcher(dspy.Module):
     """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants: first
-    the best one of the document that the question names, then in the order found.
+    those of the document that the question names, then in the order found.
 
     Where no quorum is asked for and the search is not sure of the fact's passage, the others may object; but not to
     what stands in the document that the question names.
@@ -62,8 +62,8 @@ class Researcher(dspy.Module):
         found = await task.search(query, hop=hop, k=FOUND_PASSAGES, mode="best")
         await check_about(task, question, found)
         named = longest_mentioned((one.title for one in found), question)
-        first = next((one for one in found if one.title == named), None)
-        passages = sorted(found, key=lambda one: one is not first)[: READ_AT_MOST * task.quorum]
+        first = [one for one in found if one.title == named][:READ_AT_MOST]
+        passages = [*first, *(one for one in found if one not in first)][: READ_AT_MOST * task.quorum]
         ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:
             fact = await self._fact(passage, question, hop)

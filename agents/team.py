@@ -5,7 +5,7 @@ plain research task, never in none.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import count
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import dspy
 
 from agents.answer import Citation
 from agents.blackboard import MAX_CHARACTERS, Kind
-from agents.constraints import NONE, JsonAs, QuestionOr
+from agents.constraints import MISSING, NONE, JsonAs, QuestionOr
 from agents.plan import MAX_SUB_TASKS, Plan, PlanRefused, SubTask, carry_out, read_plan
 from agents.reading import Conclude, NothingFound, concluded, mark
 from agents.recorder import reference
@@ -38,12 +38,14 @@ class PlanTasks(dspy.Signature):
 
 
 class AskForMore(dspy.Signature):
-    """Say "complete" when the findings answer the question, else the one question that is still open."""
+    """Say "complete" when the findings answer the question, else what is missing, as the one question still open."""
 
     facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
     answer: str = dspy.InputField()
     question: str = dspy.InputField()
-    open: Annotated[str, QuestionOr(COMPLETE)] = dspy.OutputField(desc='"complete", or a question of a few words')
+    open: Annotated[str, QuestionOr(COMPLETE)] = dspy.OutputField(
+        desc='"complete", or "missing: " and a question of a few words'
+    )
 
 
 class Team(dspy.Module):
@@ -59,9 +61,11 @@ class Team(dspy.Module):
     async def aforward(self, question: str) -> dspy.Prediction:
         task, findings = current_task(), _Findings()
         plan = await self._planned(task, question)
+        last: list[str] = []
         for round_number in range(1, ROUNDS + 1):
             await self._round(task, plan, findings)
-            answer = await self._gathered(task, plan, findings, question)
+            last += [sub.id for sub in plan.last()]
+            answer = await self._gathered(task, last, findings, question)
             if round_number == ROUNDS or not (missing := await self._missing(plan, answer, findings, question)):
                 break
             more = findings.unused_id("more")
@@ -114,13 +118,14 @@ class Team(dspy.Module):
 
         await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
 
-    async def _gathered(self, task: Task, plan: Plan, findings: "_Findings", question: str) -> str:
-        """The finding of the last sub-task; where there are several, what follows from them."""
-        last = [sub.id for sub in plan.last() if sub.id in findings.by_id] or list(findings.by_id)
-        if not last:
+    async def _gathered(self, task: Task, last: Sequence[str], findings: "_Findings", question: str) -> str:
+        """The finding of the last sub-task; where there are several, of a plan or of two rounds, what follows from
+        them."""
+        found = [id for id in last if id in findings.by_id] or list(findings.by_id)
+        if not found:
             return ""
-        facts = findings.lines(*last)
-        answer = findings.by_id[last[0]][0].text
+        facts = findings.lines(*found)
+        answer = findings.by_id[found[0]][0].text
         if len(facts) > 1:
             answer = await concluded(self.conclude, task, facts, question, findings.hops)
         await task.propose(answer, findings.citations())
@@ -134,7 +139,7 @@ class Team(dspy.Module):
             return ""  # one look-up, which found it: a critic would be half as dear again
         facts = findings.lines(*findings.by_id)
         said = await self.ask_for_more.acall(facts=facts, answer=answer, question=question, config=mark(findings.hops))
-        return "" if said.open == COMPLETE else str(said.open)
+        return "" if said.open == COMPLETE else str(said.open).removeprefix(MISSING)
 
 
 class _Findings:

@@ -240,7 +240,8 @@ def test_json_is_taken_out_of_what_stands_around_it(text):
     ("text", "said"),
     [
         ("complete", "complete"),
-        ("How long is it? And why?", "How long is it?"),
+        ("missing: How long is it? And why?", "missing: How long is it?"),
+        ("How long is it?", "missing: How long is it?"),
         ("How long is it", "complete"),
         ("", "complete"),
         ("許" * 500 + "?", "complete"),

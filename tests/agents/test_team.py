@@ -138,7 +138,9 @@ async def test_a_team_that_finds_nothing_asks_once_more_and_declines_with_the_re
 
 async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
     index.passages = [ODER]
-    model.says(plan(sub("a"), sub("b", "a")), "866", "Oder", "How long is it?", "866 km", "And how wide?")
+    model.says(
+        plan(sub("a"), sub("b", "a")), "866", "Oder", "missing: How long is it?", "866 km", "866 km", "missing: And?"
+    )
 
     answer = await ask(QUESTION, program="team")
 
@@ -149,7 +151,7 @@ async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
 
 async def test_ids_that_the_program_uses_itself_may_be_the_planners_too(model, ask, index):
     index.passages = [ODER]
-    model.says(plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "How long is it?", "866 km", "complete")
+    model.says(plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "missing: How long?", "866 km", "866 km")
 
     answer = await ask(QUESTION, program="team")
 
