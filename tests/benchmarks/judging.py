@@ -17,7 +17,7 @@ from agents.answer import Answer
 from agents.budget import Limits
 from agents.runtime import Agents, Dependencies
 from infra.corpus import Package, installed_packages
-from infra.judging import AT_ONCE
+from infra.gateway_client import AT_ONCE
 from lakehouse.permissions import Caller
 from lakehouse.prices import Prices
 from lakehouse.records import Spool
