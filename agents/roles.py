@@ -22,6 +22,7 @@ from agents.tools.sql import Statement, tables_to_ask
 from agents.trail import cite, is_unlikely
 from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
+from lakehouse.terms import terms
 
 FINDING_CHARACTERS = 600
 FOUND_PASSAGES = 20  # of each search; a few of them are read
@@ -45,7 +46,7 @@ class Specialist(Protocol):
 
 class Researcher(dspy.Module):
     """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants: first
-    those of the document that the question names, then in the order found.
+    those of the document that the question names.
 
     Where no quorum is asked for and the search is not sure of the fact's passage, the others may object; but not to
     what stands in the document that the question names.
@@ -62,8 +63,7 @@ class Researcher(dspy.Module):
         found = await task.search(query, hop=hop, k=FOUND_PASSAGES, mode="best")
         await check_about(task, question, found)
         named = longest_mentioned((one.title for one in found), question)
-        first = [one for one in found if one.title == named][:READ_AT_MOST]
-        passages = [*first, *(one for one in found if one not in first)][: READ_AT_MOST * task.quorum]
+        passages = _in_order(found, named, question)[: READ_AT_MOST * task.quorum]
         ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:
             fact = await self._fact(passage, question, hop)
@@ -95,6 +95,18 @@ class Researcher(dspy.Module):
         closest = closest_sentence(text, question)
         said = await self.read.acall(passage=text, closest=closest, question=question, config=mark(hop, passage))
         return str(said.fact)
+
+
+def _in_order(found: Sequence[Passage], named: str | None, question: str) -> list[Passage]:
+    """First passages of the document so named, that whose closest sentence has most of the question's words before
+    others; then what else was found."""
+    asked = {*terms(question)}
+
+    def shared(passage: Passage) -> int:
+        return len(asked & {*terms(closest_sentence(shown(passage), question))})
+
+    first = sorted((one for one in found if one.title == named), key=shared, reverse=True)[:READ_AT_MOST]
+    return [*first, *(one for one in found if one.title != named)]
 
 
 class WriteSql(dspy.Signature):

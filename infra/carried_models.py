@@ -54,7 +54,7 @@ _EIGHT_BITS = {
     "quantization_status": "compressed",
     "ignore": ["lm_head"],
     "config_groups": {
-        "projections": {
+        "group_0": {
             "targets": ["Linear"],
             "weights": {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "channel", "dynamic": False},
             "input_activations": {
