@@ -67,6 +67,7 @@ class Given:
 
     def __init__(self, quorum: int, passages: list[Passage]) -> None:
         self.quorum = quorum
+        self.board = self
         self._passages = passages
 
     async def search(self, query: str, *, hop: int, k: int, mode: str) -> list[Passage]:
@@ -76,8 +77,11 @@ class Given:
         """No words were counted, so no question is declined unread."""
         return {}
 
-    async def voted(self, *vote: Any, **where: Any) -> None:
+    async def decided(self, *vote: Any, **where: Any) -> None:
         """Nobody reads the trace."""
+
+    async def write(self, *entry: Any, **where: Any) -> None:
+        """Nor the board."""
 
 
 def sources(chance: random.Random, lying: float, together: bool) -> list[Passage]:
