@@ -14,7 +14,7 @@ from agents.about import check_about
 from agents.constraints import NONE, OneOf
 from agents.mentions import closest_sentence, is_mentioned
 from agents.react import React
-from agents.reading import AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
+from agents.reading import FOUND_PASSAGES, AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
 from agents.task import Task, current_task
 from agents.team import Team
 from agents.trail import Trail, cite
@@ -22,7 +22,6 @@ from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
 
 SINGLE_SHOT_PASSAGES = 5
-FOUND_PASSAGES = 20  # of each hop's search; one of them is read, the others tell which names have a document
 NAMES_LOOKED_UP = 12  # a lexical search of milliseconds each
 
 

@@ -12,6 +12,8 @@ from lakehouse.index import Passage
 if TYPE_CHECKING:
     from agents.task import Task
 
+FOUND_PASSAGES = 20  # of a hop's search; few of them are read, the others tell which names have a document
+
 
 class NothingFound(Exception):
     """The documents that the asker may read do not answer the question."""

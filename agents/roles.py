@@ -14,7 +14,7 @@ from agents.constraints import NONE, JsonAs, OneOf
 from agents.debate import Debate, Rival, differing, is_hard
 from agents.mentions import closest_sentence, longest_mentioned
 from agents.react import ChooseTool, FillArguments, tool_line
-from agents.reading import NothingFound, ReadFact, mark, shown
+from agents.reading import FOUND_PASSAGES, NothingFound, ReadFact, mark, shown
 from agents.task import Task
 from agents.tools.contract import Tool
 from agents.tools.python import Code
@@ -25,7 +25,6 @@ from lakehouse.index import Passage
 from lakehouse.terms import terms
 
 FINDING_CHARACTERS = 600
-FOUND_PASSAGES = 20  # of each search; a few of them are read
 TOLD_CHARACTERS = 80  # of each tool of a connected server, where a plan is made
 TRIES = 2  # of SQL or code: once more after the error was read
 

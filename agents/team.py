@@ -22,6 +22,7 @@ from agents.task import Task, current_task
 from agents.trail import cite
 
 ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a third does not
+_FINDING, _EACH_NAME = "{{{}}}", "{{each {}}}"  # where in a question what a sub-task found stands
 _NAMES = re.compile(r",\s*(?:and\s+)?|\s+and\s+")  # between those of a list
 COMPLETE = "complete"
 PLAN = "_plan"  # on the board, where no sub-task's id can be that
@@ -176,9 +177,9 @@ class _Findings:
     def filled(self, question: str) -> list[str]:
         """The question with each `{id}` replaced by what that sub-task found; `{each id}`: once for each name in it."""
         for id, found in self.by_id.items():
-            question = question.replace(f"{{{id}}}", _joined(found))
+            question = question.replace(_FINDING.format(id), _joined(found))
         for id, found in self.by_id.items():
-            if (each := f"{{each {id}}}") in question:
+            if (each := _EACH_NAME.format(id)) in question:
                 return [question.replace(each, name) for name in _NAMES.split(_joined(found))[:MAX_SUB_TASKS]]
         return [question]
 
@@ -191,7 +192,7 @@ class _Findings:
 
 def _is_spelled(id: str, question: str) -> bool:
     """Whether a question has a place for what the sub-task found, so that it need not be told of it besides."""
-    return f"{{{id}}}" in question or f"{{each {id}}}" in question
+    return any(place.format(id) in question for place in (_FINDING, _EACH_NAME))
 
 
 def _joined(found: Iterable[Finding]) -> str:

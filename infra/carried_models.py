@@ -165,5 +165,7 @@ def _write_in_eight_bits(folder: Path) -> None:
     if "lm_head.weight" in written:  # the same matrix twice, and this one has more bits in the file
         written["model.embed_tokens.weight"] = written.pop("lm_head.weight")
         config["tie_word_embeddings"] = True
-    save_file(written, folder / "model.safetensors", metadata={"format": "pt"})
+    smaller = folder / "smaller.safetensors"  # apart: the tensors may be read from the old file as they are written
+    save_file(written, smaller, metadata={"format": "pt"})
+    smaller.replace(folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(config | {"quantization_config": _EIGHT_BITS}, indent=1))

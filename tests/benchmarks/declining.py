@@ -16,7 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from agents.about import COMMON, decisive, is_named, unspoken
-from agents.programs import FOUND_PASSAGES, SINGLE_SHOT_PASSAGES
+from agents.programs import SINGLE_SHOT_PASSAGES
+from agents.reading import FOUND_PASSAGES
 from agents.trail import NOTHING
 from lakehouse.index import Passage
 from lakehouse.multihop import rank, shipped_weights

@@ -22,7 +22,7 @@ def prepared(tmp_path):
 
 def test_the_replica_listens_where_the_settings_say(prepared):
     command = vllm_command(prepared)
-    assert after("--model", command) == str(prepare_llm(prepared))
+    assert after("--model", command) == str(prepared.cache / "models" / BUNDLED_MODEL) == str(prepare_llm(prepared))
     assert after("--served-model-name", command) == BUNDLED_MODEL
     assert (after("--host", command), after("--port", command)) == ("127.0.0.1", "8123")
     assert {"--enforce-eager", "--enable-prompt-tokens-details"} < set(command)
