@@ -79,7 +79,7 @@ def read_questions(path: Path) -> list[Question]:
             row = dict(json.loads(line))
             text = row["question"]
             if "answer" in row:
-                answers = (str(row["answer"]), *row.get("aliases", ()))
+                answers = (str(row["answer"]), *(row.get("aliases") or row.get("answer_aliases", ())))
                 questions.append(Question(text, answers, tuple(row.get("gold_ids", ()))))
         except (ValueError, KeyError, TypeError):
             raise InvalidInput(

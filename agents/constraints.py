@@ -18,11 +18,17 @@ from pydantic import BaseModel
 Inputs = Mapping[str, Any]
 MAX_SPAN_CHARACTERS = 400
 NONE = "none"  # what an output says that has nothing to say
+YES, NO = "yes", "no"
 MISSING = "missing: "  # before a question that is still open
 # A word with the blank behind it; a character where words are written without blanks.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
 _LINE_END = re.compile(r"[.!?。！？]\s*\n")
+# An English one. "Can you tell me which …" wants no yes, and "Is A or B older?" wants a name.
+_ASKS_YES_OR_NO = re.compile(
+    r"(?:^|[.?!])\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\s(?!you\b)(?!.*\bor\b)",
+    re.IGNORECASE | re.DOTALL,
+)
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
 _MAX_WORDS = "maxWords"  # no keyword of JSON schema's: who does not know it passes over it
 _WORD_IN_JSON = r'[^ "\\\n]+'
@@ -91,8 +97,29 @@ class OneOf:
         return {"choice": list(self.choices)}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        other = self.choices[0] if self.other is None else self.other
-        return next((choice for choice in self.choices if text.strip().startswith(choice)), other)
+        other, said = self.choices[0] if self.other is None else self.other, text.strip().lower()
+        return next((choice for choice in self.choices if said.startswith(choice.lower())), other)
+
+
+@dataclass(frozen=True)
+class YesNoOr:
+    """Yes or no where the question in an input wants that, or "none" where `or_none`; elsewhere what `otherwise`
+    allows."""
+
+    otherwise: Constraint
+    question: str = "question"
+    or_none: bool = True
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return self._applying(inputs).structured_outputs(inputs)
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        return self._applying(inputs).snap(text, inputs)
+
+    def _applying(self, inputs: Inputs) -> Constraint:
+        if not wants_yes_or_no(str(inputs.get(self.question, ""))):
+            return self.otherwise
+        return OneOf((YES, NONE, NO), other=NONE) if self.or_none else OneOf((YES, NO), other=NO)
 
 
 @dataclass(frozen=True)
@@ -234,6 +261,11 @@ def first_numbers(lines: Sequence[str]) -> list[str]:
     """The first number of each line's fact; none at all when there are not two, or one fact has none."""
     numbers = [found[0] for line in lines if (found := NUMBER.findall(line.partition(": ")[2]))]
     return numbers if len(numbers) == len(lines) > 1 else []
+
+
+def wants_yes_or_no(question: str) -> bool:
+    """Whether a question is answered by yes or no: *Are Moss and Fern both books?*"""
+    return _ASKS_YES_OR_NO.search(question) is not None
 
 
 def is_sum(text: str) -> bool:

@@ -12,7 +12,10 @@ MAX_NAMES = 40  # a passage of 200 tokens holds fewer; a table of contents may h
 _CAPITALISED = re.compile(r"\b[A-Z][\w.+&'-]*(?:\s(?:(?:of|the|de|von|van)\s)?[A-Z0-9][\w.+&'-]*)*")
 _MARKED = re.compile(r"`([^`\n]{1,60})`|\[([^\]\n]{1,60})\]\(")
 _AFTER_COLON = re.compile(r":[ \t]+([^\n:;]+)")
+# Between two names that stand side by side: `and`, `or` or a comma, and three words at most.
+_JOINED = re.compile(r"(?=.*(?:,|\b(?:and|or)\b))[^.?!\w]*(?:\w+[^.?!\w]+){0,3}", re.IGNORECASE | re.DOTALL)
 _SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+_NO_PART = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"  # 3 does not stand in 13; scripts without blanks have no such bounds
 _LIST_ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(.{1,60})$", re.MULTILINE)
 
 
@@ -45,6 +48,24 @@ def longest_mentioned(names: Iterable[str], text: str) -> str | None:
     return max(mentioned, key=len) if mentioned else None
 
 
+def set_side_by_side(names: Iterable[str], text: str) -> list[str]:
+    """The names that a text sets side by side, as they stand there: two of *Is the Oder or the Warta longer?*; none
+    where it does so with none."""
+    places: list[tuple[int, int, str]] = []
+    for name in sorted(dict.fromkeys(names), key=len, reverse=True):  # `Oder mouth` before `Oder`
+        match = _whole(name).search(text)
+        if match and all(match.end() <= start or end <= match.start() for start, end, _ in places):
+            places.append((*match.span(), name))
+    runs: list[list[str]] = [[]]
+    behind = len(text)
+    for start, end, name in sorted(places):
+        runs = runs if _JOINED.fullmatch(text[behind:start]) else [*runs, []]
+        runs[-1].append(name)
+        behind = end
+    longest = max(runs, key=len)
+    return longest if len(longest) > 1 else []
+
+
 def closest_sentence(text: str, question: str) -> str:
     """The sentence or line with most of the question's words, rare ones counting more; the first of equals."""
     sentences = [sentence for sentence in map(str.strip, _SENTENCE_END.split(text)) if sentence]
@@ -62,7 +83,7 @@ def _words(text: str) -> set[str]:
 def quote_of(span: str, text: str) -> str:
     """The span as it stands in the text, whatever the blanks and line ends between its words; "" when it does not."""
     words = [re.escape(word) for word in span.split()]
-    match = re.search(r"\s*".join(words), text, re.IGNORECASE) if words else None
+    match = re.search(_NO_PART.format(r"\s*".join(words)), text, re.IGNORECASE) if words else None
     return match.group(0) if match else ""
 
 

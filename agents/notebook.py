@@ -66,7 +66,7 @@ class Notebook:
     def best(self) -> tuple[str, list[Citation]]:
         """What to answer if there is no time to ask a model: the closest sentence of all that was read."""
         sentence = closest_sentence(self.evidence(), self._question)
-        return sentence, cite((sentence, self.passages()))
+        return sentence, cite(self._question, (sentence, self.passages()))
 
     def _closest(self, note: _Note) -> str:
         return closest_sentence("\n\n".join(note.texts), self._question)[:SENTENCE_CHARACTERS]

@@ -22,7 +22,7 @@ from dspy.utils.exceptions import AdapterParseError
 from agents.adapter import ShortAdapter
 from agents.answer import Answer
 from agents.budget import Limits
-from agents.constraints import NUMBER, OneOf, SpanOf, SumOf, first_numbers
+from agents.constraints import NO, NUMBER, YES, OneOf, SpanOf, SumOf, YesNoOr, first_numbers
 from agents.engine import NoSyncEngine
 from agents.mentions import quote_of
 from agents.programs import PROGRAMS
@@ -107,6 +107,9 @@ class HintedAdapter(ShortAdapter):
             case OneOf(choices=choices):
                 look_ups = str(len(self._question.gold_ids) - 1)
                 return [look_ups] if look_ups in choices else []
+            case YesNoOr(otherwise=otherwise):
+                said = [answer.lower() for answer in self._question.answers if answer.lower() in (YES, NO)]
+                return said or self._hint(otherwise, inputs)
             case SpanOf(field=field):
                 return self._right_spans(inputs[field])
             case SumOf(field=field):

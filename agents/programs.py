@@ -1,9 +1,9 @@
 """The programs that answer a question. `single_shot` reads once, `multihop` follows names from passage to passage.
 
-A small model reads one thing at a time: given one passage it copies the right fact, given two it mixes them. So
-`multihop` never shows two. It reads the passage about what the question names, chooses which of the names in it to
-look up next, reads each of those alone, and concludes from the facts only. What a domain looks like is not in here;
-that comes with the demonstrations that `agents.compile` finds.
+`multihop` reads at once what the question compares, or what the search is confident of. Elsewhere it reads one thing at
+a time, for given one passage a small model copies the right fact, and given several it mixes them: the passage about
+what the question names leads to the names to look up next, each of those is read alone, and it concludes from the facts
+only. What a domain looks like is not in here; that comes with the demonstrations that `agents.compile` finds.
 """
 
 from typing import Annotated
@@ -52,15 +52,17 @@ class SingleShot(dspy.Module):
         said = await self.answer.acall(passages="\n\n".join(texts), question=question, config=mark(1, *passages))
         if said.answer == NONE:
             raise NothingFound
-        await task.propose(said.answer, cite((said.answer, passages)))
+        await task.propose(said.answer, cite(question, (said.answer, passages)))
         return dspy.Prediction(answer=said.answer)
 
 
 class MultiHop(dspy.Module):
-    """Search, plan what is missing, look it up by name, read: at most `max_hops` searches, fewer when answered."""
+    """Search, plan what is missing, read what is there already, or look it up by name: at most `max_hops` searches,
+    fewer when answered."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.answer = dspy.Predict(AnswerFromPassages, agent="answer")
         self.plan = dspy.Predict(PlanLookUps, agent="plan")
         self.read = dspy.Predict(ReadFact, agent="read")
         self.conclude = dspy.Predict(Conclude, agent="conclude")
@@ -71,9 +73,34 @@ class MultiHop(dspy.Module):
         if trail.nothing_is_likely:
             raise NothingFound("no passage is likely to be needed for it")
         await check_about(task, question, trail.found)
-        if trail.start and task.max_hops > 1:
-            plan = await self.plan.acall(question=question, config=mark(1))
-            await self._look_up(task, trail, int(plan.look_ups))
+        compared = trail.compared
+        look_ups = await self._planned(task, trail) if not compared else None
+        together = compared or (trail.chain if look_ups in (0, 1) else [])
+        # A quorum counts documents that say a fact alone.
+        answer = await self._read_at_once(task, trail, together) if together and task.quorum == 1 else NONE
+        if answer == NONE:
+            answer = await self._read_one_by_one(task, trail, look_ups)
+        return dspy.Prediction(answer=answer)
+
+    async def _planned(self, task: Task, trail: Trail) -> int | None:
+        """How many documents are to be looked up; None where no second search may be made."""
+        if not trail.start or task.max_hops == 1:
+            return None
+        plan = await self.plan.acall(question=trail.question, config=mark(1))
+        return int(plan.look_ups)
+
+    async def _read_at_once(self, task: Task, trail: Trail, passages: list[Passage]) -> str:
+        """What the passages say together; "none" where the model finds nothing there."""
+        texts = "\n\n".join(map(shown, passages))
+        said = await self.answer.acall(passages=texts, question=trail.question, config=mark(trail.hop, *passages))
+        if said.answer != NONE:
+            await task.propose(said.answer, cite(trail.question, (said.answer, passages)))
+        return str(said.answer)
+
+    async def _read_one_by_one(self, task: Task, trail: Trail, look_ups: int | None) -> str:
+        """What follows from facts that were read alone, after so many look-ups. Raises NothingFound."""
+        if look_ups is not None:
+            await self._look_up(task, trail, look_ups)
         for passage in trail.passages_to_read():
             fact = await self._read(trail, passage)
             if fact != NONE:
@@ -84,7 +111,7 @@ class MultiHop(dspy.Module):
             raise NothingFound
         answer = await self._concluded(task, trail)
         await task.propose(answer, trail.citations())
-        return dspy.Prediction(answer=answer)
+        return answer
 
     async def _read(self, trail: Trail, passage: Passage) -> str:
         text = shown(passage)

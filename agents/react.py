@@ -97,7 +97,7 @@ class React(dspy.Module):
         if said.answer == NONE:
             raise NothingFound("what the tools said does not answer it")
         facts = [said.answer, *numbers_behind(said.answer, task.steps)]
-        await task.propose(said.answer, cite(*((fact, passages) for fact in facts)))
+        await task.propose(said.answer, cite(question, *((fact, passages) for fact in facts)))
         return dspy.Prediction(answer=said.answer)
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import dspy
 
-from agents.constraints import SpanOf, SumOf, is_sum
+from agents.constraints import SpanOf, SumOf, YesNoOr, is_sum
 from agents.recorder import reference
 from agents.tools.documents import PASSAGE_CHARACTERS
 from lakehouse.index import Passage
@@ -24,7 +24,7 @@ class AnswerFromPassages(dspy.Signature):
 
     passages: str = dspy.InputField()
     question: str = dspy.InputField()
-    answer: Annotated[str, SpanOf("passages")] = dspy.OutputField(desc="a name, a number or a few words")
+    answer: Annotated[str, YesNoOr(SpanOf("passages"))] = dspy.OutputField(desc="a name, a number or a few words")
 
 
 class ReadFact(dspy.Signature):
@@ -33,7 +33,7 @@ class ReadFact(dspy.Signature):
     passage: str = dspy.InputField()
     closest: str = dspy.InputField(desc="the passage's sentence that shares most words with the question")
     question: str = dspy.InputField()
-    fact: Annotated[str, SpanOf("passage")] = dspy.OutputField(desc="a name, a number or a few words")
+    fact: Annotated[str, YesNoOr(SpanOf("passage"))] = dspy.OutputField(desc="a name, a number or a few words")
 
 
 class Conclude(dspy.Signature):
@@ -41,7 +41,7 @@ class Conclude(dspy.Signature):
 
     facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
     question: str = dspy.InputField()
-    answer: Annotated[str, SumOf("facts")] = dspy.OutputField()
+    answer: Annotated[str, YesNoOr(SumOf("facts"), or_none=False)] = dspy.OutputField()
 
 
 async def concluded(predictor: dspy.Predict, task: "Task", facts: list[str], question: str, hop: int) -> str:

@@ -81,7 +81,7 @@ class Researcher(dspy.Module):
         self, task: Task, id: str, first: Rival, others: Sequence[Passage], question: str, hop: int
     ) -> Rival:
         """What stands against what the other passages say; the first fact where the budget ends before that."""
-        await task.propose(first.fact, [*task.citations, *cite((first.fact, [first.passage]))])
+        await task.propose(first.fact, [*task.citations, *cite(question, (first.fact, [first.passage]))])
         said = [first]
         for passage in others:
             if not is_unlikely(passage) and (fact := await self._fact(passage, question, hop)) != NONE:

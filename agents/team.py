@@ -60,7 +60,7 @@ class Team(dspy.Module):
         self.specialists = specialists()
 
     async def aforward(self, question: str) -> dspy.Prediction:
-        task, findings = current_task(), _Findings()
+        task, findings = current_task(), _Findings(question)
         plan = await self._planned(task, question)
         last: list[str] = []
         for round_number in range(1, ROUNDS + 1):
@@ -146,7 +146,8 @@ class Team(dspy.Module):
 class _Findings:
     """What the specialists found so far, by sub-task, in the order of the plans: which of two ends first is chance."""
 
-    def __init__(self) -> None:
+    def __init__(self, question: str) -> None:
+        self._question = question
         self.by_id: dict[str, list[Finding]] = {}
         self.why_not: NothingFound | None = None
         self._hop: dict[str, int] = {}
@@ -187,7 +188,7 @@ class _Findings:
         return [f"{id}: {one.text}" for id in ids for one in self.by_id.get(id, ())]
 
     def citations(self) -> list[Citation]:
-        return cite(*((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
+        return cite(self._question, *((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
 
 
 def _is_spelled(id: str, question: str) -> bool:

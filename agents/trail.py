@@ -8,12 +8,24 @@ import re
 from collections.abc import Iterable, Iterator
 
 from agents.answer import Citation
-from agents.mentions import is_mentioned, longest_mentioned, names_in, quote_of, without
+from agents.constraints import NO, YES
+from agents.mentions import (
+    closest_sentence,
+    is_mentioned,
+    longest_mentioned,
+    names_in,
+    quote_of,
+    set_side_by_side,
+    without,
+)
+from lakehouse.entities import without_parenthesis
 from lakehouse.index import Passage
 from lakehouse.terms import sentences
 
 LIKELY = 5  # of what the rest of the question finds; further down is noise
 TRIES = 2  # passages read beyond those needed, when one holds nothing
+AT_ONCE = 3  # passages read at once: of the pools' questions a model reads two or three together best
+NEEDED = 0.4  # of so likely ones two documents are the whole chain: docs/retrieval.md, "Confidence", has how often
 UNLIKELY = 0.02  # of what questions of `hotpot_pool` need, 1 passage of 120 has a lower probability: read last
 NOTHING = 0.05  # all are below it for no answerable question of the pools, and for 1 in 12 of another pool's
 _SENTENCE_END = re.compile(r"[.!?。！？](?:\s|$)|\n")
@@ -46,6 +58,23 @@ class Trail:
         """Passages that the search reached through the first one, the likeliest first; none where it knows no paths."""
         start = self.start.chunk_id if self.start else ""
         return [one for one in self.found if one.path and one.path[-1].chunk_id == start and not is_unlikely(one)]
+
+    @property
+    def compared(self) -> list[Passage]:
+        """The best passage of each document that the question sets side by side; none where it compares none."""
+        best: dict[str, Passage] = {}
+        for one in self.found:
+            best.setdefault(without_parenthesis(one.title), one)
+        return [best[name] for name in set_side_by_side(best, self.question)][:AT_ONCE]
+
+    @property
+    def chain(self) -> list[Passage]:
+        """The best passage of each document that the search is confident of, where it is of two or more."""
+        best: dict[str, Passage] = {}
+        for one in self.found:
+            if (one.probability or 0.0) >= NEEDED:
+                best.setdefault(one.doc_id, one)
+        return list(best.values())[:AT_ONCE] if len(best) > 1 else []
 
     def names_to_look_up(self, found: list[Passage]) -> list[str]:
         """Names in the first passage: those that the rest of the question found, then in the order they stand there."""
@@ -81,7 +110,7 @@ class Trail:
 
     def citations(self) -> list[Citation]:
         """Where each fact stands."""
-        return cite(*((fact, [passage]) for passage, fact in self.facts))
+        return cite(self.question, *((fact, [passage]) for passage, fact in self.facts))
 
     def _merit(self, passage: Passage, title: str | None) -> tuple[bool, bool]:
         """About what the question names; then, naming something else that was found."""
@@ -94,14 +123,25 @@ def is_unlikely(passage: Passage) -> bool:
     return passage.probability is not None and passage.probability < UNLIKELY
 
 
-def cite(*facts: tuple[str, list[Passage]]) -> list[Citation]:
+def cite(question: str, *facts: tuple[str, list[Passage]]) -> list[Citation]:
     """For each fact the first passage that holds it, with the words as they stand there; for one that no passage holds
-    whole, the same for each of its sentences."""
+    whole, the same for each of its sentences. Before a name that the question says itself, and for a yes or a no, what
+    it was told from."""
     citations = []
     for fact, passages in facts:
-        whole = _quoted(fact, passages)
-        citations += whole or [one for sentence in sentences(fact) for one in _quoted(sentence, passages)]
+        if fact in (YES, NO) or is_mentioned(fact, question):
+            citations += _told_from(question, passages)
+        if fact not in (YES, NO):
+            whole = _quoted(fact, passages)
+            citations += whole or [one for sentence in sentences(fact) for one in _quoted(sentence, passages)]
     return citations
+
+
+def _told_from(question: str, passages: list[Passage]) -> list[Citation]:
+    """Of each passage about what the question names, else of the first, the sentence that has most of the question."""
+    about = [one for one in passages if is_mentioned(without_parenthesis(one.title), question)] or passages[:1]
+    quotes = ((one, closest_sentence(one.text, question)) for one in about)
+    return [Citation(doc_id=one.doc_id, chunk_id=one.chunk_id, quote=quote) for one, quote in quotes if quote]
 
 
 def _quoted(fact: str, passages: list[Passage]) -> list[Citation]:

@@ -16,7 +16,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, ValidationError
 
 from infra.gateway_client import HOPELESS, GatewayClient, each
 from infra.judging import CitedAnswer, judged
@@ -39,7 +39,7 @@ class Question(BaseModel):
     id: str = Field(min_length=1)
     question: str = Field(min_length=1)
     answer: str | None = None
-    aliases: list[str] = []
+    aliases: list[str] = Field([], validation_alias=AliasChoices("aliases", "answer_aliases"))
     gold_ids: list[str] = []
     answerable: bool = True
     """False: the documents hold no answer, and the right one is to decline."""

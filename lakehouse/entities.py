@@ -74,7 +74,7 @@ def own_names(title: str, heading: str, text: str) -> dict[str, float]:
     headings that a chunk stands under or holds; of identifiers in these also the words and the last part.
     """
     whole = " ".join(title[:_TITLE_CHARACTERS].split())
-    bare = _PARENTHESIS.sub("", whole)
+    bare = without_parenthesis(whole)
     headings = chunk_headings(heading, text)
     found: dict[str, float] = {}
 
@@ -97,6 +97,11 @@ def own_names(title: str, heading: str, text: str) -> dict[str, float]:
         for spelling in (in_words(code), last, in_words(last)):
             add(spelling, OF_IDENTIFIER)
     return found | {key(version): HEADING_WEIGHT for one in headings for version in versions(one)}
+
+
+def without_parenthesis(title: str) -> str:
+    """`Oder (river)` as others call it: Oder."""
+    return _PARENTHESIS.sub("", title)
 
 
 def chunk_headings(heading: str, text: str) -> list[str]:

@@ -32,9 +32,9 @@ def f1(answer: str, golds: Collection[str]) -> float:
 
 
 def success(answer: str, golds: Collection[str]) -> bool:
-    """Whether a normalised gold answer stands in the normalised answer as whole words."""
-    padded = f" {normalise(answer)} "
-    return any(f" {gold} " in padded for gold in map(normalise, golds) if gold)
+    """Whether a normalised gold answer stands in the normalised answer as whole words; yes and no must be all of it."""
+    said, wanted = normalise(answer), [gold for gold in map(normalise, golds) if gold]
+    return any(said == gold if gold in _CLOSED else f" {gold} " in f" {said} " for gold in wanted)
 
 
 def supported(answer: str, quotes: Collection[str], sums: Collection[tuple[str, str]] = ()) -> bool:
@@ -44,7 +44,7 @@ def supported(answer: str, quotes: Collection[str], sums: Collection[tuple[str, 
     """
     cited = f" {' '.join(map(normalise, quotes))} "
     said = normalise(answer)
-    if not said:
+    if not said or said in _CLOSED:  # a yes follows from what was cited, but no words show that it does
         return False
     if f" {said} " in cited:
         return True

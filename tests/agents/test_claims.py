@@ -43,7 +43,7 @@ LONG = "The Oder is 866 km long. It is as deep as the sea. The Warta is 808 km l
         ("866 km, 808 km", CITED, [], []),
         ("6 km", CITED, [], ["6 km"]),  # a part of a number is another number
         ("866 km", [], [], ["866 km"]),
-        (LONG, cite((LONG, [ODER, WARTA])), [], ["It is as deep as the sea."]),
+        (LONG, cite("", (LONG, [ODER, WARTA])), [], ["It is as deep as the sea."]),
         ("No. Never.", CITED, [], ["No. Never."]),
         ("Warta", CITED, [SEARCH], []),  # the name of what is cited
         ("Neisse", CITED, [SEARCH], ["Neisse"]),
@@ -60,7 +60,7 @@ def test_a_claim_is_carried_by_a_quote_or_worked_out_from_quotes_else_marked(ans
 
 
 def test_each_sentence_of_an_answer_is_cited_where_it_stands():
-    told = cite(("It rises in Moravia. The Warta is 808 km long.", [ODER, WARTA]))
+    told = cite("", ("It rises in Moravia. The Warta is 808 km long.", [ODER, WARTA]))
 
     assert [(one.doc_id, one.quote) for one in told] == [
         ("Oder", "It rises in Moravia."),

@@ -82,4 +82,4 @@ def test_nothing_found_leaves_nothing_to_do():
 
 @pytest.mark.parametrize(("fact", "quotes"), [("808  KM", ["808 km"]), ("809 km", [])])
 def test_a_citation_quotes_what_stands_there_or_is_not_made(fact, quotes):
-    assert [citation.quote for citation in cite((fact, [RHINE, WARTA]))] == quotes
+    assert [citation.quote for citation in cite("", (fact, [RHINE, WARTA]))] == quotes
