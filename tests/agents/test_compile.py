@@ -305,8 +305,13 @@ async def test_compiling_leaves_the_records_of_every_call(model, judge, spooled)
 
 def test_questions_without_an_answer_are_left_out(tmp_path):
     file = tmp_path / "questions.jsonl"
-    file.write_text('{"question": "a", "answer": 3, "aliases": ["three"], "gold_ids": ["x"]}\n{"question": "b"}\n')
-    assert read_questions(file) == [Question("a", ("3", "three"), ("x",))]
+    lines = [
+        '{"question": "a", "answer": 3, "aliases": ["three"], "gold_ids": ["x"]}',
+        '{"question": "b"}',
+        '{"question": "c", "answer": "d", "answer_aliases": ["e"]}',  # as MuSiQue writes them
+    ]
+    file.write_text("\n".join(lines))
+    assert read_questions(file) == [Question("a", ("3", "three"), ("x",)), Question("c", ("d", "e"), ())]
 
 
 @pytest.mark.parametrize("line", ["{", '{"answer": "no question"}', "[]", "3"])

@@ -17,7 +17,9 @@ from agents.constraints import (
     QuestionOr,
     SpanOf,
     SumOf,
+    YesNoOr,
     is_sum,
+    wants_yes_or_no,
 )
 from agents.plan import Plan
 from agents.tools.builtin import BUILT_IN
@@ -91,6 +93,41 @@ def test_a_grammar_is_rules_of_one_line_each_that_a_root_leads_to(text):
     rules = dict(line.split(" ::= ", 1) for line in allowed["grammar"].split("\n"))
     assert next(iter(rules)) == "root"
     assert json.dumps(NONE) in rules["root"]
+
+
+# ---- yes or no -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "wanted"),
+    [
+        ("Are Moss and Fern both books?", True),
+        (" was Moss printed twice?", True),
+        ("Moss has 3 maps. Does Fern have as many?", True),
+        ("Is Moss or Fern older?", False),
+        ("Can you tell me who wrote Moss?", False),
+        ("Which book is Moss?", False),
+        ("In which year was Moss printed?", False),
+        ("", False),
+    ],
+)
+def test_a_question_that_begins_with_its_verb_wants_yes_or_no(question, wanted):
+    assert wants_yes_or_no(question) is wanted
+
+
+@pytest.mark.parametrize(
+    ("said", "answer"), [("yes", "yes"), ("No.", "no"), ("none", NONE), ("None of them", NONE), ("3", NONE), ("", NONE)]
+)
+def test_yes_and_no_stand_in_no_passage_and_are_answers_all_the_same(said, answer):
+    inputs = {"passage": PASSAGE, "question": "Is Flask published under BSD-3-Clause?"}
+    assert YesNoOr(SpanOf("passage")).snap(said, inputs) == answer
+    assert YesNoOr(SpanOf("passage")).structured_outputs(inputs) == {"choice": ["yes", "none", "no"]}
+
+
+def test_any_other_question_is_answered_as_ever():
+    inputs = {"passage": PASSAGE, "question": "Which license has Flask?"}
+    assert YesNoOr(SpanOf("passage")).snap("bsd-3-clause", inputs) == "BSD-3-Clause"
+    assert YesNoOr(SpanOf("passage")).structured_outputs(inputs) == SpanOf("passage").structured_outputs(inputs)
 
 
 # ---- an order of lines -----------------------------------------------------------------------------------------

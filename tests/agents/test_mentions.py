@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.mentions import MAX_NAME_WORDS, MAX_NAMES, is_mentioned, longest_mentioned, names_in, quote_of, without
+from agents.mentions import (
+    MAX_NAME_WORDS,
+    MAX_NAMES,
+    is_mentioned,
+    longest_mentioned,
+    names_in,
+    quote_of,
+    set_side_by_side,
+    without,
+)
 
 TEXTS = st.text(st.sampled_from("aB c.,:-*\n`[](1é许"), max_size=80)
 
@@ -86,3 +95,25 @@ def test_a_quote_is_the_span_as_it_stands(span, quote):
 @given(TEXTS, TEXTS)
 def test_a_quote_always_stands_in_the_text(span, text):
     assert quote_of(span, text) in text
+
+
+@pytest.mark.parametrize(
+    ("text", "beside"),
+    [
+        ("Is the Oder or the Warta longer?", ["Oder", "Warta"]),
+        ("Are both rivers, the Warta and Oder mouth, in Poland?", ["Warta", "Oder mouth"]),
+        ("Which of Oder, Warta, and Neisse is longest?", ["Oder", "Warta", "Neisse"]),
+        ("Which tributary of the Oder is the Warta?", []),
+        ("The Oder is long. And the Warta?", []),
+        ("Where does the Oder end, and what else is known of the Warta?", []),
+        ("How long is the Oder?", []),
+        ("", []),
+    ],
+)
+def test_names_stand_side_by_side_where_few_words_join_them(text, beside):
+    assert set_side_by_side(["Oder", "Warta", "Oder mouth", "Neisse", "Oder"], text) == beside
+
+
+def test_a_short_quote_is_no_part_of_a_longer_word():
+    assert quote_of("3", "In 2013 it had 3 maps.") == "3"
+    assert quote_of("no", "It is known.") == ""

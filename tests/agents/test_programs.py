@@ -1,5 +1,6 @@
 """The programs that are shipped, step by step over a scripted model: what is searched, asked, read and concluded."""
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -104,6 +105,54 @@ async def test_what_no_passage_answers_is_refused(model, ask, program, said):
     model.says(*said)
     answer = await ask("How long is the tributary of the Oder?", program=program)
     assert (answer.status, answer.answer, answer.citations) == ("refused", NOTHING_FOUND, [])
+
+
+async def test_what_the_question_compares_is_read_at_once_and_nothing_is_planned(model, ask):
+    model.says("Warta")
+    answer = await ask("Which is longer, the Warta or the Neisse?", program="multihop")
+    assert (answer.answer, answer.uncited) == ("Warta", [])
+    assert told(answer)[1:] == [("chat", "answer", 1, "Warta")]
+    assert [citation.quote for citation in answer.citations] == [
+        "The Warta is 808 km long.",
+        "The Neisse is 254 km long.",
+        "Warta",
+    ]
+
+
+async def test_a_yes_is_an_answer_that_no_words_carry(model, ask):
+    model.says("yes")
+    answer = await ask("Are the Warta and the Neisse rivers?", program="multihop")
+    assert (answer.status, answer.answer, answer.uncited) == ("answered", "yes", ["yes"])
+    assert [citation.doc_id for citation in answer.citations] == ["Warta", "Neisse"]
+    assert model.asked[0]["structured_outputs"] == {"choice": ["yes", "none", "no"]}
+
+
+async def test_a_chain_that_the_search_is_confident_of_is_read_at_once(model, ask, index):
+    index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA))
+    model.says("1", "808 km")
+    answer = await ask("How long is the first tributary of the Oder?", program="multihop")
+    assert (answer.answer, [citation.doc_id for citation in answer.citations]) == ("808 km", ["Warta"])
+    assert told(answer)[1:] == [("chat", "plan", 1, "1"), ("chat", "answer", 1, "808 km")]
+
+
+async def test_what_several_passages_do_not_say_is_looked_for_in_each(model, ask, index):
+    index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA))
+    model.says("1", "none", "808 km")
+    answer = await ask("How long is the first tributary of the Oder?", program="multihop")
+    assert [step[:3] for step in told(answer)[1:]] == [
+        ("chat", "plan", 1),
+        ("chat", "answer", 1),
+        ("search", "search", 2),
+        ("search", "look_up", 2),
+        ("chat", "read", 2),
+    ]
+    assert answer.answer == "808 km"
+
+
+async def test_numbers_of_several_documents_and_a_quorum_are_read_one_by_one(model, ask, index):
+    index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA, NEISSE))
+    model.says("2", "1", "0", "1 + 0")
+    assert (await ask(QUESTION, program="multihop")).answer == "1"
 
 
 async def test_single_shot_reads_all_it_finds_at_once(model, ask):

@@ -1,8 +1,10 @@
 """Which passage is read next: by what the question names, what that passage names, and how many facts are needed."""
 
+from dataclasses import replace
+
 import pytest
 
-from agents.trail import Trail, cite
+from agents.trail import NEEDED, Trail, cite
 from tests.agents.conftest import passage
 
 ODER = passage("Oder", "The Oder has 2 large tributaries: Warta, Neisse. Breslau lies on it.")
@@ -83,3 +85,32 @@ def test_nothing_found_leaves_nothing_to_do():
 @pytest.mark.parametrize(("fact", "quotes"), [("808  KM", ["808 km"]), ("809 km", [])])
 def test_a_citation_quotes_what_stands_there_or_is_not_made(fact, quotes):
     assert [citation.quote for citation in cite("", (fact, [RHINE, WARTA]))] == quotes
+
+
+def test_what_the_question_says_or_wants_a_yes_for_is_cited_by_what_it_was_told_from():
+    question = "Is the Warta or the Neisse longer?"
+    told = [("Warta", "The Warta is 808 km long."), ("Neisse", "The Neisse is 254 km long.")]
+    assert [(one.doc_id, one.quote) for one in cite(question, ("Warta", [WARTA, NEISSE]))] == [
+        *told,
+        ("Warta", "Warta"),
+    ]
+    assert [(one.doc_id, one.quote) for one in cite("Are Warta and Neisse rivers?", ("yes", [WARTA, NEISSE]))] == told
+    assert [one.doc_id for one in cite("Are they rivers?", ("no", [WARTA, NEISSE]))] == ["Warta"]
+
+
+def test_documents_that_the_question_sets_side_by_side_are_compared():
+    other = passage("Oder (ship)", "A ship.")
+    assert Trail("Is the Neisse or the Oder longer?", [RHINE, ODER, NEISSE, other]).compared == [NEISSE, ODER]
+    assert Trail("Is the Oder or the Elbe longer?", [RHINE, ODER, NEISSE]).compared == []
+
+
+def likely(one, probability):
+    return replace(one, probability=probability)
+
+
+def test_a_chain_is_of_documents_that_the_search_is_confident_of():
+    mouth = replace(ODER_MOUTH, doc_id="Oder")
+    found = [likely(ODER, 0.9), likely(mouth, 0.8), likely(WARTA, NEEDED), likely(RHINE, NEEDED - 0.01)]
+    assert Trail("What of it?", found).chain == [found[0], found[2]]
+    assert Trail("What of it?", [found[0], found[1], found[3]]).chain == []
+    assert Trail("What of it?", [ODER, WARTA]).chain == []  # a search that gives no probabilities is sure of nothing

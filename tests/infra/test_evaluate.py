@@ -49,7 +49,7 @@ def test_scores_are_means_over_what_can_be_judged_and_money_is_exact(
 ) -> None:
     path = questions(
         {"id": "1", "question": "right", "answer": "BSD", "gold_ids": ["a", "b"]},
-        {"id": "2", "question": "wordy", "answer": "nothing like it", "aliases": ["MIT"], "gold_ids": ["z"]},
+        {"id": "2", "question": "wordy", "answer": "nothing like it", "answer_aliases": ["MIT"], "gold_ids": ["z"]},
         {"id": "3", "question": "wrong", "answer": "BSD"},
         {"id": "4", "question": "not judged", "gold_ids": ["a"]},
     )

@@ -57,6 +57,8 @@ def test_f1_is_the_best_over_gold_answers(answer: str, golds: list[str], expecte
         ("Jinja is published under the BSD license.", ["BSD"], True),
         ("It runs 48 streams", ["8"], False),  # not a whole word
         ("48", ["48 streams", "48"], True),
+        ("No.", ["no"], True),
+        ("no one", ["no"], False),
         ("by New York, then", ["new york"], True),
         ("anything", ["the"], False),  # a gold answer that normalises to nothing proves nothing
         ("", ["BSD"], False),
