@@ -49,6 +49,7 @@ _TIMES = (
     "Anna Holm trusts has?"
 )
 _MORE = "How many more maps has Moss than Fern?"
+_MORE_THAN_ONLY = "How many more maps does Moss have than the only publisher that Anna Holm trusts has offices?"
 _SAID_OF_MOSS = f"Moss: {_MOSS.splitlines()[3]}"
 
 
@@ -102,6 +103,7 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
     "conclude": [
         {"facts": ["Moss: 3", "Fern: 0"], "question": _MAPS, "answer": "3 + 0"},
         {"facts": ["number: 3", "count: 2"], "question": _TIMES, "answer": "3 * 2"},
+        {"facts": ["moss: 3", "count: 2"], "question": _MORE_THAN_ONLY, "answer": "3 - 2"},
         {"facts": ["Alder Press: Bergen"], "question": _DISTRICT, "answer": "Bergen"},
         {"facts": ["Moss: 3", "Fern: 0"], "question": "Which has more maps, Moss or Fern?", "answer": "Moss"},
     ],
@@ -149,6 +151,12 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         _plan(
             _TIMES,
             ("number", "researcher", "How many maps does Moss have?"),
+            ("which", "researcher", "Which is the only publisher that Anna Holm trusts?"),
+            ("count", "researcher", "How many offices does {which} have?", "which"),
+        ),
+        _plan(
+            _MORE_THAN_ONLY,
+            ("moss", "researcher", "How many maps does Moss have?"),
             ("which", "researcher", "Which is the only publisher that Anna Holm trusts?"),
             ("count", "researcher", "How many offices does {which} have?", "which"),
         ),

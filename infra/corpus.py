@@ -6,7 +6,8 @@ answers can be checked without anybody labelling them:
 
 - two hops: what a package requires, then the licence of what it requires;
 - three hops and a sum: what a package requires, then how much each of those requires;
-- three hops and a product: how much a package requires, times how much that requires which another one does;
+- three hops and arithmetic: how much a package requires, and how much that requires which another one does, multiplied,
+  subtracted, or together;
 - none: the same of packages that are not installed, where the right answer is to decline.
 
     python -m infra.corpus --out FOLDER
@@ -19,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import click
 from packaging.requirements import InvalidRequirement, Requirement
@@ -27,8 +28,11 @@ from packaging.utils import canonicalize_name
 
 _README_CHARS = 2_500  # the part of a README that says what the package is for, and a demo of minutes
 _TRAIN_SHARE = 0.4  # of the questions, for `lakehop compile`; the rest measures
+_PAIRED_WITH = 3  # others, of each package whose only requirement's number is worked with
 _SEED = 20260101  # any constant: the same environment must give the same questions
 
+Form = Literal["product", "difference", "total"]
+"""What is worked out of two numbers."""
 _WELL_KNOWN = """
     bokeh bottle celery cherrypy dash django falcon folium gensim keras kivy luigi nltk peewee polars pygame pyramid
     sanic scrapy spacy streamlit tensorflow tortoise-orm twisted xgboost
@@ -96,19 +100,22 @@ def questions(packages: Iterable[Package]) -> list[Question]:
     return asked
 
 
-def products(packages: Iterable[Package]) -> list[Question]:
-    """Questions whose answer is one number times another, neither of them 1: nobody is right by copying."""
+def arithmetic(packages: Iterable[Package], form: Form) -> list[Question]:
+    """Questions whose answer is worked out from two numbers above 1, one of them two documents away, and is neither:
+    nobody is right by copying."""
     by_name = {package.name: package for package in packages}
-    factors = [package for package in by_name.values() if len(package.requires) > 1]
-    asked = []
-    for package in by_name.values():
-        target = by_name.get(package.requires[0]) if len(package.requires) == 1 else None
-        others = [one for one in factors if one is not target]
-        if target in factors and others:
-            # The next by name, so that the other factor is as often small as large.
-            other = min(others, key=lambda one: (one.name < package.name, one.name))
-            asked.append(_product_question(package, target, other))
-    return asked
+    several = [package for package in by_name.values() if len(package.requires) > 1]
+    asked: list[Question | None] = []
+    for place in range(_PAIRED_WITH):
+        for package in by_name.values():
+            target = by_name.get(package.requires[0]) if len(package.requires) == 1 else None
+            # The next ones by name, so that the other number is as often small as large.
+            others = sorted(
+                (one for one in several if one is not target), key=lambda one: (one.name < package.name, one.name)
+            )
+            if target in several and place < len(others):
+                asked.append(_arithmetic_question(form, package, target, others[place]))
+    return [question for question in asked if question]
 
 
 def unanswerable(packages: Iterable[Package]) -> list[dict[str, Any]]:
@@ -123,7 +130,7 @@ def unanswerable(packages: Iterable[Package]) -> list[dict[str, Any]]:
 
 
 def write_demo(folder: Path) -> dict[str, int]:
-    """Write corpus.jsonl, questions_train, _test, _product and _none.jsonl; return how many rows each has.
+    """Write corpus.jsonl and the files of questions; return how many rows each has.
 
     Train and test share no first document, so that a compiled program can't have seen a test question's chain.
     """
@@ -136,7 +143,7 @@ def write_demo(folder: Path) -> dict[str, int]:
         "corpus": [document(package) for package in packages],
         "questions_train": [vars(question) for question in asked if question.gold_ids[0] in train],
         "questions_test": [vars(question) for question in asked if question.gold_ids[0] not in train],
-        "questions_product": [vars(question) for question in products(packages)],
+        **{f"questions_{form}": [vars(one) for one in arithmetic(packages, form)] for form in get_args(Form)},
         "questions_none": unanswerable(packages),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -248,12 +255,27 @@ def _licence_question(kind: str, package: Package, target: Package, text: str) -
     )
 
 
-def _product_question(package: Package, target: Package, other: Package) -> Question:
+def _arithmetic_question(form: Form, package: Package, target: Package, other: Package) -> Question | None:
+    """None where the answer is one of the numbers, or nothing."""
+    only, near, far = f"the only package that {package.name} requires", len(other.requires), len(target.requires)
+    text, answer = {
+        "product": (
+            f"What is the number of packages that {other.name} requires, multiplied by the number of packages that "
+            f"{only} requires?",
+            near * far,
+        ),
+        "difference": (
+            f"How many {'more' if near > far else 'fewer'} packages does {other.name} require than {only} requires?",
+            abs(near - far),
+        ),
+        "total": (f"How many packages do {other.name} and {only} require together?", near + far),
+    }[form]
+    if not answer or answer in (near, far):
+        return None
     return Question(
-        id=f"product-{package.name}",
-        question=f"What is the number of packages that {other.name} requires, multiplied by the number of packages "
-        f"that the only package that {package.name} requires requires?",
-        answer=str(len(target.requires) * len(other.requires)),
+        id=f"{form}-{package.name}",
+        question=text,
+        answer=str(answer),
         aliases=(),
         gold_ids=(package.name, target.name, other.name),
         hops=3,

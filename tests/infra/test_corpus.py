@@ -1,6 +1,8 @@
-"""The demo's questions: what has no document has no answer, and what is multiplied has an exact one."""
+"""The demo's questions: what has no document has no answer, and what is worked out has an exact one."""
 
-from infra.corpus import Package, products, unanswerable
+import pytest
+
+from infra.corpus import Package, arithmetic, unanswerable
 
 
 def test_a_package_that_has_a_document_is_not_asked_for_as_one_that_has_none():
@@ -11,19 +13,35 @@ def test_a_package_that_has_a_document_is_not_asked_for_as_one_that_has_none():
     assert all(question["answerable"] is False for question in unanswerable([]))
 
 
-def test_a_product_is_over_two_documents_beside_the_first_and_no_factor_is_one():
+@pytest.mark.parametrize(
+    ("form", "says", "answer"),
+    [
+        ("product", "What is the number of packages that e requires, multiplied by", "10"),
+        ("difference", "How many more packages does e require than the only package that a requires requires?", "3"),
+        ("total", "How many packages do e and the only package that a requires require together?", "7"),
+    ],
+)
+def test_arithmetic_is_over_two_documents_beside_the_first_and_no_number_is_one(form, says, answer):
     def package(name, *requires):
         return Package(name, "", "BSD", "", requires, "")
 
     packages = [
         package("a", "c"),
         package("b", "d"),
-        package("c", "x", "y", "z"),
+        package("c", "x", "y"),
         package("d", "x"),
-        package("e", "x", "y"),
+        package("e", "u", "v", "x", "y", "z"),
     ]
 
-    [question] = products(packages)
+    [question] = arithmetic(packages, form)
 
-    assert question.question.startswith("What is the number of packages that e requires, multiplied by")
-    assert (question.id, question.answer, question.gold_ids) == ("product-a", "6", ("a", "c", "e"))
+    assert question.question.startswith(says)
+    assert (question.id, question.answer, question.gold_ids) == (f"{form}-a", answer, ("a", "c", "e"))
+
+
+def test_a_question_whose_answer_is_one_of_its_numbers_or_nothing_is_not_asked():
+    def package(name, *requires):
+        return Package(name, "", "BSD", "", requires, "")
+
+    assert arithmetic([package("a", "c"), package("c", "x", "y"), package("e", "u", "v", "x", "y")], "difference") == []
+    assert arithmetic([package("a", "c"), package("c", "x", "y"), package("e", "u", "v")], "difference") == []
