@@ -49,7 +49,10 @@ _TIMES = (
     "Anna Holm trusts has?"
 )
 _MORE = "How many more maps has Moss than Fern?"
-_MORE_THAN_ONLY = "How many more maps does Moss have than the only publisher that Anna Holm trusts has offices?"
+_ONLY_BOOK = "the only book that Karl Dale wrote"
+_MORE_THAN = f"How many more maps does Moss have than {_ONLY_BOOK} has?"
+_FEWER_THAN = f"How many fewer maps does Fern have than {_ONLY_BOOK} has?"
+_TOGETHER = f"How many maps do Fern and {_ONLY_BOOK} have together?"
 _SAID_OF_MOSS = f"Moss: {_MOSS.splitlines()[3]}"
 
 
@@ -103,7 +106,9 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
     "conclude": [
         {"facts": ["Moss: 3", "Fern: 0"], "question": _MAPS, "answer": "3 + 0"},
         {"facts": ["number: 3", "count: 2"], "question": _TIMES, "answer": "3 * 2"},
-        {"facts": ["moss: 3", "count: 2"], "question": _MORE_THAN_ONLY, "answer": "3 - 2"},
+        {"facts": ["moss: 3", "count: 1"], "question": _MORE_THAN, "answer": "3 - 1"},
+        {"facts": ["count: 1", "fern: 0"], "question": _FEWER_THAN, "answer": "1 - 0"},
+        {"facts": ["fern: 0", "count: 1"], "question": _TOGETHER, "answer": "0 + 1"},
         {"facts": ["Alder Press: Bergen"], "question": _DISTRICT, "answer": "Bergen"},
         {"facts": ["Moss: 3", "Fern: 0"], "question": "Which has more maps, Moss or Fern?", "answer": "Moss"},
     ],
@@ -155,10 +160,22 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             ("count", "researcher", "How many offices does {which} have?", "which"),
         ),
         _plan(
-            _MORE_THAN_ONLY,
+            _MORE_THAN,
             ("moss", "researcher", "How many maps does Moss have?"),
-            ("which", "researcher", "Which is the only publisher that Anna Holm trusts?"),
-            ("count", "researcher", "How many offices does {which} have?", "which"),
+            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
+            ("count", "researcher", "How many maps does {which} have?", "which"),
+        ),
+        _plan(
+            _FEWER_THAN,
+            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
+            ("count", "researcher", "How many maps does {which} have?", "which"),
+            ("fern", "researcher", "How many maps does Fern have?"),
+        ),
+        _plan(
+            _TOGETHER,
+            ("fern", "researcher", "How many maps does Fern have?"),
+            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
+            ("count", "researcher", "How many maps does {which} have?", "which"),
         ),
     ],
     "ask_for_more": [

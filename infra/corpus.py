@@ -273,7 +273,7 @@ def _arithmetic_question(form: Form, package: Package, target: Package, other: P
     if not answer or answer in (near, far):
         return None
     return Question(
-        id=f"{form}-{package.name}",
+        id=f"{form}-{package.name}-{other.name}",
         question=text,
         answer=str(answer),
         aliases=(),

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from infra.carried_models import CARRIED, converted
 from lakehouse.settings import Settings
 
-CONTEXT_TOKENS = 4096  # half of what the model was trained on: the programs read one passage at a time
+CONTEXT_TOKENS = 4096  # half of what the model was trained on: the programs read a few passages at a time
 
 
 def prepare_llm(settings: Settings) -> Path:

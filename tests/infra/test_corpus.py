@@ -36,7 +36,7 @@ def test_arithmetic_is_over_two_documents_beside_the_first_and_no_number_is_one(
     [question] = arithmetic(packages, form)
 
     assert question.question.startswith(says)
-    assert (question.id, question.answer, question.gold_ids) == (f"{form}-a", answer, ("a", "c", "e"))
+    assert (question.id, question.answer, question.gold_ids) == (f"{form}-a-e", answer, ("a", "c", "e"))
 
 
 def test_a_question_whose_answer_is_one_of_its_numbers_or_nothing_is_not_asked():
@@ -45,3 +45,14 @@ def test_a_question_whose_answer_is_one_of_its_numbers_or_nothing_is_not_asked()
 
     assert arithmetic([package("a", "c"), package("c", "x", "y"), package("e", "u", "v", "x", "y")], "difference") == []
     assert arithmetic([package("a", "c"), package("c", "x", "y"), package("e", "u", "v")], "difference") == []
+
+
+def test_every_arithmetic_question_has_an_id_of_its_own():
+    def package(name, *requires):
+        return Package(name, "", "BSD", "", requires, "")
+
+    packages = [package("a", "c"), package("c", "x", "y"), *(package(name, *"uvwxyz") for name in "efgh")]
+
+    asked = arithmetic(packages, "total")
+
+    assert [question.id for question in asked] == ["total-a-e", "total-a-f", "total-a-g"]
