@@ -73,11 +73,12 @@ class MultiHop(dspy.Module):
         if trail.nothing_is_likely:
             raise NothingFound("no passage is likely to be needed for it")
         await check_about(task, question, trail.found)
-        compared = trail.compared
-        look_ups = await self._planned(task, trail) if not compared else None
-        together = compared or (trail.chain if look_ups in (0, 1) else [])
-        # A quorum counts documents that say a fact alone.
-        answer = await self._read_at_once(task, trail, together) if together and task.quorum == 1 else NONE
+        at_once = task.passages_at_once if task.quorum == 1 else 1  # a quorum counts those that say a fact alone
+        together = trail.compared if at_once > 1 else []
+        look_ups = await self._planned(task, trail) if not together else None
+        if at_once > 1 and look_ups in (0, 1):
+            together = trail.chain
+        answer = await self._read_at_once(task, trail, together[:at_once]) if together else NONE
         if answer == NONE:
             answer = await self._read_one_by_one(task, trail, look_ups)
         return dspy.Prediction(answer=answer)

@@ -83,6 +83,7 @@ class Task:
         self.budget = budget
         self.max_hops = max_hops
         self.quorum = quorum
+        self.passages_at_once = deps.settings.passages_at_once
         self._recalls = recall
         self.best_answer = ""
         self.citations: list[Citation] = []

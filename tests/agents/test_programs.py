@@ -107,9 +107,9 @@ async def test_what_no_passage_answers_is_refused(model, ask, program, said):
     assert (answer.status, answer.answer, answer.citations) == ("refused", NOTHING_FOUND, [])
 
 
-async def test_what_the_question_compares_is_read_at_once_and_nothing_is_planned(model, ask):
+async def test_what_the_question_compares_is_read_at_once_and_nothing_is_planned(model, ask, agents_with):
     model.says("Warta")
-    answer = await ask("Which is longer, the Warta or the Neisse?", program="multihop")
+    answer = await ask("Which is longer, the Warta or the Neisse?", program="multihop", agents=agents_with(llm_reads=3))
     assert (answer.answer, answer.uncited) == ("Warta", [])
     assert told(answer)[1:] == [("chat", "answer", 1, "Warta")]
     assert [citation.quote for citation in answer.citations] == [
@@ -119,26 +119,30 @@ async def test_what_the_question_compares_is_read_at_once_and_nothing_is_planned
     ]
 
 
-async def test_a_yes_is_an_answer_that_no_words_carry(model, ask):
+async def test_a_yes_is_an_answer_that_no_words_carry(model, ask, agents_with):
     model.says("yes")
-    answer = await ask("Are the Warta and the Neisse rivers?", program="multihop")
+    answer = await ask("Are the Warta and the Neisse rivers?", program="multihop", agents=agents_with(llm_reads=3))
     assert (answer.status, answer.answer, answer.uncited) == ("answered", "yes", ["yes"])
     assert [citation.doc_id for citation in answer.citations] == ["Warta", "Neisse"]
     assert model.asked[0]["structured_outputs"] == {"choice": ["yes", "none", "no"]}
 
 
-async def test_a_chain_that_the_search_is_confident_of_is_read_at_once(model, ask, index):
+async def test_a_chain_that_the_search_is_confident_of_is_read_at_once(model, ask, agents_with, index):
     index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA))
     model.says("1", "808 km")
-    answer = await ask("How long is the first tributary of the Oder?", program="multihop")
+    answer = await ask(
+        "How long is the first tributary of the Oder?", program="multihop", agents=agents_with(llm_reads=3)
+    )
     assert (answer.answer, [citation.doc_id for citation in answer.citations]) == ("808 km", ["Warta"])
     assert told(answer)[1:] == [("chat", "plan", 1, "1"), ("chat", "answer", 1, "808 km")]
 
 
-async def test_what_several_passages_do_not_say_is_looked_for_in_each(model, ask, index):
+async def test_what_several_passages_do_not_say_is_looked_for_in_each(model, ask, agents_with, index):
     index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA))
     model.says("1", "none", "808 km")
-    answer = await ask("How long is the first tributary of the Oder?", program="multihop")
+    answer = await ask(
+        "How long is the first tributary of the Oder?", program="multihop", agents=agents_with(llm_reads=3)
+    )
     assert [step[:3] for step in told(answer)[1:]] == [
         ("chat", "plan", 1),
         ("chat", "answer", 1),
@@ -149,10 +153,21 @@ async def test_what_several_passages_do_not_say_is_looked_for_in_each(model, ask
     assert answer.answer == "808 km"
 
 
-async def test_numbers_of_several_documents_and_a_quorum_are_read_one_by_one(model, ask, index):
+async def test_numbers_of_several_documents_are_read_one_by_one(model, ask, agents_with, index):
     index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA, NEISSE))
     model.says("2", "1", "0", "1 + 0")
-    assert (await ask(QUESTION, program="multihop")).answer == "1"
+    assert (await ask(QUESTION, program="multihop", agents=agents_with(llm_reads=3))).answer == "1"
+
+
+async def test_a_model_that_reads_one_passage_at_a_time_and_a_quorum_compare_fact_by_fact(model, ask, agents_with):
+    model.always_says("none")
+    question = "Which is longer, the Warta or the Neisse?"
+    one_by_one = await ask(question, program="multihop")
+    voted = await ask(question, program="multihop", quorum=2, agents=agents_with(llm_reads=3))
+    assert {step.agent for answer in (one_by_one, voted) for step in answer.steps if step.kind == "chat"} == {
+        "plan",
+        "read",
+    }
 
 
 async def test_single_shot_reads_all_it_finds_at_once(model, ask):

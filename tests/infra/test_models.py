@@ -3,9 +3,8 @@
 import pytest
 
 from infra import models
-from infra.carried_models import BUNDLED_MODEL
 from infra.models import prepare_llm, vllm_command, vllm_environment
-from lakehouse.settings import Settings
+from lakehouse.settings import BUNDLED_LLM, Settings
 
 
 def after(option, command):
@@ -15,15 +14,15 @@ def after(option, command):
 @pytest.fixture
 def prepared(tmp_path):
     """Settings whose cache holds a converted model already."""
-    folder = tmp_path / "models" / BUNDLED_MODEL
+    folder = tmp_path / "models" / BUNDLED_LLM
     folder.mkdir(parents=True)
     return Settings(cache=tmp_path, llm_base_url="http://127.0.0.1:8123/v1")
 
 
 def test_the_replica_listens_where_the_settings_say(prepared):
     command = vllm_command(prepared)
-    assert after("--model", command) == str(prepared.cache / "models" / BUNDLED_MODEL) == str(prepare_llm(prepared))
-    assert after("--served-model-name", command) == BUNDLED_MODEL
+    assert after("--model", command) == str(prepared.cache / "models" / BUNDLED_LLM) == str(prepare_llm(prepared))
+    assert after("--served-model-name", command) == BUNDLED_LLM
     assert (after("--host", command), after("--port", command)) == ("127.0.0.1", "8123")
     assert {"--enforce-eager", "--enable-prompt-tokens-details"} < set(command)
 

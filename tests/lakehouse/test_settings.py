@@ -128,3 +128,9 @@ def test_no_secret_of_the_storage_stands_on_a_command_line() -> None:
     assert settings.delta_storage["aws_secret_access_key"] == "hush"
     assert "hush" not in str(settings.embedding_conf)
     assert Settings().delta_storage == {}
+
+
+def test_the_bundled_model_reads_one_passage_at_a_time_and_others_three() -> None:
+    assert load_settings({}).passages_at_once == 1
+    assert load_settings({"LAKEHOP_LLM_MODEL": "reader"}).passages_at_once == 3
+    assert load_settings({"LAKEHOP_LLM_READS": "2"}).passages_at_once == 2
