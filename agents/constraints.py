@@ -26,7 +26,7 @@ _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
 _LINE_END = re.compile(r"[.!?。！？]\s*\n")
 # An English one. "Can you tell me which …" wants no yes, and "Is A or B older?" wants a name.
 _ASKS_YES_OR_NO = re.compile(
-    r"(?:^|[.?!])\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\s(?!you\b)(?!.*\bor\b)",
+    r"(?:^|[.?!]\s)\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\s(?!you\b)(?!.*\bor\b)",
     re.IGNORECASE | re.DOTALL,
 )
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")

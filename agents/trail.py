@@ -133,7 +133,7 @@ def cite(question: str, *facts: tuple[str, list[Passage]]) -> list[Citation]:
         if fact not in (YES, NO):
             whole = _quoted(fact, passages)
             citations += whole or [one for sentence in sentences(fact) for one in _quoted(sentence, passages)]
-    return citations
+    return list(dict.fromkeys(citations))
 
 
 def _told_from(question: str, passages: list[Passage]) -> list[Citation]:
