@@ -105,16 +105,16 @@ def arithmetic(packages: Iterable[Package], form: Form) -> list[Question]:
     nobody is right by copying."""
     by_name = {package.name: package for package in packages}
     several = [package for package in by_name.values() if len(package.requires) > 1]
-    asked: list[Question | None] = []
-    for place in range(_PAIRED_WITH):
-        for package in by_name.values():
-            target = by_name.get(package.requires[0]) if len(package.requires) == 1 else None
+    pairs = []
+    for package in by_name.values():
+        target = by_name.get(package.requires[0]) if len(package.requires) == 1 else None
+        if target in several:
+            others = (one for one in several if one is not target)
             # The next ones by name, so that the other number is as often small as large.
-            others = sorted(
-                (one for one in several if one is not target), key=lambda one: (one.name < package.name, one.name)
-            )
-            if target in several and place < len(others):
-                asked.append(_arithmetic_question(form, package, target, others[place]))
+            nearest = sorted(others, key=lambda one: (one.name < package.name, one.name))
+            pairs += [(place, package, target, other) for place, other in enumerate(nearest[:_PAIRED_WITH])]
+    pairs.sort(key=lambda pair: pair[0])  # each package with its first other, before any with its second
+    asked = (_arithmetic_question(form, package, target, other) for _, package, target, other in pairs)
     return [question for question in asked if question]
 
 

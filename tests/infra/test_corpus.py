@@ -5,6 +5,10 @@ import pytest
 from infra.corpus import Package, arithmetic, unanswerable
 
 
+def package(name, *requires):
+    return Package(name, "", "BSD", "", requires, "")
+
+
 def test_a_package_that_has_a_document_is_not_asked_for_as_one_that_has_none():
     names = {question["id"] for question in unanswerable([])}
     less = {question["id"] for question in unanswerable([Package("django", "", "BSD", "", (), "")])}
@@ -22,9 +26,6 @@ def test_a_package_that_has_a_document_is_not_asked_for_as_one_that_has_none():
     ],
 )
 def test_arithmetic_is_over_two_documents_beside_the_first_and_no_number_is_one(form, says, answer):
-    def package(name, *requires):
-        return Package(name, "", "BSD", "", requires, "")
-
     packages = [
         package("a", "c"),
         package("b", "d"),
@@ -40,17 +41,11 @@ def test_arithmetic_is_over_two_documents_beside_the_first_and_no_number_is_one(
 
 
 def test_a_question_whose_answer_is_one_of_its_numbers_or_nothing_is_not_asked():
-    def package(name, *requires):
-        return Package(name, "", "BSD", "", requires, "")
-
     assert arithmetic([package("a", "c"), package("c", "x", "y"), package("e", "u", "v", "x", "y")], "difference") == []
     assert arithmetic([package("a", "c"), package("c", "x", "y"), package("e", "u", "v")], "difference") == []
 
 
 def test_every_arithmetic_question_has_an_id_of_its_own():
-    def package(name, *requires):
-        return Package(name, "", "BSD", "", requires, "")
-
     packages = [package("a", "c"), package("c", "x", "y"), *(package(name, *"uvwxyz") for name in "efgh")]
 
     asked = arithmetic(packages, "total")
