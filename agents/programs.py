@@ -14,7 +14,17 @@ from agents.about import check_about
 from agents.constraints import NONE, OneOf
 from agents.mentions import closest_sentence, is_mentioned
 from agents.react import React
-from agents.reading import FOUND_PASSAGES, AnswerFromPassages, Conclude, NothingFound, ReadFact, concluded, mark, shown
+from agents.reading import (
+    FOUND_PASSAGES,
+    AnswerFromPassages,
+    Conclude,
+    NothingFound,
+    ReadFact,
+    concluded,
+    mark,
+    read_at_once,
+    shown,
+)
 from agents.task import Task, current_task
 from agents.team import Team
 from agents.trail import Trail, cite
@@ -73,14 +83,16 @@ class MultiHop(dspy.Module):
         if trail.nothing_is_likely:
             raise NothingFound("no passage is likely to be needed for it")
         await check_about(task, question, trail.found)
-        at_once = task.passages_at_once if task.quorum == 1 else 1  # a quorum counts those that say a fact alone
-        together = trail.compared if at_once > 1 else []
+        together = trail.compared if task.reads_at_once > 1 else []
         look_ups = await self._planned(task, trail) if not together else None
-        if at_once > 1 and look_ups in (0, 1):
+        if task.reads_at_once > 1 and look_ups in (0, 1):
             together = trail.chain
-        answer = await self._read_at_once(task, trail, together[:at_once]) if together else NONE
+        together = together[: task.reads_at_once]
+        answer = await read_at_once(self.answer, question, together, trail.hop) if together else NONE
         if answer == NONE:
             answer = await self._read_one_by_one(task, trail, look_ups)
+        else:
+            await task.propose(answer, cite(question, (answer, together)))
         return dspy.Prediction(answer=answer)
 
     async def _planned(self, task: Task, trail: Trail) -> int | None:
@@ -89,14 +101,6 @@ class MultiHop(dspy.Module):
             return None
         plan = await self.plan.acall(question=trail.question, config=mark(1))
         return int(plan.look_ups)
-
-    async def _read_at_once(self, task: Task, trail: Trail, passages: list[Passage]) -> str:
-        """What the passages say together; "none" where the model finds nothing there."""
-        texts = "\n\n".join(map(shown, passages))
-        said = await self.answer.acall(passages=texts, question=trail.question, config=mark(trail.hop, *passages))
-        if said.answer != NONE:
-            await task.propose(said.answer, cite(trail.question, (said.answer, passages)))
-        return str(said.answer)
 
     async def _read_one_by_one(self, task: Task, trail: Trail, look_ups: int | None) -> str:
         """What follows from facts that were read alone, after so many look-ups. Raises NothingFound."""

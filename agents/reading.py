@@ -1,5 +1,6 @@
 """What the programs share: how they read, how they conclude, and what they say when there was nothing to read."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import dspy
@@ -49,6 +50,13 @@ async def concluded(predictor: dspy.Predict, task: "Task", facts: list[str], que
     said = await predictor.acall(facts=facts, question=question, config=mark(hop))
     if is_sum(said.answer):
         return await task.calculate(said.answer, hop=hop) or str(said.answer)
+    return str(said.answer)
+
+
+async def read_at_once(predictor: dspy.Predict, question: str, passages: Sequence[Passage], hop: int) -> str:
+    """What passages say together; "none" where the model finds nothing there."""
+    texts = "\n\n".join(map(shown, passages))
+    said = await predictor.acall(passages=texts, question=question, config=mark(hop, *passages))
     return str(said.answer)
 
 

@@ -14,7 +14,7 @@ from agents.constraints import NONE, JsonAs, OneOf
 from agents.debate import Debate, Rival, differing, is_hard
 from agents.mentions import closest_sentence, longest_mentioned
 from agents.react import ChooseTool, FillArguments, tool_line
-from agents.reading import FOUND_PASSAGES, NothingFound, ReadFact, mark, shown
+from agents.reading import FOUND_PASSAGES, AnswerFromPassages, NothingFound, ReadFact, mark, read_at_once, shown
 from agents.task import Task
 from agents.tools.contract import Tool
 from agents.tools.python import Code
@@ -53,6 +53,7 @@ class Researcher(dspy.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.answer = dspy.Predict(AnswerFromPassages, agent="answer")
         self.read = dspy.Predict(ReadFact, agent="read")
         self.debate = Debate()
 
@@ -63,6 +64,11 @@ class Researcher(dspy.Module):
         await check_about(task, question, found)
         named = longest_mentioned((one.title for one in found), question)
         passages = _in_order(found, named, question)[: READ_AT_MOST * task.quorum]
+        if task.reads_at_once > 1:
+            together = passages[: task.reads_at_once]
+            fact = await read_at_once(self.answer, question, together, hop)
+            if fact != NONE:
+                return Finding(fact, tuple(together))
         ballot = Ballot(task, id, "researcher", hop)
         for passage in passages:
             fact = await self._fact(passage, question, hop)

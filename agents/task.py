@@ -83,7 +83,8 @@ class Task:
         self.budget = budget
         self.max_hops = max_hops
         self.quorum = quorum
-        self.passages_at_once = deps.settings.passages_at_once
+        # A quorum counts those that say a fact alone.
+        self.reads_at_once = deps.settings.passages_at_once if quorum == 1 else 1
         self._recalls = recall
         self.best_answer = ""
         self.citations: list[Citation] = []

@@ -24,7 +24,8 @@ from lakehouse.terms import sentences
 
 LIKELY = 5  # of what the rest of the question finds; further down is noise
 TRIES = 2  # passages read beyond those needed, when one holds nothing
-NEEDED = 0.4  # passages of two documents, each so likely, are the whole chain: docs/retrieval.md, "Confidence"
+NEEDED = 0.4  # a passage so likely begins the chain: docs/retrieval.md, "Confidence"
+PERHAPS = 0.1  # one so likely is read with it: a third that is not leads a small model astray
 UNLIKELY = 0.02  # of what questions of `hotpot_pool` need, 1 passage of 120 has a lower probability: read last
 NOTHING = 0.05  # all are below it for no answerable question of the pools, and for 1 in 12 of another pool's
 _SENTENCE_END = re.compile(r"[.!?。！？](?:\s|$)|\n")
@@ -68,12 +69,14 @@ class Trail:
 
     @property
     def chain(self) -> list[Passage]:
-        """The best passage of each document that the search is confident of, where it is of two or more."""
+        """The best passage of each document that may belong to the chain, where the search is confident of its
+        beginning; none where that is of one document, for then the names in it lead further."""
         best: dict[str, Passage] = {}
         for one in self.found:
-            if (one.probability or 0.0) >= NEEDED:
+            if (one.probability or 0.0) >= PERHAPS:
                 best.setdefault(one.doc_id, one)
-        return list(best.values()) if len(best) > 1 else []
+        confident = any((one.probability or 0.0) >= NEEDED for one in best.values())
+        return list(best.values()) if confident and len(best) > 1 else []
 
     def names_to_look_up(self, found: list[Passage]) -> list[str]:
         """Names in the first passage: those that the rest of the question found, then in the order they stand there."""

@@ -11,6 +11,7 @@ from collections.abc import Collection, Sequence
 
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
+_MINUS, _POINT = re.compile(r"(?<!\S)[-\N{MINUS SIGN}](?=\d)"), re.compile(r"(?<=\d)\.(?=\d)")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
 _CLOSED = {"yes", "no", "noanswer"}  # HotpotQA: these match whole or not at all, "no" is no part of "no one"
 
@@ -32,9 +33,12 @@ def f1(answer: str, golds: Collection[str]) -> float:
 
 
 def success(answer: str, golds: Collection[str]) -> bool:
-    """Whether a normalised gold answer stands in the normalised answer as whole words; yes and no must be all of it."""
-    said, wanted = normalise(answer), [gold for gold in map(normalise, golds) if gold]
-    return any(said == gold if gold in _CLOSED else f" {gold} " in f" {said} " for gold in wanted)
+    """Whether a normalised gold answer stands in the normalised answer as whole words; yes and no must be all of it.
+
+    Unlike SQuAD's, numbers keep their sign and their point: -6 is no 6, and 3.5 no 35.
+    """
+    said, *wanted = (normalise(_POINT.sub("point", _MINUS.sub("minus", text))) for text in (answer, *golds))
+    return any(said == gold if gold in _CLOSED else f" {gold} " in f" {said} " for gold in wanted if gold)
 
 
 def supported(answer: str, quotes: Collection[str], sums: Collection[tuple[str, str]] = ()) -> bool:

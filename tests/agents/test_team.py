@@ -50,6 +50,20 @@ async def test_the_document_that_the_question_names_is_read_first(model, ask, in
     assert [(one.doc_id, one.quote) for one in answer.citations] == [("Oder", "866 km")]
 
 
+async def test_a_researcher_reads_at_once_as_much_as_the_model_can(model, ask, index, agents_with):
+    index.passages = [WARTA, ODER]
+    reader = agents_with(llm_reads=3)
+    model.says(plan(sub("oder")), "866 km")
+    at_once = await ask(QUESTION, program="team", agents=reader)
+    model.says(plan(sub("oder")), "none", "866 km")
+    one_by_one = await ask(QUESTION, program="team", agents=reader)
+
+    assert [(one.doc_id, one.quote) for one in at_once.citations] == [("Oder", "866 km")]
+    assert [step.agent for step in at_once.steps if step.kind == "chat"] == ["plan_tasks", "answer"]
+    assert [step.agent for step in one_by_one.steps if step.kind == "chat"] == ["plan_tasks", "answer", "read"]
+    assert one_by_one.answer == "866 km"
+
+
 async def test_what_a_sub_task_needs_stands_in_its_question(model, ask, index, spooled):
     index.passages = [WARTA]
     two = plan(sub("which", question="Which?"), sub("length", "which", question="How long is the {which}?"))

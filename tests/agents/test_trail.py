@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.trail import NEEDED, Trail, cite
+from agents.trail import NEEDED, PERHAPS, Trail, cite
 from tests.agents.conftest import passage
 
 ODER = passage("Oder", "The Oder has 2 large tributaries: Warta, Neisse. Breslau lies on it.")
@@ -108,9 +108,10 @@ def likely(one, probability):
     return replace(one, probability=probability)
 
 
-def test_a_chain_is_of_documents_that_the_search_is_confident_of():
+def test_a_chain_is_of_what_may_belong_to_it_where_the_search_is_confident_of_its_beginning():
     mouth = replace(ODER_MOUTH, doc_id="Oder")
-    found = [likely(ODER, 0.9), likely(mouth, 0.8), likely(WARTA, NEEDED), likely(RHINE, NEEDED - 0.01)]
+    found = [likely(ODER, NEEDED), likely(mouth, 0.2), likely(WARTA, PERHAPS), likely(RHINE, PERHAPS - 0.01)]
     assert Trail("What of it?", found).chain == [found[0], found[2]]
-    assert Trail("What of it?", [found[0], found[1], found[3]]).chain == []
+    assert Trail("What of it?", [found[0], found[1], found[3]]).chain == []  # of one document
+    assert Trail("What of it?", [likely(ODER, NEEDED - 0.01), likely(WARTA, 0.3)]).chain == []
     assert Trail("What of it?", [ODER, WARTA]).chain == []  # a search that gives no probabilities is sure of nothing

@@ -62,6 +62,11 @@ def test_f1_is_the_best_over_gold_answers(answer: str, golds: list[str], expecte
         ("by New York, then", ["new york"], True),
         ("anything", ["the"], False),  # a gold answer that normalises to nothing proves nothing
         ("", ["BSD"], False),
+        ("-6", ["6"], False),
+        ("a loss of \N{MINUS SIGN}6", ["-6"], True),
+        ("3.5 km", ["35 km"], False),
+        ("It is 3.5.", ["3.5"], True),
+        ("1911-14, well-known", ["1911-14"], True),
     ],
 )
 def test_success_is_a_gold_answer_as_whole_words(answer: str, golds: list[str], expected: bool) -> None:
