@@ -19,7 +19,7 @@ from agents.task import Task
 from agents.tools.contract import Tool
 from agents.tools.python import Code
 from agents.tools.sql import Statement, tables_to_ask
-from agents.trail import cite, is_unlikely
+from agents.trail import cite, is_unlikely, may_belong
 from agents.votes import READ_AT_MOST, Ballot
 from lakehouse.index import Passage
 from lakehouse.terms import terms
@@ -64,8 +64,8 @@ class Researcher(dspy.Module):
         await check_about(task, question, found)
         named = longest_mentioned((one.title for one in found), question)
         passages = _in_order(found, named, question)[: READ_AT_MOST * task.quorum]
-        if task.reads_at_once > 1:
-            together = passages[: task.reads_at_once]
+        together = [one for one in passages if may_belong(one)][: task.reads_at_once]
+        if len(together) > 1:
             fact = await read_at_once(self.answer, question, together, hop)
             if fact != NONE:
                 return Finding(fact, tuple(together))

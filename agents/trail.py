@@ -73,7 +73,7 @@ class Trail:
         beginning; none where that is of one document, for then the names in it lead further."""
         best: dict[str, Passage] = {}
         for one in self.found:
-            if (one.probability or 0.0) >= PERHAPS:
+            if may_belong(one):
                 best.setdefault(one.doc_id, one)
         confident = any((one.probability or 0.0) >= NEEDED for one in best.values())
         return list(best.values()) if confident and len(best) > 1 else []
@@ -118,6 +118,11 @@ class Trail:
         """About what the question names; then, naming something else that was found."""
         others = {one.title for one in self.found if one.title != passage.title}
         return passage.title == title, any(is_mentioned(other, passage.text) for other in others)
+
+
+def may_belong(passage: Passage) -> bool:
+    """Whether the search thinks that a passage may be needed, so that it is worth reading beside others."""
+    return (passage.probability or 0.0) >= PERHAPS
 
 
 def is_unlikely(passage: Passage) -> bool:

@@ -1,6 +1,7 @@
 """`team` end to end over a scripted model: plans of every kind, findings on the board, answers with citations."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -51,7 +52,7 @@ async def test_the_document_that_the_question_names_is_read_first(model, ask, in
 
 
 async def test_a_researcher_reads_at_once_as_much_as_the_model_can(model, ask, index, agents_with):
-    index.passages = [WARTA, ODER]
+    index.passages = [replace(one, probability=0.5) for one in (WARTA, ODER)]
     reader = agents_with(llm_reads=3)
     model.says(plan(sub("oder")), "866 km")
     at_once = await ask(QUESTION, program="team", agents=reader)
