@@ -44,8 +44,8 @@ class Specialist(Protocol):
 
 
 class Researcher(dspy.Module):
-    """Searches once, then reads one passage at a time until a fact leads by as many documents as the task wants: first
-    those of the document that the question names.
+    """Searches once, then reads first what the document says that the question names: as many passages at once as the
+    task may, else one at a time until a fact leads by as many documents as the task wants.
 
     Where no quorum is asked for and the search is not sure of the fact's passage, the others may object; but not to
     what stands in the document that the question names.
