@@ -67,6 +67,7 @@ class Given:
 
     def __init__(self, quorum: int, passages: list[Passage]) -> None:
         self.quorum = quorum
+        self.reads_at_once = 1  # a fact is told by each source alone, with and without a quorum
         self.board = self
         self._passages = passages
 
