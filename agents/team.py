@@ -5,7 +5,7 @@ plain research task, never in none.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import dspy
 
 from agents.answer import Citation
 from agents.blackboard import MAX_CHARACTERS, Kind
-from agents.constraints import MISSING, NONE, JsonAs, QuestionOr
+from agents.constraints import MISSING, NONE, JsonAs, QuestionOr, SpanOf
 from agents.plan import MAX_SUB_TASKS, Plan, PlanRefused, SubTask, carry_out, read_plan
 from agents.reading import Conclude, NothingFound, concluded, mark
 from agents.recorder import reference
@@ -25,7 +25,17 @@ ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a
 _FINDING, _EACH_NAME = "{{{}}}", "{{each {}}}"  # where in a question what a sub-task found stands
 _NAMES = re.compile(r",\s*(?:and\s+)?|\s+and\s+")  # between those of a list
 COMPLETE = "complete"
+DESCRIPTION_WORDS = 3  # fewer are a name
+NAMED = "named"  # the sub-task that looks up what the question describes
 PLAN = "_plan"  # on the board, where no sub-task's id can be that
+
+
+class FindDescribed(dspy.Signature):
+    """Copy the words of the question that describe one thing in place of its name. Say "none" where each thing is
+    named."""
+
+    question: str = dspy.InputField()
+    described: Annotated[str, SpanOf("question")] = dspy.OutputField(desc="a few words of the question, or none")
 
 
 class PlanTasks(dspy.Signature):
@@ -54,6 +64,7 @@ class Team(dspy.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        self.describe = dspy.Predict(FindDescribed, agent="describe")
         self.plan = dspy.Predict(PlanTasks, agent="plan_tasks")
         self.ask_for_more = dspy.Predict(AskForMore, agent="ask_for_more")
         self.conclude = dspy.Predict(Conclude, agent="conclude")
@@ -61,7 +72,8 @@ class Team(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task, findings = current_task(), _Findings(question)
-        plan = await self._planned(task, question)
+        question = await self._named(task, question, findings)
+        plan = await self._planned(task, question, findings)
         last: list[str] = []
         for round_number in range(1, ROUNDS + 1):
             await self._round(task, plan, findings)
@@ -75,14 +87,25 @@ class Team(dspy.Module):
             raise findings.why_not or NothingFound("no sub-task found anything")
         return dspy.Prediction(answer=answer)
 
-    async def _planned(self, task: Task, question: str) -> Plan:
+    async def _named(self, task: Task, question: str, findings: "_Findings") -> str:
+        """The question with the name of what it only describes, which is looked up first: a small model's plan else
+        passes over it. As it is where it describes nothing, or nothing is found."""
+        said = await self.describe.acall(question=question, config=mark(0))
+        if said.described not in question or len(said.described.split()) < DESCRIPTION_WORDS:
+            return question
+        sub = SubTask(id=NAMED, role="researcher", question=f"Which is {said.described}?"[:300], needs=())
+        await self._round(task, Plan(tasks=(sub,)), findings)
+        return question.replace(said.described, findings.joined(NAMED)) if NAMED in findings.by_id else question
+
+    async def _planned(self, task: Task, question: str, findings: "_Findings") -> Plan:
         """The model's plan, mended once where it was refused; else one research task."""
         roles = await roles_to_be_had(task)
         lines, refused = [f"{role}: {does}" for role, does in roles.items()], NONE
         for _ in range(2):
             said = await self.plan.acall(roles=lines, refused=refused, question=question, config=mark(0))
             try:
-                plan = read_plan(said.plan, roles=roles, max_depth=task.budget.limits.max_depth)
+                depth = task.budget.limits.max_depth
+                plan = read_plan(said.plan, roles=roles, max_depth=depth, taken=findings.taken)
             except PlanRefused as refusal:
                 refused = str(refusal)
             else:
@@ -158,6 +181,11 @@ class _Findings:
         """How many sub-tasks have followed one another so far."""
         return max(self._hop.values(), default=0)
 
+    @property
+    def taken(self) -> Collection[str]:
+        """Ids of all sub-tasks that were begun."""
+        return self._hop.keys()
+
     def begin(self, sub: SubTask, before: int) -> int:
         """The hop of a sub-task: one more than that of those that it needs, or than all of the rounds before."""
         self._hop[sub.id] = 1 + max((self._hop[need] for need in sub.needs), default=before)
@@ -177,12 +205,16 @@ class _Findings:
 
     def filled(self, question: str) -> list[str]:
         """The question with each `{id}` replaced by what that sub-task found; `{each id}`: once for each name in it."""
-        for id, found in self.by_id.items():
-            question = question.replace(_FINDING.format(id), _joined(found))
+        for id in self.by_id:
+            question = question.replace(_FINDING.format(id), self.joined(id))
         for id, found in self.by_id.items():
             if (each := _EACH_NAME.format(id)) in question:
                 return [question.replace(each, name) for name in _NAMES.split(_joined(found))[:MAX_SUB_TASKS]]
         return [question]
+
+    def joined(self, id: str) -> str:
+        """All that a sub-task found, as a list in one line."""
+        return _joined(self.by_id[id])
 
     def lines(self, *ids: str) -> list[str]:
         return [f"{id}: {one.text}" for id in ids for one in self.by_id.get(id, ())]

@@ -105,7 +105,14 @@ async def live(life: dict[str, Any]) -> None:
         await asyncio.sleep(0.05)
         task = await (handed.cancel if cancel.is_set() else handed.get)(key, task.task_id)
     await executor.stop()
-    await asyncio.to_thread(Path(life["report"]).write_text, task.model_dump_json())
+    await asyncio.to_thread(_told, Path(life["report"]), task.model_dump_json())
+
+
+def _told(report: Path, text: str) -> None:
+    """Whole or not at all: whoever waits for the file reads it as soon as it is there."""
+    unfinished = report.with_suffix(".unfinished")
+    unfinished.write_text(text)
+    unfinished.replace(report)
 
 
 def main() -> None:

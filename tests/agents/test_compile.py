@@ -119,6 +119,11 @@ def test_the_teacher_reads_any_number_where_the_answer_is_worked_out_from_severa
     assert hint(SUM, predictor("multihop", "read"), passage="It has 1 of 12 parts.") == {"choice": ["1", "12"]}
 
 
+def test_the_teacher_is_not_led_to_an_answer_that_the_question_says_itself():
+    question = Question("Which is longer, the Oder or the Warta?", ("Oder",), ("Oder", "Warta"))
+    assert "grammar" in hint(question, predictor("team", "describe"), question=question.text)
+
+
 def test_the_teacher_may_only_conclude_a_sum_that_is_right():
     conclude = predictor("multihop", "conclude")
     assert hint(SUM, conclude, facts=["Warta: 3", "Neisse: 2"]) == {"choice": ["3 - 2"]}
