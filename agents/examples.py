@@ -185,11 +185,13 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             _PRODUCT,
             ("maps", "researcher", "How many maps does Moss have?"),
             ("offices", "researcher", "How many offices does Alder Press have?"),
+            ("product", "coder", "{maps} times {offices}", "maps", "offices"),
         ),
         _plan(
             _BOTH,
             ("fern", "researcher", "How many maps does Fern have?"),
             ("moss", "researcher", "How many maps does Moss have?"),
+            ("total", "coder", "{fern} plus {moss}", "fern", "moss"),
         ),
     ],
     "ask_for_more": [
@@ -215,7 +217,8 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         _code("How many more are 3 than 0?", "3 - 0"),
         _code("How many fewer are 0 than 3?", "3 - 0"),
         _code("How many fewer are 1 than 3?", "3 - 1"),
-        _code("How many are 0 and 3 together?", "0 + 3"),
+        _code("0 plus 3", "0 + 3"),
+        _code("3 times 2", "3 * 2"),
     ],
     "review": [
         {"known": ["moss: 3 maps", "fern: 0 maps"], "question": "Are both numbers of maps?", "verdict": "holds"},

@@ -1,4 +1,5 @@
-"""`team`: a planner cuts the question into sub-tasks, specialists do them side by side, what they found is gathered.
+"""`team`: what the question only describes is named, a planner cuts the rest into sub-tasks, specialists do them side
+by side, what they found is gathered.
 
 They share the task's blackboard and its budget. Every way in which a plan can be wrong ends in a mended plan or in one
 plain research task, never in none.
@@ -25,7 +26,8 @@ ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a
 _FINDING, _EACH_NAME = "{{{}}}", "{{each {}}}"  # where in a question what a sub-task found stands
 _NAMES = re.compile(r",\s*(?:and\s+)?|\s+and\s+")  # between those of a list
 COMPLETE = "complete"
-DESCRIPTION_WORDS = 3  # fewer are a name
+DESCRIPTION_WORDS = 3  # fewer are a name, or "none"
+WORDS_LEFT = 3  # of a question beside a description: fewer, such as "Who is", ask for what is described itself
 NAMED = "named"  # the sub-task that looks up what the question describes
 PLAN = "_plan"  # on the board, where no sub-task's id can be that
 
@@ -60,7 +62,8 @@ class AskForMore(dspy.Signature):
 
 
 class Team(dspy.Module):
-    """Plan; do what can be done side by side; gather; once more if the critic misses something."""
+    """Name what is only described; plan; do what can be done side by side; gather; once more if the critic misses
+    something."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -91,7 +94,7 @@ class Team(dspy.Module):
         """The question with the name of what it only describes, which is looked up first: a small model's plan else
         passes over it. As it is where it describes nothing, or nothing is found."""
         said = await self.describe.acall(question=question, config=mark(0))
-        if said.described not in question or len(said.described.split()) < DESCRIPTION_WORDS:
+        if not _is_part(said.described, question):
             return question
         sub = SubTask(id=NAMED, role="researcher", question=f"Which is {said.described}?"[:300], needs=())
         await self._round(task, Plan(tasks=(sub,)), findings)
@@ -104,8 +107,7 @@ class Team(dspy.Module):
         for _ in range(2):
             said = await self.plan.acall(roles=lines, refused=refused, question=question, config=mark(0))
             try:
-                depth = task.budget.limits.max_depth
-                plan = read_plan(said.plan, roles=roles, max_depth=depth, taken=findings.taken)
+                plan = read_plan(said.plan, roles=roles, max_depth=task.budget.limits.max_depth, taken=findings.taken)
             except PlanRefused as refusal:
                 refused = str(refusal)
             else:
@@ -207,9 +209,9 @@ class _Findings:
         """The question with each `{id}` replaced by what that sub-task found; `{each id}`: once for each name in it."""
         for id in self.by_id:
             question = question.replace(_FINDING.format(id), self.joined(id))
-        for id, found in self.by_id.items():
+        for id in self.by_id:
             if (each := _EACH_NAME.format(id)) in question:
-                return [question.replace(each, name) for name in _NAMES.split(_joined(found))[:MAX_SUB_TASKS]]
+                return [question.replace(each, name) for name in _NAMES.split(self.joined(id))[:MAX_SUB_TASKS]]
         return [question]
 
     def joined(self, id: str) -> str:
@@ -221,6 +223,12 @@ class _Findings:
 
     def citations(self) -> list[Citation]:
         return cite(self._question, *((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
+
+
+def _is_part(described: str, question: str) -> bool:
+    """Whether words are a description in a question, neither a name nor all that is asked."""
+    words = len(described.split())
+    return described in question and words >= DESCRIPTION_WORDS and len(question.split()) - words >= WORDS_LEFT
 
 
 def _is_spelled(id: str, question: str) -> bool:
