@@ -56,6 +56,10 @@ _ONLY_BOOK = "the only book that Karl Dale wrote"
 _MORE_THAN = f"How many more maps does Moss have than {_ONLY_BOOK} has?"
 _FEWER_THAN = f"How many fewer maps does Fern have than {_ONLY_BOOK} has?"
 _TOGETHER = f"How many maps do Fern and {_ONLY_BOOK} have together?"
+# A name in small letters is a name, too.
+_OFFICES_TIMES = (
+    f"What is the number of offices that alder-press has, multiplied by the number of maps that {_ONLY_BOOK} has?"
+)
 _OFFICES = "How many offices do alder-press and the only publisher that Karl Dale trusts have together?"
 _SAID_OF_MOSS = f"Moss: {_MOSS.splitlines()[3]}"
 
@@ -113,7 +117,7 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
     ],
     "conclude": [
         {"facts": ["Moss: 3", "Fern: 0"], "question": _MAPS, "answer": "3 + 0"},
-        {"facts": ["maps: 3", "offices: 2"], "question": _PRODUCT, "answer": "3 * 2"},
+        {"facts": ["moss: 3", "press: 2"], "question": _PRODUCT, "answer": "3 * 2"},
         {"facts": ["moss: 3", "fern: 0"], "question": _MORE, "answer": "3 - 0"},
         {"facts": ["moss: 3", "fern: 0"], "question": _FEWER, "answer": "3 - 0"},
         {"facts": ["fern: 0", "moss: 3"], "question": _BOTH, "answer": "0 + 3"},
@@ -142,6 +146,7 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         {"question": "Which has more maps, Moss or Fern?", "described": "none"},
         {"question": _DISTRICT, "described": "the only publisher that Anna Holm trusts"},
         {"question": _TIMES, "described": "the only publisher that Anna Holm trusts"},
+        {"question": _OFFICES_TIMES, "described": _ONLY_BOOK},
         {"question": _TOGETHER, "described": _ONLY_BOOK},
         {"question": _OFFICES, "described": "the only publisher that Karl Dale trusts"},
         {"question": _MORE_THAN, "described": _ONLY_BOOK},
@@ -183,9 +188,9 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         ),
         _plan(
             _PRODUCT,
-            ("maps", "researcher", "How many maps does Moss have?"),
-            ("offices", "researcher", "How many offices does Alder Press have?"),
-            ("product", "coder", "{maps} times {offices}", "maps", "offices"),
+            ("moss", "researcher", "How many maps does Moss have?"),
+            ("press", "researcher", "How many offices does Alder Press have?"),
+            ("product", "coder", "{moss} times {press}", "moss", "press"),
         ),
         _plan(
             _BOTH,
