@@ -99,10 +99,10 @@ def predictor(program, name):
     return dict(PROGRAMS[program]().named_predictors())[name].signature
 
 
-def hint(question, signature, **inputs):
+def hint(labels, signature, **inputs):
     (output,) = signature.output_fields.values()
     (constraint,) = output.metadata
-    return HintedAdapter(question).allowed(constraint, inputs)
+    return HintedAdapter(labels).allowed(constraint, inputs)
 
 
 def test_the_teacher_may_only_plan_as_many_look_ups_as_there_are_other_gold_documents():
