@@ -38,6 +38,11 @@ class Plan(BaseModel, extra="forbid", frozen=True):
 
     tasks: tuple[SubTask, ...] = Field(min_length=1, max_length=MAX_SUB_TASKS)
 
+    @property
+    def combines(self) -> bool:
+        """Whether several findings meet, in a sub-task or in the answer; else it is a chain of look-ups."""
+        return len(self.last()) > 1 or any(len(task.needs) > 1 for task in self.tasks)
+
     def last(self) -> list[SubTask]:
         """Those that no other waits for: their findings are the answer's."""
         needed = {need for task in self.tasks for need in task.needs}

@@ -1,5 +1,4 @@
-"""`team`: what the question only describes is named, a planner cuts the rest into sub-tasks, specialists do them side
-by side, what they found is gathered.
+"""`team`: a planner cuts the question into sub-tasks, specialists do them side by side, what they found is gathered.
 
 They share the task's blackboard and its budget. Every way in which a plan can be wrong ends in a mended plan or in one
 plain research task, never in none.
@@ -62,8 +61,8 @@ class AskForMore(dspy.Signature):
 
 
 class Team(dspy.Module):
-    """Name what is only described; plan; do what can be done side by side; gather; once more if the critic misses
-    something."""
+    """Plan; name what is only described, and plan anew; do what can be done side by side; gather; once more if the
+    critic misses something."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,8 +74,9 @@ class Team(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task, findings = current_task(), _Findings(question)
-        question = await self._named(task, question, findings)
         plan = await self._planned(task, question, findings)
+        if plan.combines and (named := await self._named(task, question, findings)) != question:
+            question, plan = named, await self._planned(task, named, findings)
         last: list[str] = []
         for round_number in range(1, ROUNDS + 1):
             await self._round(task, plan, findings)
@@ -91,8 +91,8 @@ class Team(dspy.Module):
         return dspy.Prediction(answer=answer)
 
     async def _named(self, task: Task, question: str, findings: "_Findings") -> str:
-        """The question with the name of what it only describes, which is looked up first: a small model's plan else
-        passes over it. As it is where it describes nothing, or nothing is found."""
+        """The question with the name of what it only describes, which is looked up first: a small model's plan of
+        several numbers passes over it. As it is where it describes nothing, or nothing is found."""
         said = await self.describe.acall(question=question, config=mark(0))
         if not _is_part(said.described, question):
             return question
@@ -111,10 +111,15 @@ class Team(dspy.Module):
             except PlanRefused as refusal:
                 refused = str(refusal)
             else:
-                await task.board.write(PLAN, "plan", plan.model_dump_json()[:MAX_CHARACTERS], author="planner")
+                await self._noted(task, plan.model_dump_json())
                 return plan
-        await task.board.write(PLAN, "plan", f"one research task, for: {refused}"[:MAX_CHARACTERS], author="planner")
+        await self._noted(task, f"one research task, for: {refused}")
         return Plan(tasks=(SubTask(id="research", role="researcher", question=question[:300], needs=()),))
+
+    async def _noted(self, task: Task, plan: str) -> None:
+        before = task.board.read(PLAN)
+        version = before.version if before else 0
+        await task.board.write(PLAN, "plan", plan[:MAX_CHARACTERS], author="planner", read_version=version)
 
     async def _round(self, task: Task, plan: Plan, findings: "_Findings") -> None:
         before = findings.hops

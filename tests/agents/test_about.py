@@ -87,7 +87,7 @@ async def test_what_nothing_is_about_is_declined_unread_and_the_answer_says_why(
 
     assert (answer.status, answer.answer) == ("refused", f"{NOTHING_FOUND} None of them speaks of 'bokeh'.")
     assert "read" not in [step.agent for step in answer.steps]
-    assert len(model.asked) == {"single_shot": 0, "multihop": 0, "react": 1, "team": 2}[program]
+    assert len(model.asked) == {"single_shot": 0, "multihop": 0, "react": 1, "team": 1}[program]
     why = "nothing that was found speaks of what the question asks about"
     assert (answer.reason, spooled()[-1].error) == (why, why)  # a record holds no word of a question
 
