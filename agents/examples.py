@@ -48,19 +48,11 @@ _TIMES = (
     "What is the number of maps that Moss has, multiplied by the number of offices that the only publisher that "
     "Anna Holm trusts has?"
 )
-_PRODUCT = "What is the number of maps that Moss has, multiplied by the number of offices that Alder Press has?"
-_MORE = "How many more maps does Moss have than Fern has?"
-_FEWER = "How many fewer maps does Fern have than Moss has?"
-_BOTH = "How many maps do Fern and Moss have together?"
+_MORE = "How many more maps has Moss than Fern?"
 _ONLY_BOOK = "the only book that Karl Dale wrote"
 _MORE_THAN = f"How many more maps does Moss have than {_ONLY_BOOK} has?"
 _FEWER_THAN = f"How many fewer maps does Fern have than {_ONLY_BOOK} has?"
 _TOGETHER = f"How many maps do Fern and {_ONLY_BOOK} have together?"
-# A name in small letters is a name, too.
-_OFFICES_TIMES = (
-    f"What is the number of offices that alder-press has, multiplied by the number of maps that {_ONLY_BOOK} has?"
-)
-_OFFICES = "How many offices do alder-press and the only publisher that Karl Dale trusts have together?"
 _SAID_OF_MOSS = f"Moss: {_MOSS.splitlines()[3]}"
 
 
@@ -85,10 +77,6 @@ def _fill(question: str, tool: str, arguments: dict[str, str], *notes: str) -> d
     takes = {"properties": {name: {"type": "string"} for name in arguments}}
     told = next(line for line in _TOOLS if line.startswith(tool))
     return {"notes": notes, "takes": takes, "tool": told, "question": question, "arguments": json.dumps(arguments)}
-
-
-def _code(question: str, code: str) -> dict[str, object]:
-    return {"known": [], "refused": "none", "question": question, "arguments": json.dumps({"code": code})}
 
 
 def _plan(question: str, *tasks: tuple[str, ...]) -> dict[str, object]:
@@ -117,10 +105,10 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
     ],
     "conclude": [
         {"facts": ["Moss: 3", "Fern: 0"], "question": _MAPS, "answer": "3 + 0"},
-        {"facts": ["moss: 3", "press: 2"], "question": _PRODUCT, "answer": "3 * 2"},
-        {"facts": ["moss: 3", "fern: 0"], "question": _MORE, "answer": "3 - 0"},
-        {"facts": ["moss: 3", "fern: 0"], "question": _FEWER, "answer": "3 - 0"},
-        {"facts": ["fern: 0", "moss: 3"], "question": _BOTH, "answer": "0 + 3"},
+        {"facts": ["number: 3", "count: 2"], "question": _TIMES, "answer": "3 * 2"},
+        {"facts": ["moss: 3", "count: 1"], "question": _MORE_THAN, "answer": "3 - 1"},
+        {"facts": ["count: 1", "fern: 0"], "question": _FEWER_THAN, "answer": "1 - 0"},
+        {"facts": ["fern: 0", "count: 1"], "question": _TOGETHER, "answer": "0 + 1"},
         {"facts": ["Alder Press: Bergen"], "question": _DISTRICT, "answer": "Bergen"},
         {"facts": ["Moss: 3", "Fern: 0"], "question": "Which has more maps, Moss or Fern?", "answer": "Moss"},
     ],
@@ -141,21 +129,6 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         _fill(_MAPS, "calculate", {"expression": "3 + 0"}, _said(_HOLM), _said(_MOSS, _FERN)),
         _fill(_TIMES, "calculate", {"expression": "3 * 2"}, _said(_MOSS), _said(_PRESS)),
     ],
-    "describe": [
-        {"question": _LANGUAGE, "described": "none"},
-        {"question": "Which has more maps, Moss or Fern?", "described": "none"},
-        {"question": _DISTRICT, "described": "the only publisher that Anna Holm trusts"},
-        {"question": _TIMES, "described": "the only publisher that Anna Holm trusts"},
-        {"question": _OFFICES_TIMES, "described": _ONLY_BOOK},
-        {"question": _TOGETHER, "described": _ONLY_BOOK},
-        {"question": _OFFICES, "described": "the only publisher that Karl Dale trusts"},
-        {"question": _MORE_THAN, "described": _ONLY_BOOK},
-        {"question": _FEWER_THAN, "described": _ONLY_BOOK},
-        {"question": f"How many fewer maps does {_ONLY_BOOK} have than Fern?", "described": _ONLY_BOOK},
-        {"question": "When was the author of Fern born?", "described": "the author of Fern"},
-        {"question": _SHADE, "described": "none"},
-        {"question": _MAPS, "described": "the two books that Anna Holm wrote"},
-    ],
     "plan_tasks": [
         _plan("What did we spend yesterday?", ("spent", "analyst", "What did we spend yesterday?")),
         _plan(_LANGUAGE, ("language", "researcher", _LANGUAGE)),
@@ -163,7 +136,7 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             _MORE,
             ("moss", "researcher", "How many maps does Moss have?"),
             ("fern", "researcher", "How many maps does Fern have?"),
-            ("more", "coder", "How many more are {moss} than {fern}?", "moss", "fern"),
+            ("more", "coder", "{moss} less {fern}", "moss", "fern"),
         ),
         _plan(
             _SHADE,
@@ -181,22 +154,28 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             ("maps", "researcher", "How many maps does {each two} have?", "two"),
         ),
         _plan(
-            _FEWER,
-            ("fern", "researcher", "How many maps does Fern have?"),
-            ("moss", "researcher", "How many maps does Moss have?"),
-            ("fewer", "coder", "How many fewer are {fern} than {moss}?", "fern", "moss"),
+            _TIMES,
+            ("number", "researcher", "How many maps does Moss have?"),
+            ("which", "researcher", "Which is the only publisher that Anna Holm trusts?"),
+            ("count", "researcher", "How many offices does {which} have?", "which"),
         ),
         _plan(
-            _PRODUCT,
+            _MORE_THAN,
             ("moss", "researcher", "How many maps does Moss have?"),
-            ("press", "researcher", "How many offices does Alder Press have?"),
-            ("product", "coder", "{moss} times {press}", "moss", "press"),
+            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
+            ("count", "researcher", "How many maps does {which} have?", "which"),
         ),
         _plan(
-            _BOTH,
+            _FEWER_THAN,
+            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
+            ("count", "researcher", "How many maps does {which} have?", "which"),
             ("fern", "researcher", "How many maps does Fern have?"),
-            ("moss", "researcher", "How many maps does Moss have?"),
-            ("total", "coder", "{fern} plus {moss}", "fern", "moss"),
+        ),
+        _plan(
+            _TOGETHER,
+            ("fern", "researcher", "How many maps does Fern have?"),
+            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
+            ("count", "researcher", "How many maps does {which} have?", "which"),
         ),
     ],
     "ask_for_more": [
@@ -219,11 +198,7 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         }
     ],
     "coder": [
-        _code("How many more are 3 than 0?", "3 - 0"),
-        _code("How many fewer are 0 than 3?", "3 - 0"),
-        _code("How many fewer are 1 than 3?", "3 - 1"),
-        _code("0 plus 3", "0 + 3"),
-        _code("3 times 2", "3 * 2"),
+        {"known": ["moss: 3", "fern: 0"], "refused": "none", "question": "3 less 0", "arguments": '{"code": "3 - 0"}'}
     ],
     "review": [
         {"known": ["moss: 3 maps", "fern: 0 maps"], "question": "Are both numbers of maps?", "verdict": "holds"},
