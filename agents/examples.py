@@ -48,11 +48,20 @@ _TIMES = (
     "What is the number of maps that Moss has, multiplied by the number of offices that the only publisher that "
     "Anna Holm trusts has?"
 )
-_MORE = "How many more maps has Moss than Fern?"
+_MORE_MAPS = "How many more maps has Moss than Fern?"
+_PRODUCT = "What is the number of maps that Moss has, multiplied by the number of offices that Alder Press has?"
+_MORE = "How many more maps does Moss have than Fern has?"
+_FEWER = "How many fewer maps does Fern have than Moss has?"
+_BOTH = "How many maps do Fern and Moss have together?"
 _ONLY_BOOK = "the only book that Karl Dale wrote"
 _MORE_THAN = f"How many more maps does Moss have than {_ONLY_BOOK} has?"
 _FEWER_THAN = f"How many fewer maps does Fern have than {_ONLY_BOOK} has?"
 _TOGETHER = f"How many maps do Fern and {_ONLY_BOOK} have together?"
+# A name in small letters is a name, too.
+_OFFICES_TIMES = (
+    f"What is the number of offices that alder-press has, multiplied by the number of maps that {_ONLY_BOOK} has?"
+)
+_OFFICES = "How many offices do alder-press and the only publisher that Karl Dale trusts have together?"
 _SAID_OF_MOSS = f"Moss: {_MOSS.splitlines()[3]}"
 
 
@@ -77,6 +86,10 @@ def _fill(question: str, tool: str, arguments: dict[str, str], *notes: str) -> d
     takes = {"properties": {name: {"type": "string"} for name in arguments}}
     told = next(line for line in _TOOLS if line.startswith(tool))
     return {"notes": notes, "takes": takes, "tool": told, "question": question, "arguments": json.dumps(arguments)}
+
+
+def _code(question: str, code: str) -> dict[str, object]:
+    return {"known": [], "refused": "none", "question": question, "arguments": json.dumps({"code": code})}
 
 
 def _plan(question: str, *tasks: tuple[str, ...]) -> dict[str, object]:
@@ -129,11 +142,26 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         _fill(_MAPS, "calculate", {"expression": "3 + 0"}, _said(_HOLM), _said(_MOSS, _FERN)),
         _fill(_TIMES, "calculate", {"expression": "3 * 2"}, _said(_MOSS), _said(_PRESS)),
     ],
+    "describe": [
+        {"question": _LANGUAGE, "described": "none"},
+        {"question": "Which has more maps, Moss or Fern?", "described": "none"},
+        {"question": _DISTRICT, "described": "the only publisher that Anna Holm trusts"},
+        {"question": _TIMES, "described": "the only publisher that Anna Holm trusts"},
+        {"question": _OFFICES_TIMES, "described": _ONLY_BOOK},
+        {"question": _TOGETHER, "described": _ONLY_BOOK},
+        {"question": _OFFICES, "described": "the only publisher that Karl Dale trusts"},
+        {"question": _MORE_THAN, "described": _ONLY_BOOK},
+        {"question": _FEWER_THAN, "described": _ONLY_BOOK},
+        {"question": f"How many fewer maps does {_ONLY_BOOK} have than Fern?", "described": _ONLY_BOOK},
+        {"question": "When was the author of Fern born?", "described": "the author of Fern"},
+        {"question": _SHADE, "described": "none"},
+        {"question": _MAPS, "described": "the two books that Anna Holm wrote"},
+    ],
     "plan_tasks": [
         _plan("What did we spend yesterday?", ("spent", "analyst", "What did we spend yesterday?")),
         _plan(_LANGUAGE, ("language", "researcher", _LANGUAGE)),
         _plan(
-            _MORE,
+            _MORE_MAPS,
             ("moss", "researcher", "How many maps does Moss have?"),
             ("fern", "researcher", "How many maps does Fern have?"),
             ("more", "coder", "{moss} less {fern}", "moss", "fern"),
@@ -178,6 +206,37 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             ("count", "researcher", "How many maps does {which} have?", "which"),
         ),
     ],
+    "plan_named": [
+        _plan(
+            _MORE,
+            ("moss", "researcher", "How many maps does Moss have?"),
+            ("fern", "researcher", "How many maps does Fern have?"),
+            ("more", "coder", "How many more are {moss} than {fern}?", "moss", "fern"),
+        ),
+        _plan(
+            _FEWER,
+            ("fern", "researcher", "How many maps does Fern have?"),
+            ("moss", "researcher", "How many maps does Moss have?"),
+            ("fewer", "coder", "How many fewer are {fern} than {moss}?", "fern", "moss"),
+        ),
+        _plan(
+            _PRODUCT,
+            ("moss", "researcher", "How many maps does Moss have?"),
+            ("press", "researcher", "How many offices does Alder Press have?"),
+            ("product", "coder", "{moss} times {press}", "moss", "press"),
+        ),
+        _plan(
+            _BOTH,
+            ("fern", "researcher", "How many maps does Fern have?"),
+            ("moss", "researcher", "How many maps does Moss have?"),
+            ("total", "coder", "{fern} plus {moss}", "fern", "moss"),
+        ),
+        _plan(
+            "In which language is Moss written, and in which Fern?",
+            ("moss", "researcher", "In which language is Moss written?"),
+            ("fern", "researcher", "In which language is Fern written?"),
+        ),
+    ],
     "ask_for_more": [
         {"facts": ["which: Fern", "language: Danish"], "answer": "Danish", "question": _SHADE, "open": "complete"},
         {"facts": ["two: Moss, Fern", "maps: 3", "maps: 0"], "answer": "3", "question": _MAPS, "open": "complete"},
@@ -198,7 +257,11 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         }
     ],
     "coder": [
-        {"known": ["moss: 3", "fern: 0"], "refused": "none", "question": "3 less 0", "arguments": '{"code": "3 - 0"}'}
+        _code("3 less 0", "3 - 0"),
+        _code("How many more are 3 than 0?", "3 - 0"),
+        _code("How many fewer are 0 than 3?", "3 - 0"),
+        _code("0 plus 3", "0 + 3"),
+        _code("3 times 2", "3 * 2"),
     ],
     "review": [
         {"known": ["moss: 3 maps", "fern: 0 maps"], "question": "Are both numbers of maps?", "verdict": "holds"},

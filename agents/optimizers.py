@@ -110,6 +110,8 @@ class HintedAdapter(ShortAdapter):
             case YesNoOr(otherwise=otherwise):
                 said = [answer.lower() for answer in self._question.answers if answer.lower() in (YES, NO)]
                 return said or self._hint(otherwise, inputs)
+            case SpanOf(field="question"):
+                return []  # what a question says itself is no part of its answer
             case SpanOf(field=field):
                 return self._right_spans(inputs[field])
             case SumOf(field=field):

@@ -5,6 +5,7 @@ in words that the model can mend it by.
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
@@ -18,11 +19,13 @@ from agents.journal import Journal
 
 MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
 _sub_task: ContextVar[str | None] = ContextVar("sub_task", default=None)
+_PLACE = re.compile(r"\{(?:each )?(\w+)\}")
 Role = Literal["researcher", "analyst", "coder", "connector", "critic"]
 
 
 class SubTask(BaseModel, extra="forbid", frozen=True):
-    """One question for one role. `{id}` in it stands for what the sub-task of that id found."""
+    """One question for one role. `{id}` in it stands for what the sub-task of that id found, `{each id}` for each name
+    in that."""
 
     id: str = Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,15}$")
     role: Role
@@ -35,6 +38,11 @@ class Plan(BaseModel, extra="forbid", frozen=True):
 
     tasks: tuple[SubTask, ...] = Field(min_length=1, max_length=MAX_SUB_TASKS)
 
+    @property
+    def combines(self) -> bool:
+        """Whether several findings meet, in a sub-task or in the answer; else it is a chain of look-ups."""
+        return len(self.last()) > 1 or any(len(task.needs) > 1 for task in self.tasks)
+
     def last(self) -> list[SubTask]:
         """Those that no other waits for: their findings are the answer's."""
         needed = {need for task in self.tasks for need in task.needs}
@@ -45,18 +53,22 @@ class PlanRefused(Exception):
     """The plan cannot be carried out; the text says why and what is allowed."""
 
 
-def read_plan(text: str, *, roles: Collection[str], max_depth: int) -> Plan:
-    """The plan that a model wrote as JSON. Raises PlanRefused for one that cannot be carried out."""
+def read_plan(text: str, *, roles: Collection[str], max_depth: int, taken: Collection[str] = ()) -> Plan:
+    """The plan that a model wrote as JSON, where a sub-task needs what its question spells, too. Raises PlanRefused for
+    one that cannot be carried out, or whose ids are taken."""
     try:
         plan = Plan.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "plan"
         raise PlanRefused(f"{place}: {first['msg'][:120]}. 1 to {MAX_SUB_TASKS} tasks, as in the examples.") from None
+    plan = _with_spelled_needs(plan)
     needs = {task.id: task.needs for task in plan.tasks}
     if len(needs) < len(plan.tasks):
         raise PlanRefused("two tasks have the same id. Give each its own.")
     for task in plan.tasks:
+        if task.id in taken:
+            raise PlanRefused(f"{task.id}: an id that is taken. Give the task another.")
         if task.role not in roles:
             raise PlanRefused(f"{task.id}: role {task.role!r} is not to be had now. There are {', '.join(roles)}.")
         if unknown := [need for need in task.needs if need not in needs]:
@@ -96,6 +108,17 @@ async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awai
 def current_sub_task() -> str | None:
     """Id of the sub-task whose work is being done; None outside of one."""
     return _sub_task.get()
+
+
+def _with_spelled_needs(plan: Plan) -> Plan:
+    """A small model forgets to say what its own words wait for; what they spell that is no sub-task is left as text."""
+    ids = {task.id for task in plan.tasks}
+
+    def needs(task: SubTask) -> tuple[str, ...]:
+        spelled = [id for id in _PLACE.findall(task.question) if id in ids]
+        return tuple(dict.fromkeys((*task.needs, *spelled)))
+
+    return Plan(tasks=tuple(task.model_copy(update={"needs": needs(task)}) for task in plan.tasks))
 
 
 def _depth(needs: Mapping[str, Collection[str]]) -> int:

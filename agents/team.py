@@ -5,7 +5,7 @@ plain research task, never in none.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from itertools import count
 from typing import Annotated
 
@@ -13,7 +13,7 @@ import dspy
 
 from agents.answer import Citation
 from agents.blackboard import MAX_CHARACTERS, Kind
-from agents.constraints import MISSING, NONE, JsonAs, QuestionOr
+from agents.constraints import MISSING, NONE, JsonAs, QuestionOr, SpanOf
 from agents.plan import MAX_SUB_TASKS, Plan, PlanRefused, SubTask, carry_out, read_plan
 from agents.reading import Conclude, NothingFound, concluded, mark
 from agents.recorder import reference
@@ -25,7 +25,18 @@ ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a
 _FINDING, _EACH_NAME = "{{{}}}", "{{each {}}}"  # where in a question what a sub-task found stands
 _NAMES = re.compile(r",\s*(?:and\s+)?|\s+and\s+")  # between those of a list
 COMPLETE = "complete"
+DESCRIPTION_WORDS = 3  # fewer are a name, or "none"
+WORDS_LEFT = 3  # of a question beside a description: fewer, such as "Who is", ask for what is described itself
+NAMED = "named"  # the sub-task that looks up what the question describes
 PLAN = "_plan"  # on the board, where no sub-task's id can be that
+
+
+class FindDescribed(dspy.Signature):
+    """Copy the words of the question that describe one thing in place of its name. Say "none" where each thing is
+    named."""
+
+    question: str = dspy.InputField()
+    described: Annotated[str, SpanOf("question")] = dspy.OutputField(desc="a few words of the question, or none")
 
 
 class PlanTasks(dspy.Signature):
@@ -50,18 +61,23 @@ class AskForMore(dspy.Signature):
 
 
 class Team(dspy.Module):
-    """Plan; do what can be done side by side; gather; once more if the critic misses something."""
+    """Plan; name what is only described, and plan anew; do what can be done side by side; gather; once more if the
+    critic misses something."""
 
     def __init__(self) -> None:
         super().__init__()
+        self.describe = dspy.Predict(FindDescribed, agent="describe")
         self.plan = dspy.Predict(PlanTasks, agent="plan_tasks")
+        self.plan_named = dspy.Predict(PlanTasks, agent="plan_named")
         self.ask_for_more = dspy.Predict(AskForMore, agent="ask_for_more")
         self.conclude = dspy.Predict(Conclude, agent="conclude")
         self.specialists = specialists()
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task, findings = current_task(), _Findings(question)
-        plan = await self._planned(task, question)
+        plan = await self._planned(task, self.plan, question, findings)
+        if plan.combines and (named := await self._named(task, question, findings)) != question:
+            question, plan = named, await self._planned(task, self.plan_named, named, findings)
         last: list[str] = []
         for round_number in range(1, ROUNDS + 1):
             await self._round(task, plan, findings)
@@ -75,21 +91,36 @@ class Team(dspy.Module):
             raise findings.why_not or NothingFound("no sub-task found anything")
         return dspy.Prediction(answer=answer)
 
-    async def _planned(self, task: Task, question: str) -> Plan:
+    async def _named(self, task: Task, question: str, findings: "_Findings") -> str:
+        """The question with the name of what it only describes, which is looked up first: a small model's plan of
+        several numbers passes over it. As it is where it describes nothing, or nothing is found."""
+        said = await self.describe.acall(question=question, config=mark(0))
+        if not _is_part(said.described, question):
+            return question
+        sub = SubTask(id=NAMED, role="researcher", question=f"Which is {said.described}?"[:300], needs=())
+        await self._round(task, Plan(tasks=(sub,)), findings)
+        return question.replace(said.described, findings.joined(NAMED)) if NAMED in findings.by_id else question
+
+    async def _planned(self, task: Task, planner: dspy.Predict, question: str, findings: "_Findings") -> Plan:
         """The model's plan, mended once where it was refused; else one research task."""
         roles = await roles_to_be_had(task)
         lines, refused = [f"{role}: {does}" for role, does in roles.items()], NONE
         for _ in range(2):
-            said = await self.plan.acall(roles=lines, refused=refused, question=question, config=mark(0))
+            said = await planner.acall(roles=lines, refused=refused, question=question, config=mark(0))
             try:
-                plan = read_plan(said.plan, roles=roles, max_depth=task.budget.limits.max_depth)
+                plan = read_plan(said.plan, roles=roles, max_depth=task.budget.limits.max_depth, taken=findings.taken)
             except PlanRefused as refusal:
                 refused = str(refusal)
             else:
-                await task.board.write(PLAN, "plan", plan.model_dump_json()[:MAX_CHARACTERS], author="planner")
+                await self._noted(task, plan.model_dump_json())
                 return plan
-        await task.board.write(PLAN, "plan", f"one research task, for: {refused}"[:MAX_CHARACTERS], author="planner")
+        await self._noted(task, f"one research task, for: {refused}")
         return Plan(tasks=(SubTask(id="research", role="researcher", question=question[:300], needs=()),))
+
+    async def _noted(self, task: Task, plan: str) -> None:
+        before = task.board.read(PLAN)
+        version = before.version if before else 0
+        await task.board.write(PLAN, "plan", plan[:MAX_CHARACTERS], author="planner", read_version=version)
 
     async def _round(self, task: Task, plan: Plan, findings: "_Findings") -> None:
         before = findings.hops
@@ -158,6 +189,11 @@ class _Findings:
         """How many sub-tasks have followed one another so far."""
         return max(self._hop.values(), default=0)
 
+    @property
+    def taken(self) -> Collection[str]:
+        """Ids of all sub-tasks that were begun."""
+        return self._hop.keys()
+
     def begin(self, sub: SubTask, before: int) -> int:
         """The hop of a sub-task: one more than that of those that it needs, or than all of the rounds before."""
         self._hop[sub.id] = 1 + max((self._hop[need] for need in sub.needs), default=before)
@@ -177,18 +213,28 @@ class _Findings:
 
     def filled(self, question: str) -> list[str]:
         """The question with each `{id}` replaced by what that sub-task found; `{each id}`: once for each name in it."""
-        for id, found in self.by_id.items():
-            question = question.replace(_FINDING.format(id), _joined(found))
-        for id, found in self.by_id.items():
+        for id in self.by_id:
+            question = question.replace(_FINDING.format(id), self.joined(id))
+        for id in self.by_id:
             if (each := _EACH_NAME.format(id)) in question:
-                return [question.replace(each, name) for name in _NAMES.split(_joined(found))[:MAX_SUB_TASKS]]
+                return [question.replace(each, name) for name in _NAMES.split(self.joined(id))[:MAX_SUB_TASKS]]
         return [question]
+
+    def joined(self, id: str) -> str:
+        """All that a sub-task found, as a list in one line."""
+        return _joined(self.by_id[id])
 
     def lines(self, *ids: str) -> list[str]:
         return [f"{id}: {one.text}" for id in ids for one in self.by_id.get(id, ())]
 
     def citations(self) -> list[Citation]:
         return cite(self._question, *((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
+
+
+def _is_part(described: str, question: str) -> bool:
+    """Whether words are a description in a question, neither a name nor all that is asked."""
+    words = len(described.split())
+    return described in question and words >= DESCRIPTION_WORDS and len(question.split()) - words >= WORDS_LEFT
 
 
 def _is_spelled(id: str, question: str) -> bool:

@@ -105,7 +105,7 @@ def uncompiled(index, monkeypatch, tmp_path):
         ("react", ["calculate", '{"expression": "866 - 808"}', "answer", "58"], "58", []),
         ("react", ["calculate", '{"expression": "866 - 1"}', "answer", "865"], "865", ["865"]),
         ("multihop", ["0", "808 km"], "808 km", []),
-        ("team", [MORE, "866", "808", CODE, "complete"], "58", []),
+        ("team", [MORE, "none", "866", "808", CODE, "complete"], "58", []),
         ("team", [COUNT, '{"statement": "SELECT 7 AS n"}'], '{"n": 7}', ['{"n": 7}']),
     ],
 )
@@ -127,7 +127,7 @@ async def test_where_nothing_is_claimed_nothing_is_marked(model, ask, said, stat
 
 
 async def test_plan_findings_and_citations_are_streamed_as_they_come(model, served):
-    model.says(MORE, "866", "808", CODE, "complete")
+    model.says(MORE, "none", "866", "808", CODE, "complete")
     asked = {"question": "How much longer is the Oder than the Warta?", "program": "team"}
 
     response = await served.http.post("/ask/stream", json=asked, headers=served.key())

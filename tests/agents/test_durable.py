@@ -23,13 +23,15 @@ from tests.agents.durable_worker import only_key, parts
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
-QUESTION = "Which license has Flask?"
+QUESTION = "Which license has the framework Flask?"
 SUBS = [
     {"id": "oder", "role": "researcher", "question": "How long is the Oder?", "needs": []},
     {"id": "warta", "role": "researcher", "question": "How long is the Warta?", "needs": []},
     {"id": "sum", "role": "coder", "question": "How much is {oder} - {warta}?", "needs": ["oder", "warta"]},
 ]
 WORDS = {  # by what stands in the prompt, for which of two sub-tasks asks first is chance
+    "Copy the words of the question": "the framework Flask",
+    "Which is the framework Flask?": "Flask",
     "Cut the question into": json.dumps({"tasks": SUBS}),
     "Write a few lines of plain Python": json.dumps({"code": "866 - 808"}),
     'Say "complete"': "complete",

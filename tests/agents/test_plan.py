@@ -27,6 +27,12 @@ def test_a_good_plan_knows_which_findings_are_the_answers():
     assert [task.id for task in plan.last()] == ["c"]
 
 
+def test_a_sub_task_needs_what_its_question_spells():
+    plan = read(sub("a"), sub("b"), sub("c", "a", question="Are {a}, {each b} and {each b} in {c0} or {}?"))
+
+    assert [task.needs for task in plan.tasks] == [(), (), ("a", "b")]  # {c0} is no sub-task, and stays as it is
+
+
 @pytest.mark.parametrize(
     ("tasks", "why"),
     [
@@ -37,6 +43,7 @@ def test_a_good_plan_knows_which_findings_are_the_answers():
             "tasks.0.role: Input should be 'researcher', 'analyst', 'coder', 'connector' or 'critic'",
         ),
         ([sub("a", role="analyst")], "a: role 'analyst' is not to be had now. There are researcher, critic."),
+        ([sub("a", question="How long is {a}?")], "a waits for a: a circle"),
         ([sub("a", "ghost")], "a: needs 'ghost', which is no task. There are a."),
         ([sub("a"), sub("a")], "two tasks have the same id"),
         ([sub(f"t{number}") for number in range(200)], f"at most {MAX_SUB_TASKS} items"),

@@ -61,8 +61,73 @@ async def test_a_researcher_reads_at_once_as_much_as_the_model_can(model, ask, i
 
     assert [(one.doc_id, one.quote) for one in at_once.citations] == [("Oder", "866 km")]
     assert [step.agent for step in at_once.steps if step.kind == "chat"] == ["plan_tasks", "answer"]
-    assert [step.agent for step in one_by_one.steps if step.kind == "chat"] == ["plan_tasks", "answer", "read"]
+    assert [step.agent for step in one_by_one.steps if step.kind == "chat"] == [
+        "plan_tasks",
+        "answer",
+        "read",
+    ]
     assert one_by_one.answer == "866 km"
+
+
+# Which of the two asks first is chance, so both are told the same.
+BOTH = plan(sub("oder"), sub("warta", question="How long is the Warta?"))
+TOGETHER = "How long are the Oder and the longest tributary of the Oder together?"
+
+
+async def test_where_findings_meet_what_the_question_describes_is_looked_up_and_the_plan_made_anew(model, ask, index):
+    index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
+    model.says(BOTH, "the longest tributary of the Oder", "Warta", BOTH, "866", "866", "866 + 866", "complete")
+
+    answer = await ask(TOGETHER, program="team")
+
+    assert (answer.status, answer.answer) == ("answered", "1732")
+    assert [step.agent for step in answer.steps if step.kind == "chat"][:3] == ["plan_tasks", "describe", "read"]
+    assert index.asked[0]["query"] == "Which is the longest tributary of the Oder?"
+    assert "Question: How long are the Oder and Warta together?" in model.asked[3]["messages"][-1]["content"]
+    assert [step.hop for step in answer.steps if step.kind == "search"] == [1, 2, 2]
+    assert [note[1] for note in board_of(answer)][:3] == ["plan _plan v1", "finding named v1", "plan _plan v2"]
+
+
+async def test_a_chain_of_look_ups_is_planned_once(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("a"), sub("b", "a")), "866 km", "866 km", "complete")
+
+    answer = await ask("How long is the longest river of all?", program="team")
+
+    assert [step.agent for step in answer.steps if step.kind == "chat"].count("plan_tasks") == 1
+    assert "describe" not in [step.agent for step in answer.steps]
+
+
+@pytest.mark.parametrize("described", ["none", "the Oder", TOGETHER[:-1], "the longest lake of all"])
+async def test_neither_a_name_nor_all_that_is_asked_is_looked_up_before_the_plan(model, ask, index, described):
+    index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
+    model.says(BOTH, described, "866", "866", "866 + 866", "complete")
+
+    answer = await ask(TOGETHER, program="team")
+
+    assert answer.answer == "1732"
+    assert sorted(note[1].split()[1] for note in board_of(answer)) == ["_plan", "oder", "warta"]
+
+
+async def test_where_what_is_described_is_not_found_the_first_plan_is_carried_out(model, ask, index):
+    index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
+    model.says(BOTH, "the longest tributary of the Oder", "none", "866", "866", "866 + 866", "complete")
+
+    answer = await ask(TOGETHER, program="team")
+
+    assert answer.answer == "1732"
+    assert [note[1] for note in board_of(answer)][:2] == ["plan _plan v1", "review named v1"]
+
+
+async def test_an_id_of_the_program_is_not_given_again(model, ask, index):
+    index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
+    taken = plan(sub("named"), sub("warta", question="How long is the Warta?"))
+    model.says(BOTH, "the longest tributary of the Oder", "Warta", taken, BOTH, "866", "866", "866 + 866", "complete")
+
+    answer = await ask(TOGETHER, program="team")
+
+    assert answer.answer == "1732"
+    assert "named: an id that is taken" in model.asked[4]["messages"][-1]["content"]
 
 
 async def test_what_a_sub_task_needs_stands_in_its_question(model, ask, index, spooled):
@@ -103,7 +168,7 @@ async def test_several_last_findings_are_concluded_by_a_sum(model, ask, index):
     index.passages = [ODER]
     model.says(plan(sub("a"), sub("b", "a")), "866 km", "866 km", "complete")
     chained = await ask(QUESTION, program="team")
-    model.says(plan(sub("a"), sub("b", question="And how long?")), "866", "866", "866 - 866", "complete")
+    model.says(plan(sub("a"), sub("b", question="And how long?")), "none", "866", "866", "866 - 866", "complete")
     index.passages = [passage("Oder", "866")]
     side_by_side = await ask(QUESTION, program="team")
 
@@ -154,7 +219,8 @@ async def test_a_team_that_finds_nothing_asks_once_more_and_declines_with_the_re
 async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
     index.passages = [ODER]
     model.says(
-        plan(sub("a"), sub("b", "a")), "866", "Oder", "missing: How long is it?", "866 km", "866 km", "missing: And?"
+        *(plan(sub("a"), sub("b", "a")), "866", "Oder"),
+        *("missing: How long is it?", "866 km", "866 km", "missing: And?"),
     )
 
     answer = await ask(QUESTION, program="team")
@@ -166,7 +232,9 @@ async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
 
 async def test_ids_that_the_program_uses_itself_may_be_the_planners_too(model, ask, index):
     index.passages = [ODER]
-    model.says(plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "missing: How long?", "866 km", "866 km")
+    model.says(
+        "none", plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "missing: How long?", "866 km", "866 km"
+    )
 
     answer = await ask(QUESTION, program="team")
 
@@ -199,7 +267,9 @@ async def test_an_analyst_reads_why_its_select_was_refused_and_tries_once_more(m
 
 async def test_a_critic_among_the_sub_tasks_reviews_and_answers_nothing(model, ask, index):
     index.passages = [ODER]
-    model.says(plan(sub("a"), sub("check", "a", role="critic", question="A length?")), "866 km", "holds", "complete")
+    model.says(
+        "none", plan(sub("a"), sub("check", "a", role="critic", question="A length?")), "866 km", "holds", "complete"
+    )
 
     answer = await ask(QUESTION, program="team")
 
