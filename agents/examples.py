@@ -62,6 +62,11 @@ _OFFICES_TIMES = (
     f"What is the number of offices that alder-press has, multiplied by the number of maps that {_ONLY_BOOK} has?"
 )
 _OFFICES = "How many offices do alder-press and the only publisher that Karl Dale trusts have together?"
+# Sub-tasks of several plans.
+_COUNT_MOSS = ("moss", "researcher", "How many maps does Moss have?")
+_COUNT_FERN = ("fern", "researcher", "How many maps does Fern have?")
+_FIND_BOOK = ("which", "researcher", f"Which is {_ONLY_BOOK}?")
+_COUNT_FOUND = ("count", "researcher", "How many maps does {which} have?", "which")
 _SAID_OF_MOSS = f"Moss: {_MOSS.splitlines()[3]}"
 
 
@@ -162,8 +167,8 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         _plan(_LANGUAGE, ("language", "researcher", _LANGUAGE)),
         _plan(
             _MORE_MAPS,
-            ("moss", "researcher", "How many maps does Moss have?"),
-            ("fern", "researcher", "How many maps does Fern have?"),
+            _COUNT_MOSS,
+            _COUNT_FERN,
             ("more", "coder", "{moss} less {fern}", "moss", "fern"),
         ),
         _plan(
@@ -187,48 +192,33 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
             ("which", "researcher", "Which is the only publisher that Anna Holm trusts?"),
             ("count", "researcher", "How many offices does {which} have?", "which"),
         ),
-        _plan(
-            _MORE_THAN,
-            ("moss", "researcher", "How many maps does Moss have?"),
-            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
-            ("count", "researcher", "How many maps does {which} have?", "which"),
-        ),
-        _plan(
-            _FEWER_THAN,
-            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
-            ("count", "researcher", "How many maps does {which} have?", "which"),
-            ("fern", "researcher", "How many maps does Fern have?"),
-        ),
-        _plan(
-            _TOGETHER,
-            ("fern", "researcher", "How many maps does Fern have?"),
-            ("which", "researcher", f"Which is {_ONLY_BOOK}?"),
-            ("count", "researcher", "How many maps does {which} have?", "which"),
-        ),
+        _plan(_MORE_THAN, _COUNT_MOSS, _FIND_BOOK, _COUNT_FOUND),
+        _plan(_FEWER_THAN, _FIND_BOOK, _COUNT_FOUND, _COUNT_FERN),
+        _plan(_TOGETHER, _COUNT_FERN, _FIND_BOOK, _COUNT_FOUND),
     ],
     "plan_named": [
         _plan(
             _MORE,
-            ("moss", "researcher", "How many maps does Moss have?"),
-            ("fern", "researcher", "How many maps does Fern have?"),
+            _COUNT_MOSS,
+            _COUNT_FERN,
             ("more", "coder", "How many more are {moss} than {fern}?", "moss", "fern"),
         ),
         _plan(
             _FEWER,
-            ("fern", "researcher", "How many maps does Fern have?"),
-            ("moss", "researcher", "How many maps does Moss have?"),
+            _COUNT_FERN,
+            _COUNT_MOSS,
             ("fewer", "coder", "How many fewer are {fern} than {moss}?", "fern", "moss"),
         ),
         _plan(
             _PRODUCT,
-            ("moss", "researcher", "How many maps does Moss have?"),
+            _COUNT_MOSS,
             ("press", "researcher", "How many offices does Alder Press have?"),
             ("product", "coder", "{moss} times {press}", "moss", "press"),
         ),
         _plan(
             _BOTH,
-            ("fern", "researcher", "How many maps does Fern have?"),
-            ("moss", "researcher", "How many maps does Moss have?"),
+            _COUNT_FERN,
+            _COUNT_MOSS,
             ("total", "coder", "{fern} plus {moss}", "fern", "moss"),
         ),
         _plan(

@@ -32,6 +32,10 @@ class SubTask(BaseModel, extra="forbid", frozen=True):
     question: str = Field(min_length=1, max_length=300, json_schema_extra=in_words(40))
     needs: tuple[str, ...] = Field((), max_length=MAX_SUB_TASKS)
 
+    def spelled(self) -> list[str]:
+        """What has a place in the question, ids of sub-tasks and anything else in such braces."""
+        return _PLACE.findall(self.question)
+
 
 class Plan(BaseModel, extra="forbid", frozen=True):
     """A dependency graph of sub-tasks."""
@@ -115,7 +119,7 @@ def _with_spelled_needs(plan: Plan) -> Plan:
     ids = {task.id for task in plan.tasks}
 
     def needs(task: SubTask) -> tuple[str, ...]:
-        spelled = [id for id in _PLACE.findall(task.question) if id in ids]
+        spelled = [id for id in task.spelled() if id in ids]
         return tuple(dict.fromkeys((*task.needs, *spelled)))
 
     return Plan(tasks=tuple(task.model_copy(update={"needs": needs(task)}) for task in plan.tasks))

@@ -128,7 +128,7 @@ class Team(dspy.Module):
 
         async def work(sub: SubTask) -> None:
             questions = findings.filled(sub.question)
-            known = findings.lines(*(need for need in sub.needs if not _is_spelled(need, sub.question)))
+            known = findings.lines(*(need for need in sub.needs if need not in sub.spelled()))
             hop = findings.begin(sub, before)
             try:
                 specialist = self.specialists[sub.role]
@@ -235,11 +235,6 @@ def _is_part(described: str, question: str) -> bool:
     """Whether words are a description in a question, neither a name nor all that is asked."""
     words = len(described.split())
     return described in question and words >= DESCRIPTION_WORDS and len(question.split()) - words >= WORDS_LEFT
-
-
-def _is_spelled(id: str, question: str) -> bool:
-    """Whether a question has a place for what the sub-task found, so that it need not be told of it besides."""
-    return any(place.format(id) in question for place in (_FINDING, _EACH_NAME))
 
 
 def _joined(found: Iterable[Finding]) -> str:

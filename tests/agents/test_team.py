@@ -61,11 +61,7 @@ async def test_a_researcher_reads_at_once_as_much_as_the_model_can(model, ask, i
 
     assert [(one.doc_id, one.quote) for one in at_once.citations] == [("Oder", "866 km")]
     assert [step.agent for step in at_once.steps if step.kind == "chat"] == ["plan_tasks", "answer"]
-    assert [step.agent for step in one_by_one.steps if step.kind == "chat"] == [
-        "plan_tasks",
-        "answer",
-        "read",
-    ]
+    assert [step.agent for step in one_by_one.steps if step.kind == "chat"] == ["plan_tasks", "answer", "read"]
     assert one_by_one.answer == "866 km"
 
 
@@ -219,8 +215,7 @@ async def test_a_team_that_finds_nothing_asks_once_more_and_declines_with_the_re
 async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
     index.passages = [ODER]
     model.says(
-        *(plan(sub("a"), sub("b", "a")), "866", "Oder"),
-        *("missing: How long is it?", "866 km", "866 km", "missing: And?"),
+        plan(sub("a"), sub("b", "a")), "866", "Oder", "missing: How long is it?", "866 km", "866 km", "missing: And?"
     )
 
     answer = await ask(QUESTION, program="team")
@@ -232,9 +227,7 @@ async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
 
 async def test_ids_that_the_program_uses_itself_may_be_the_planners_too(model, ask, index):
     index.passages = [ODER]
-    model.says(
-        "none", plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "missing: How long?", "866 km", "866 km"
-    )
+    model.says(plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "missing: How long?", "866 km", "866 km")
 
     answer = await ask(QUESTION, program="team")
 
@@ -267,9 +260,7 @@ async def test_an_analyst_reads_why_its_select_was_refused_and_tries_once_more(m
 
 async def test_a_critic_among_the_sub_tasks_reviews_and_answers_nothing(model, ask, index):
     index.passages = [ODER]
-    model.says(
-        "none", plan(sub("a"), sub("check", "a", role="critic", question="A length?")), "866 km", "holds", "complete"
-    )
+    model.says(plan(sub("a"), sub("check", "a", role="critic", question="A length?")), "866 km", "holds", "complete")
 
     answer = await ask(QUESTION, program="team")
 
