@@ -93,8 +93,8 @@ def _fill(question: str, tool: str, arguments: dict[str, str], *notes: str) -> d
     return {"notes": notes, "takes": takes, "tool": told, "question": question, "arguments": json.dumps(arguments)}
 
 
-def _code(question: str, code: str) -> dict[str, object]:
-    return {"known": [], "refused": "none", "question": question, "arguments": json.dumps({"code": code})}
+def _code(question: str, code: str, *known: str) -> dict[str, object]:
+    return {"known": known, "refused": "none", "question": question, "arguments": json.dumps({"code": code})}
 
 
 def _plan(question: str, *tasks: tuple[str, ...]) -> dict[str, object]:
@@ -252,6 +252,8 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         _code("How many fewer are 0 than 3?", "3 - 0"),
         _code("0 plus 3", "0 + 3"),
         _code("3 times 2", "3 * 2"),
+        _code(_MORE, "3 - 0", "moss: 3", "fern: 0"),
+        _code(_BOTH, "0 + 3", "fern: 0", "moss: 3"),
     ],
     "review": [
         {"known": ["moss: 3 maps", "fern: 0 maps"], "question": "Are both numbers of maps?", "verdict": "holds"},

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from graphlib import CycleError, TopologicalSorter
+from itertools import count
 from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
@@ -19,7 +20,7 @@ from agents.journal import Journal
 
 MAX_SUB_TASKS = 12  # three rounds of the widest fan-out; a longer plan is a model that does not stop
 _sub_task: ContextVar[str | None] = ContextVar("sub_task", default=None)
-_PLACE = re.compile(r"\{(?:each )?(\w+)\}")
+_SPELLED = re.compile(r"(?:(?<=\{)|(?<=\{each ))\w+(?=\})")
 Role = Literal["researcher", "analyst", "coder", "connector", "critic"]
 
 
@@ -34,7 +35,7 @@ class SubTask(BaseModel, extra="forbid", frozen=True):
 
     def spelled(self) -> list[str]:
         """What has a place in the question, ids of sub-tasks and anything else in such braces."""
-        return _PLACE.findall(self.question)
+        return _SPELLED.findall(self.question)
 
 
 class Plan(BaseModel, extra="forbid", frozen=True):
@@ -58,21 +59,17 @@ class PlanRefused(Exception):
 
 
 def read_plan(text: str, *, roles: Collection[str], max_depth: int, taken: Collection[str] = ()) -> Plan:
-    """The plan that a model wrote as JSON, where a sub-task needs what its question spells, too. Raises PlanRefused for
-    one that cannot be carried out, or whose ids are taken."""
+    """The plan that a model wrote as JSON, each sub-task under an id of its own, none of those that are taken, and in
+    need of what its question spells. Raises PlanRefused for one that cannot be carried out."""
     try:
         plan = Plan.model_validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "plan"
         raise PlanRefused(f"{place}: {first['msg'][:120]}. 1 to {MAX_SUB_TASKS} tasks, as in the examples.") from None
-    plan = _with_spelled_needs(plan)
+    plan = _with_spelled_needs(_with_own_ids(plan, taken))
     needs = {task.id: task.needs for task in plan.tasks}
-    if len(needs) < len(plan.tasks):
-        raise PlanRefused("two tasks have the same id. Give each its own.")
     for task in plan.tasks:
-        if task.id in taken:
-            raise PlanRefused(f"{task.id}: an id that is taken. Give the task another.")
         if task.role not in roles:
             raise PlanRefused(f"{task.id}: role {task.role!r} is not to be had now. There are {', '.join(roles)}.")
         if unknown := [need for need in task.needs if need not in needs]:
@@ -112,6 +109,24 @@ async def carry_out(plan: Plan, max_fan_out: int, work: Callable[[SubTask], Awai
 def current_sub_task() -> str | None:
     """Id of the sub-task whose work is being done; None outside of one."""
     return _sub_task.get()
+
+
+def _with_own_ids(plan: Plan, taken: Collection[str]) -> Plan:
+    """A small model calls by one id what its names begin with alike. As of a variable that is set again, what follows
+    means the last of that id."""
+    used = {*taken, *(task.id for task in plan.tasks)}
+    meant: dict[str, str] = {}
+    tasks = []
+    for task in plan.tasks:
+        question = _SPELLED.sub(lambda id: meant.get(id[0], id[0]), task.question)
+        needs = tuple(meant.get(need, need) for need in task.needs)
+        id = task.id
+        if id in meant or id in taken:
+            id = next(new for number in count(2) if (new := f"{id[:13]}{number}") not in used)
+        used.add(id)
+        meant[task.id] = id
+        tasks.append(task.model_copy(update={"id": id, "question": question, "needs": needs}))
+    return Plan(tasks=tuple(tasks))
 
 
 def _with_spelled_needs(plan: Plan) -> Plan:

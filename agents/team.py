@@ -151,9 +151,9 @@ class Team(dspy.Module):
         await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
 
     async def _gathered(self, task: Task, last: Sequence[str], findings: "_Findings", question: str) -> str:
-        """The finding of the last sub-task; where there are several, of a plan or of two rounds, what follows from
-        them."""
-        found = [id for id in last if id in findings.by_id] or list(findings.by_id)
+        """The finding of the last sub-task, or what it needed where it has none; where there are several, of a plan or
+        of two rounds, what follows from them."""
+        found = [id for id in last if id in findings.by_id] or findings.behind(last)
         if not found:
             return ""
         facts = findings.lines(*found)
@@ -182,6 +182,7 @@ class _Findings:
         self.by_id: dict[str, list[Finding]] = {}
         self.why_not: NothingFound | None = None
         self._hop: dict[str, int] = {}
+        self._needs: dict[str, Sequence[str]] = {}
         self._order: list[str] = []
 
     @property
@@ -196,8 +197,15 @@ class _Findings:
 
     def begin(self, sub: SubTask, before: int) -> int:
         """The hop of a sub-task: one more than that of those that it needs, or than all of the rounds before."""
+        self._needs[sub.id] = sub.needs
         self._hop[sub.id] = 1 + max((self._hop[need] for need in sub.needs), default=before)
         return self._hop[sub.id]
+
+    def behind(self, ids: Iterable[str]) -> list[str]:
+        """Of what these needed, the last that found something."""
+        needed = [need for id in ids for need in self._needs[id]]
+        found = [one for need in needed for one in ([need] if need in self.by_id else self.behind([need]))]
+        return list(dict.fromkeys(found))
 
     def unused_id(self, stem: str) -> str:
         """An id that the planner has not given to a sub-task of its own."""

@@ -33,6 +33,26 @@ def test_a_sub_task_needs_what_its_question_spells():
     assert [task.needs for task in plan.tasks] == [(), (), ("a", "b")]  # {c0} is no sub-task, and stays as it is
 
 
+def test_of_two_sub_tasks_of_one_id_what_follows_means_the_later():
+    long = "a" * 16
+    plan = read(
+        sub("a"), sub("a", question="Is {a} it?"), sub("b", "a", question="Are {a} and {each a}?"), sub(long), sub(long)
+    )
+
+    assert [(task.id, task.question, task.needs) for task in plan.tasks[:3]] == [
+        ("a", "How long?", ()),
+        ("a2", "Is {a} it?", ("a",)),
+        ("b", "Are {a2} and {each a2}?", ("a2",)),
+    ]
+    assert [task.id for task in plan.tasks[3:]] == [long, f"{long[:13]}2"]
+
+
+def test_an_id_that_is_taken_is_not_given_again():
+    plan = read_plan(json.dumps({"tasks": [sub("a"), sub("b", "a")]}), roles=ROLES, max_depth=4, taken={"a", "a2"})
+
+    assert [(task.id, task.needs) for task in plan.tasks] == [("a3", ()), ("b", ("a3",))]
+
+
 @pytest.mark.parametrize(
     ("tasks", "why"),
     [
@@ -45,7 +65,6 @@ def test_a_sub_task_needs_what_its_question_spells():
         ([sub("a", role="analyst")], "a: role 'analyst' is not to be had now. There are researcher, critic."),
         ([sub("a", question="How long is {a}?")], "a waits for a: a circle"),
         ([sub("a", "ghost")], "a: needs 'ghost', which is no task. There are a."),
-        ([sub("a"), sub("a")], "two tasks have the same id"),
         ([sub(f"t{number}") for number in range(200)], f"at most {MAX_SUB_TASKS} items"),
         ([], "at least 1 item"),
         ([sub("a"), sub("b", "a"), sub("c", "b")], "3 tasks wait for one another, at most 2 may"),

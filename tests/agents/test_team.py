@@ -118,12 +118,31 @@ async def test_where_what_is_described_is_not_found_the_first_plan_is_carried_ou
 async def test_an_id_of_the_program_is_not_given_again(model, ask, index):
     index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
     taken = plan(sub("named"), sub("warta", question="How long is the Warta?"))
-    model.says(BOTH, "the longest tributary of the Oder", "Warta", taken, BOTH, "866", "866", "866 + 866", "complete")
+    model.says(BOTH, "the longest tributary of the Oder", "Warta", taken, "866", "866", "866 + 866", "complete")
 
     answer = await ask(TOGETHER, program="team")
 
     assert answer.answer == "1732"
-    assert "named: an id that is taken" in model.asked[4]["messages"][-1]["content"]
+    assert sorted(note[1] for note in board_of(answer) if "finding" in note[1]) == [
+        "finding named v1",
+        "finding named2 v1",
+        "finding warta v1",
+    ]
+
+
+async def test_where_the_last_sub_task_finds_nothing_what_it_needed_is_concluded_from(model, ask, index):
+    index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
+    three = plan(
+        sub("oder"),
+        sub("warta", question="How long is the Warta?"),
+        sub("less", "oder", "warta", role="coder", question="How much longer is it?"),
+    )
+    model.says(three, "none", "866", "866", '{"code": "oder - warta"}', '{"code": "oder"}', "866 - 866", "complete")
+
+    answer = await ask(QUESTION, program="team")
+
+    assert answer.answer == "0"
+    assert "less" in [note[1].split()[1] for note in board_of(answer) if note[1].startswith("review")]
 
 
 async def test_what_a_sub_task_needs_stands_in_its_question(model, ask, index, spooled):
