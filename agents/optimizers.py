@@ -113,15 +113,16 @@ class HintedAdapter(ShortAdapter):
             case SpanOf(field="question"):
                 return []  # what a question says itself is no part of its answer
             case SpanOf(field=field):
-                return self._right_spans(inputs[field])
+                return self._right_spans(inputs[field], inputs.get("question"))
             case SumOf(field=field):
                 return self._right_sums(list(inputs[field]))
         return []
 
-    def _right_spans(self, text: str) -> list[str]:
-        """The gold answer as it stands there; where it is worked out from several documents' numbers, any number."""
+    def _right_spans(self, text: str, asked: Any) -> list[str]:
+        """The gold answer as it stands there. Where it is worked out from several documents' numbers, any number; a
+        part of such a question may want a name, and is not hinted."""
         if len(self._question.gold_ids) > 2 and _value(self._question.answers[0]):
-            return list(dict.fromkeys(NUMBER.findall(text)))
+            return list(dict.fromkeys(NUMBER.findall(text))) if asked == self._question.text else []
         quotes = [quote for answer in self._question.answers if (quote := quote_of(answer, text))]
         return [min(quotes, key=len)] if quotes else []
 

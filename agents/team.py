@@ -76,8 +76,10 @@ class Team(dspy.Module):
     async def aforward(self, question: str) -> dspy.Prediction:
         task, findings = current_task(), _Findings(question)
         plan = await self._planned(task, self.plan, question, findings)
-        if plan.combines and (named := await self._named(task, question, findings)) != question:
-            question, plan = named, await self._planned(task, self.plan_named, named, findings)
+        wants_names = plan is None or plan.combines
+        if wants_names and (named := await self._named(task, question, findings)) != question:
+            question, plan = named, await self._planned(task, self.plan_named, named, findings) or plan
+        plan = plan or _one_look_up("research", question)
         last: list[str] = []
         for round_number in range(1, ROUNDS + 1):
             await self._round(task, plan, findings)
@@ -85,24 +87,22 @@ class Team(dspy.Module):
             answer = await self._gathered(task, last, findings, question)
             if round_number == ROUNDS or not (missing := await self._missing(plan, answer, findings, question)):
                 break
-            more = findings.unused_id("more")
-            plan = Plan(tasks=(SubTask(id=more, role="researcher", question=missing, needs=()),))
+            plan = _one_look_up(findings.unused_id("more"), missing)
         if not answer:
             raise findings.why_not or NothingFound("no sub-task found anything")
         return dspy.Prediction(answer=answer)
 
     async def _named(self, task: Task, question: str, findings: "_Findings") -> str:
         """The question with the name of what it only describes, which is looked up first: a small model's plan of
-        several numbers passes over it. As it is where it describes nothing, or nothing is found."""
+        several numbers passes over it, or is refused. As it is where it describes nothing, or nothing is found."""
         said = await self.describe.acall(question=question, config=mark(0))
         if not _is_part(said.described, question):
             return question
-        sub = SubTask(id=NAMED, role="researcher", question=f"Which is {said.described}?"[:300], needs=())
-        await self._round(task, Plan(tasks=(sub,)), findings)
+        await self._round(task, _one_look_up(NAMED, f"Which is {said.described}?"), findings)
         return question.replace(said.described, findings.joined(NAMED)) if NAMED in findings.by_id else question
 
-    async def _planned(self, task: Task, planner: dspy.Predict, question: str, findings: "_Findings") -> Plan:
-        """The model's plan, mended once where it was refused; else one research task."""
+    async def _planned(self, task: Task, planner: dspy.Predict, question: str, findings: "_Findings") -> Plan | None:
+        """The model's plan, mended once where it was refused; None where it was refused again."""
         roles = await roles_to_be_had(task)
         lines, refused = [f"{role}: {does}" for role, does in roles.items()], NONE
         for _ in range(2):
@@ -114,8 +114,8 @@ class Team(dspy.Module):
             else:
                 await self._noted(task, plan.model_dump_json())
                 return plan
-        await self._noted(task, f"one research task, for: {refused}")
-        return Plan(tasks=(SubTask(id="research", role="researcher", question=question[:300], needs=()),))
+        await self._noted(task, f"refused twice: {refused}")
+        return None
 
     async def _noted(self, task: Task, plan: str) -> None:
         before = task.board.read(PLAN)
@@ -166,7 +166,7 @@ class Team(dspy.Module):
     async def _missing(self, plan: Plan, answer: str, findings: "_Findings", question: str) -> str:
         """What the critic still asks for; "" when nothing."""
         if not answer:
-            return question[:300]
+            return question
         if len(plan.tasks) == 1:
             return ""  # one look-up, which found it: a critic would be half as dear again
         facts = findings.lines(*findings.by_id)
@@ -237,6 +237,10 @@ class _Findings:
 
     def citations(self) -> list[Citation]:
         return cite(self._question, *((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
+
+
+def _one_look_up(id: str, question: str) -> Plan:
+    return Plan(tasks=(SubTask(id=id, role="researcher", question=question[:300], needs=()),))
 
 
 def _is_part(described: str, question: str) -> bool:

@@ -116,7 +116,9 @@ def test_the_teacher_may_only_read_the_gold_answer_where_it_stands():
 
 
 def test_the_teacher_reads_any_number_where_the_answer_is_worked_out_from_several():
-    assert hint(SUM, predictor("multihop", "read"), passage="It has 1 of 12 parts.") == {"choice": ["1", "12"]}
+    read, text = predictor("multihop", "read"), "It has 1 of 12 parts."
+    assert hint(SUM, read, passage=text, question=SUM.text) == {"choice": ["1", "12"]}
+    assert "grammar" in hint(SUM, read, passage=text, question="Which is the only tributary of the Warta?")
 
 
 def test_the_teacher_is_not_led_to_an_answer_that_the_question_says_itself():

@@ -213,11 +213,27 @@ async def test_a_wrong_plan_is_mended_once_else_one_research_task_is_done(model,
     assert (mended.answer, board_of(mended)[-1][1]) == ("866 km", "finding mended v1")
     assert why in model.asked[1]["messages"][-1]["content"]
 
-    model.says(wrong, wrong, "866 km")
+    model.says(wrong, wrong, "none", "866 km")
     given_up = await ask(QUESTION, program="team")
     assert given_up.answer == "866 km"
-    assert board_of(given_up)[0][2].startswith("one research task, for: ")
+    assert board_of(given_up)[0][2].startswith("refused twice: ")
     assert board_of(given_up)[1][1] == "finding research v1"
+
+
+async def test_a_wrong_plan_is_made_anew_with_what_the_question_describes_or_the_one_before_is_carried_out(
+    model, ask, index
+):
+    index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
+    described, wrong = ("the longest tributary of the Oder", "Warta"), plan(sub("a", "a"))
+    model.says(wrong, wrong, *described, BOTH, "866", "866", "866 + 866", "complete")
+    made_anew = await ask(TOGETHER, program="team")
+    model.says(BOTH, *described, wrong, wrong, "866", "866", "866 + 866", "complete")
+    as_before = await ask(TOGETHER, program="team")
+
+    assert made_anew.answer == as_before.answer == "1732"
+    refused = "refused twice: a waits for a: a circle. Take one of the needs out."
+    assert [note[2] for note in board_of(made_anew)][:2] == [refused, "Warta"]
+    assert [note[2] for note in board_of(as_before)][1:3] == ["Warta", refused]
 
 
 async def test_a_team_that_finds_nothing_asks_once_more_and_declines_with_the_reason(model, ask, index):
