@@ -64,7 +64,9 @@ class Researcher(dspy.Module):
         await check_about(task, question, found)
         named = longest_mentioned((one.title for one in found), question)
         passages = _in_order(found, named, question)[: READ_AT_MOST * task.quorum]
-        together = [one for one in passages if may_belong(one)][: task.reads_at_once]
+        # The first of the document so named is read whatever its probability, which another part of it may have taken.
+        asked_of = passages[:1] if named else []
+        together = [one for one in passages if one in asked_of or may_belong(one)][: task.reads_at_once]
         if len(together) > 1:
             fact = await read_at_once(self.answer, question, together, hop)
             if fact != NONE:

@@ -65,6 +65,19 @@ async def test_a_researcher_reads_at_once_as_much_as_the_model_can(model, ask, i
     assert one_by_one.answer == "866 km"
 
 
+async def test_what_is_asked_of_a_long_document_is_read_whatever_the_search_thinks_of_that_part(
+    model, ask, index, agents_with
+):
+    start, end = (replace(passage("Oder", text), chunk_id=text) for text in ("It rises in Moravia.", ODER.text))
+    index.passages = [replace(start, probability=0.5), replace(end, probability=0.01)]
+    model.says(plan(sub("oder")), "866 km")
+
+    answer = await ask(QUESTION, program="team", agents=agents_with(llm_reads=3))
+
+    assert [step.agent for step in answer.steps if step.kind == "chat"] == ["plan_tasks", "answer"]
+    assert f"{ODER.text}\n\nIt rises" in model.asked[-1]["messages"][-1]["content"].replace("# Oder\n\n", "")
+
+
 # Which of the two asks first is chance, so both are told the same.
 BOTH = plan(sub("oder"), sub("warta", question="How long is the Warta?"))
 TOGETHER = "How long are the Oder and the longest tributary of the Oder together?"
