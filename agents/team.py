@@ -127,10 +127,10 @@ class Team(dspy.Module):
         findings.expect(plan)
 
         async def work(sub: SubTask) -> None:
-            questions = findings.filled(sub.question)
             known = findings.lines(*(need for need in sub.needs if need not in sub.spelled()))
             hop = findings.begin(sub, before)
             try:
+                questions = findings.filled(sub)
                 specialist = self.specialists[sub.role]
                 found = [
                     await specialist.find(task, sub.id if len(questions) == 1 else f"{sub.id}.{n}", asked, known, hop)
@@ -219,11 +219,15 @@ class _Findings:
         known = self.by_id | {id: found}
         self.by_id = {one: known[one] for one in self._order if one in known}
 
-    def filled(self, question: str) -> list[str]:
-        """The question with each `{id}` replaced by what that sub-task found; `{each id}`: once for each name in it."""
-        for id in self.by_id:
+    def filled(self, sub: SubTask) -> list[str]:
+        """What the sub-task asks, each `{id}` replaced by what that one found; `{each id}`: once for each name in it.
+        Raises NothingFound where that one found nothing: a model would make something of the bare place."""
+        question, spelled = sub.question, [id for id in sub.spelled() if id in sub.needs]
+        if unfilled := next((id for id in spelled if id not in self.by_id), None):
+            raise NothingFound(f"{unfilled}, which it asks about, found nothing")
+        for id in spelled:
             question = question.replace(_FINDING.format(id), self.joined(id))
-        for id in self.by_id:
+        for id in spelled:
             if (each := _EACH_NAME.format(id)) in question:
                 return [question.replace(each, name) for name in _NAMES.split(self.joined(id))[:MAX_SUB_TASKS]]
         return [question]

@@ -42,6 +42,7 @@ WORDS = {  # by what stands in the prompt, for which of two sub-tasks asks first
     "How many other pages": "1",
     QUESTION: "BSD-3-Clause",
 }
+RIVERS = [("Rivers", "The Oder has 866 km and the Warta 808", 0.9)]
 UNSURE = [("Atlas", "Oder 866, Warta 808", 0.45), ("Rumour", "A rumour: 9", 0.3)]
 
 
@@ -144,7 +145,7 @@ def told(task: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("program", "side_by_side", "passages"), [("multihop", 0, ()), ("team", 1, ()), ("team", 1, UNSURE)]
+    ("program", "side_by_side", "passages"), [("multihop", 0, ()), ("team", 1, RIVERS), ("team", 1, UNSURE)]
 )
 async def test_killed_after_every_step_a_task_answers_the_same_and_pays_nothing_twice(
     workers,
@@ -159,7 +160,7 @@ async def test_killed_after_every_step_a_task_answers_the_same_and_pays_nothing_
     calls, actions = len(model.asked), len(records(home))
     assert (undisturbed["status"], undisturbed["answer"]["status"]) == ("done", "answered")
     debates = [step for step in undisturbed["answer"]["steps"] if (step["query"] or "").startswith("debate ")]
-    assert len(debates) == (2 if passages else 0)
+    assert len(debates) == (2 if passages == UNSURE else 0)
     usd = Decimal(undisturbed["answer"]["usage"]["usd"])
 
     for boundary in range(1, actions + 1):
@@ -258,9 +259,10 @@ async def test_cancelled_anywhere_it_stops_in_the_middle_of_a_call_and_what_it_s
 
 async def test_it_is_the_same_on_postgres(workers, model, postgres):
     home, url = workers.home("postgres"), postgres.replace("psycopg2", "psycopg")
-    await (await workers.begin(home, "team", dies_after=4, tasks_database_url=url)).died()
+    life = {"program": "team", "passages": RIVERS, "tasks_database_url": url}
+    await (await workers.begin(home, **life, dies_after=4)).died()
 
-    task = await (await workers.begin(home, "team", tasks_database_url=url)).task()
+    task = await (await workers.begin(home, **life)).task()
 
     assert (task["status"], task["answer"]["answer"]) == ("done", "58")
     assert not (home / "tasks.sqlite").exists()

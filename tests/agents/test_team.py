@@ -179,6 +179,18 @@ async def test_what_a_sub_task_needs_stands_in_its_question(model, ask, index, s
     ]
 
 
+async def test_what_asks_about_a_finding_that_is_not_there_is_not_asked(model, ask, index):
+    index.passages = [WARTA]
+    two = plan(sub("which", question="Which?"), sub("length", "which", question="How long is the {which}?"))
+    model.says(two, "none", "none")
+
+    answer = await ask("How long is the river?", program="team")
+
+    assert (answer.status, answer.reason) == ("refused", "no passage that was found holds the fact")
+    assert [step.query for step in answer.steps if step.kind == "search"] == ["Which?", "How long is the river?"]
+    assert ("researcher", "review length v1", "nothing: which, which it asks about, found nothing") in board_of(answer)
+
+
 async def test_a_sub_task_is_asked_once_for_each_name_that_another_found(model, ask, index):
     index.passages = [passage("Oder", "The Oder has 2 tributaries: Warta, Neisse. The Warta has 1, the Neisse 0.")]
     each = sub("count", "two", question="How many tributaries has {each two}?")
