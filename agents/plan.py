@@ -49,9 +49,10 @@ class Plan(BaseModel, extra="forbid", frozen=True):
         return len(self.last()) > 1 or any(len(task.needs) > 1 for task in self.tasks)
 
     def last(self) -> list[SubTask]:
-        """Those that no other waits for: their findings are the answer's."""
-        needed = {need for task in self.tasks for need in task.needs}
-        return [task for task in self.tasks if task.id not in needed]
+        """Those that no other waits for, critics aside: their findings are the answer's."""
+        found = [task for task in self.tasks if task.role != "critic"]
+        needed = {need for task in found for need in task.needs}
+        return [task for task in found if task.id not in needed]
 
 
 class PlanRefused(Exception):

@@ -151,11 +151,13 @@ class Team(dspy.Module):
         await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
 
     async def _gathered(self, task: Task, last: Sequence[str], findings: "_Findings", question: str) -> str:
-        """The finding of the last sub-task, or what it needed where it has none; where there are several, of a plan or
-        of two rounds, what follows from them."""
-        found = [id for id in last if id in findings.by_id] or findings.behind(last)
+        """The finding of the last sub-task; where there are several, of a plan or of two rounds, what follows from
+        them. Where it has none, what follows from all that it needed; one of these alone is no answer yet."""
+        found = [id for id in last if id in findings.by_id]
         if not found:
-            return ""
+            found = findings.behind(last)
+            if len(found) < 2:
+                return ""
         facts = findings.lines(*found)
         answer = findings.by_id[found[0]][0].text
         if len(facts) > 1:

@@ -27,6 +27,12 @@ def test_a_good_plan_knows_which_findings_are_the_answers():
     assert [task.id for task in plan.last()] == ["c"]
 
 
+def test_a_critics_review_is_no_answer():
+    plan = read(sub("a"), sub("check", "a", role="critic"))
+
+    assert [task.id for task in plan.last()] == ["a"]
+
+
 def test_a_sub_task_needs_what_its_question_spells():
     plan = read(sub("a"), sub("b"), sub("c", "a", question="Are {a}, {each b} and {each b} in {c0} or {}?"))
 

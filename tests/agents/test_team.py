@@ -143,6 +143,16 @@ async def test_an_id_of_the_program_is_not_given_again(model, ask, index):
     ]
 
 
+async def test_what_is_found_on_the_way_to_an_answer_is_none(model, ask, index):
+    index.passages = [ODER]
+    model.says(plan(sub("a"), sub("b", "a", question="And {a}?")), "Oder", "none", "866 km")
+
+    answer = await ask(QUESTION, program="team")
+
+    assert answer.answer == "866 km"
+    assert index.asked[-1]["query"] == QUESTION
+
+
 async def test_where_the_last_sub_task_finds_nothing_what_it_needed_is_concluded_from(model, ask, index):
     index.passages = [passage("Rivers", "The Oder has 866 km and the Warta 808")]
     three = plan(
@@ -287,7 +297,7 @@ async def test_the_critic_gets_one_more_round_and_no_third(model, ask, index):
 
 async def test_ids_that_the_program_uses_itself_may_be_the_planners_too(model, ask, index):
     index.passages = [ODER]
-    model.says(plan(sub("plan"), sub("more1", "plan")), "866 km", "none", "missing: How long?", "866 km", "866 km")
+    model.says(plan(sub("plan"), sub("more1", "plan")), "Oder", "866 km", "missing: How long?", "866 km", "866 km")
 
     answer = await ask(QUESTION, program="team")
 
