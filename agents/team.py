@@ -154,10 +154,8 @@ class Team(dspy.Module):
         """The finding of the last sub-task; where there are several, of a plan or of two rounds, what follows from
         them. Where it has none, what follows from all that it needed; one of these alone is no answer yet."""
         found = [id for id in last if id in findings.by_id]
-        if not found:
-            found = findings.behind(last)
-            if len(found) < 2:
-                return ""
+        if not found and len(found := findings.behind(last)) < 2:
+            return ""
         facts = findings.lines(*found)
         answer = findings.by_id[found[0]][0].text
         if len(facts) > 1:
