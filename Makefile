@@ -33,7 +33,7 @@ docs: venv ## render the reference pages again
 	$(BIN)/python -m infra.reference
 
 requirements: venv ## resolve pyproject.toml into requirements.txt again
-	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --quiet \
+	$(BIN)/uv pip compile pyproject.toml --extra dev --universal --python-version 3.12 --quiet \
 		--no-annotate --custom-compile-command "make requirements" --output-file requirements.txt
 
 # The peers come on top of the environment, not into it: the demo's corpus is what is installed there.

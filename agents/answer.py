@@ -10,9 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, PlainSerializer
-
-from agents.plan import current_sub_task
+from pydantic import BaseModel, PlainSerializer
 
 Status = Literal["answered", "partial", "refused", "failed"]
 TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
@@ -42,14 +40,13 @@ class Citation(BaseModel, frozen=True):
 class Step(BaseModel, frozen=True):
     """One search, model call, tool call or note on the task's blackboard, in the order they ended.
 
-    `sub_task` is taken from where the step is made, so that nobody who makes one can forget it. `started_at` is None
-    for what took no time: a note, and a call that was refused.
+    `started_at` is None for what took no time: a note, and a call that was refused.
     """
 
     kind: Literal["search", "chat", "tool", "note"]
     agent: str
     hop: int
-    sub_task: str | None = Field(default_factory=current_sub_task)
+    sub_task: str | None = None
     started_at: datetime | None = None
     attempt: int = 1
     query: str | None = None

@@ -1,7 +1,7 @@
 """The agents as a service sees them: ask a question or search, on a caller's behalf, within a budget.
 
-A tenant's compiled programs are loaded from the lakehouse, those that ship with Lakehop from `agents/compiled`; what
-they contain is instructions and demonstrations, never code or a model.
+A tenant's compiled programs are loaded from the lakehouse, those that ship with Lakehop from
+`agents/programs/compiled`; what they contain is instructions and demonstrations, never code or a model.
 """
 
 import asyncio
@@ -20,30 +20,30 @@ from pathlib import Path
 import dspy
 from dspy.utils.exceptions import ContextWindowExceededError
 
-from agents.about import NotAbout
-from agents.adapter import ShortAdapter
 from agents.answer import Answer, Event, OnEvent, Status, Usage
-from agents.budget import Budget, BudgetReached, Limits
-from agents.claims import uncited
-from agents.engine import TaskEngine, model_client
-from agents.journal import Journal
-from agents.judge import JUDGE, Judge
-from agents.lm import TaskLM
+from agents.llm.engine import TaskEngine, model_client
+from agents.llm.lm import TaskLM
 from agents.programs import PROGRAMS
-from agents.quorum import check_quorum
-from agents.reading import NothingFound
-from agents.recall import check_recall
-from agents.recorder import one_line
-from agents.task import Dependencies, Task
+from agents.prompting.adapter import ShortAdapter
+from agents.reading.answerability import NotAbout
+from agents.reading.citations import uncited
+from agents.reading.judge import JUDGE, Judge
+from agents.reading.quorum import check_quorum
+from agents.reading.signatures import NothingFound
+from agents.task.budget import Budget, BudgetReached, Limits
+from agents.task.journal import Journal
+from agents.task.recorder import one_line
+from agents.task.remembered import check_recall
+from agents.task.task import Dependencies, Task
+from lakehouse.access.permissions import Caller
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
-from lakehouse.index import Mode, Passage
-from lakehouse.permissions import Caller
-from lakehouse.programs import CompiledProgram, ProgramRegistry
+from lakehouse.index.index import Mode, Passage
+from lakehouse.state.programs import CompiledProgram, ProgramRegistry
 
 __all__ = ["Agents", "Dependencies", "Event", "SearchResult"]
 
 log = logging.getLogger(__name__)
-COMPILED = Path(__file__).parent / "compiled"
+COMPILED = Path(__file__).parent / "programs" / "compiled"
 MAX_QUESTION_CHARACTERS = 8_000
 UNCOMPILED = "uncompiled"
 NOTHING_FOUND = "The documents that you may read do not answer this."

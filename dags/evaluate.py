@@ -19,11 +19,11 @@ from typing import Any, get_args
 from airflow.sdk import DAG, Param, get_current_context, task
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.assets import EVALUATION, INDEX_VERSION, PROGRAM
-from dags.feeds_file import read_feeds_file
-from dags.jobs import DEFAULT_ARGS
-from dags.params import GROUPS, tenant_or_all
-from dags.processes import run_lakehop
+from dags.shared.assets import EVALUATION, INDEX_VERSION, PROGRAM
+from dags.shared.feeds_file import read_feeds_file
+from dags.shared.jobs import DEFAULT_ARGS
+from dags.shared.params import GROUPS, tenant_or_all
+from dags.shared.processes import run_lakehop
 from lakehouse.settings import MODEL_POOL, Program, load_settings
 
 PARAMS = {

@@ -21,8 +21,8 @@ from typing import Any
 from airflow.sdk import DAG, Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from dags.feeds_file import Feed, read_feeds_file
-from dags.jobs import DEFAULT_ARGS, ingest_jobs
+from dags.shared.feeds_file import Feed, read_feeds_file
+from dags.shared.jobs import DEFAULT_ARGS, ingest_jobs
 from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()

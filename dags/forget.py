@@ -14,8 +14,8 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, Param
 
-from dags.jobs import DEFAULT_ARGS, spark_job
-from dags.params import tenant
+from dags.shared.jobs import DEFAULT_ARGS, spark_job
+from dags.shared.params import tenant
 from lakehouse.settings import load_settings
 
 PARAMS = {

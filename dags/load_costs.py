@@ -17,8 +17,8 @@ from typing import Any
 from airflow.sdk import DAG
 from airflow.sdk.exceptions import AirflowSkipException
 
-from dags.assets import CALL_RECORDS
-from dags.jobs import DEFAULT_ARGS, spark_job
+from dags.shared.assets import CALL_RECORDS
+from dags.shared.jobs import DEFAULT_ARGS, spark_job
 from lakehouse.settings import WRITER_POOL, load_settings
 
 SETTINGS = load_settings()

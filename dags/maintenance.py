@@ -21,7 +21,7 @@ from datetime import timedelta
 
 from airflow.sdk import DAG, CronTriggerTimetable
 
-from dags.jobs import DEFAULT_ARGS, spark_job
+from dags.shared.jobs import DEFAULT_ARGS, spark_job
 from lakehouse.settings import load_settings
 
 with DAG(

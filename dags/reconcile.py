@@ -17,9 +17,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, CronTriggerTimetable
 
-from dags.assets import SEARCH_INDEX
-from dags.jobs import DEFAULT_ARGS, spark_job
-from dags.params import tenant_or_all
+from dags.shared.assets import SEARCH_INDEX
+from dags.shared.jobs import DEFAULT_ARGS, spark_job
+from dags.shared.params import tenant_or_all
 from lakehouse.settings import load_settings
 
 

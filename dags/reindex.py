@@ -18,9 +18,9 @@ from typing import Any
 
 from airflow.sdk import DAG, Context, Param
 
-from dags.assets import INDEX_VERSION
-from dags.jobs import DEFAULT_ARGS, spark_job
-from dags.params import tenant_or_all
+from dags.shared.assets import INDEX_VERSION
+from dags.shared.jobs import DEFAULT_ARGS, spark_job
+from dags.shared.params import tenant_or_all
 from lakehouse.settings import load_settings
 
 

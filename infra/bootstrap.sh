@@ -20,7 +20,7 @@ fits() {
 }
 find_python() {
   local version candidate
-  for version in 3.12 3.11 3.13; do
+  for version in 3.12 3.13; do
     for candidate in "python$version" "${PYENV_ROOT:-$HOME/.pyenv}"/versions/"$version"*/bin/python \
       /usr/local/bin/"python$version" /opt/*/bin/"python$version" python3 python; do
       if fits "$candidate" "$version"; then command -v "$candidate"; return; fi
@@ -44,7 +44,7 @@ fi
 python=$(find_python) || {
   can_apt && { apt_install python3.12 python3.12-venv || apt_install python3 python3-venv; }
   python=$(find_python) ||
-    fail "Python 3.12 (or 3.11 or 3.13) with its venv module is needed and none was found. Debian or Ubuntu: apt-get install python3 python3-venv; pyenv: pyenv install 3.12."
+    fail "Python 3.12 or 3.13 with its venv module is needed and none was found. Debian or Ubuntu: apt-get install python3 python3-venv (Debian 13, Ubuntu 24.04 or newer); pyenv: pyenv install 3.12."
 }
 
 # The stamp names all that the environment is made of, so that a changed pin or another Python rebuilds it.

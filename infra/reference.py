@@ -12,8 +12,8 @@ from typing import Any
 import click
 from pydantic import SecretStr
 
-from infra.cli import main as cli
-from lakehouse.dictionary import render as render_dictionary
+from infra.cli.main import main as cli
+from lakehouse.analytics.dictionary import render as render_dictionary
 from lakehouse.settings import PREFIX, PROJECT_ROOT, Settings
 
 _DOCS = PROJECT_ROOT / "docs"

@@ -1,14 +1,13 @@
 """Every setting of Lakehop: its name, unit, default, and the reason for the default.
 
-A process builds one frozen `Settings` at its entry with `load_settings()`, from environment variables
-(`LAKEHOP_` and the field's name in capitals) over an optional TOML file (`LAKEHOP_CONFIG`). No other module reads
-the environment, but `lakehouse.mcp_servers` for the secrets that its file refers to. An unknown name is an error,
-because a typo that passes in silence is found in production.
+A process builds one frozen `Settings` at its entry with `load_settings()`, from environment variables (`LAKEHOP_` and
+the field's name in capitals) over an optional TOML file (`LAKEHOP_CONFIG`). No other module reads the environment, but
+`lakehouse.access.mcp_servers` for the secrets that its file refers to. An unknown name is an error, because a typo that
+passes in silence is found in production.
 """
 
 import difflib
 import os
-import sys
 import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
@@ -33,39 +32,9 @@ MAX_EVIDENCE = 20
 BUNDLED_LLM = "SmolLM2-135M-Instruct"
 # The reranker that is no cross-encoder, but the model that programs ask.
 LLM_RERANKER = "llm"
-# A job lives for seconds: the first compiler alone takes a third off its processor time. Alone it gets room for 48 MB
-# of code, which Spark and Delta fill: the JVM then sweeps and compiles for ever.
-SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
 # Airflow pools: what may write the index and the tables of documents, and what may ask the model, at one time.
 WRITER_POOL = "lakehouse_writer"
 MODEL_POOL = "model_caller"
-
-DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
-# The package asks for 80 MB more (Hadoop, Parquet, Jackson, log4j …) that Spark brings itself, in newer versions.
-_DELTA_JARS = (
-    "io.delta_delta-spark_4.2_2.13-4.4.0.jar",
-    "io.delta_delta-storage-4.4.0.jar",
-    "io.delta_delta-kernel-api-4.4.0.jar",
-    "io.delta_delta-kernel-defaults-4.4.0.jar",
-    "io.delta_delta-kernel-unitycatalog-4.4.0.jar",
-    "io.unitycatalog_unitycatalog-client-0.6.0.jar",
-    "io.unitycatalog_unitycatalog-hadoop-0.6.0.jar",
-)
-_BROUGHT_BY_SPARK = (
-    "com.fasterxml.jackson.*:*",
-    "com.github.luben:*",
-    "com.google.code.findbugs:*",
-    "commons-*:*",
-    "io.airlift:*",
-    "javax.annotation:*",
-    "org.apache.hadoop:hadoop-client-*",
-    "org.apache.logging.log4j:*",
-    "org.apache.parquet:*",
-    "org.locationtech.jts:*",
-    "org.roaringbitmap:*",
-    "org.slf4j:*",
-    "org.xerial.snappy:*",
-)
 
 
 class Settings(BaseModel, frozen=True, extra="forbid"):
@@ -207,7 +176,7 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
     )
     llm_timeout_s: float = Field(60, gt=0, description="Seconds for one model call.")
     prices_file: Path = Field(
-        PROJECT_ROOT / "lakehouse" / "prices.toml", description="Prices per million tokens, by date."
+        PROJECT_ROOT / "lakehouse" / "costs" / "prices.toml", description="Prices per million tokens, by date."
     )
 
     gateway_url: str = Field("http://127.0.0.1:3000", description="Where the BentoML gateway listens.")
@@ -303,39 +272,6 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         return self.spark_master.startswith("local")
 
     @property
-    def spark_conf(self) -> dict[str, str]:
-        """What Spark must know before its JVM starts: `spark-submit --conf` of every job, and of sessions in tests."""
-        conf = {
-            "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-            "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-            "spark.sql.session.timeZone": "UTC",
-            "spark.driver.memory": self.spark_driver_memory,
-            **self._spark_packages(),
-        }
-        if not self.spark_is_local:
-            conf |= self._cluster_conf()
-        else:
-            conf |= {
-                "spark.driver.host": "127.0.0.1",
-                "spark.driver.bindAddress": "127.0.0.1",
-                "spark.ui.enabled": "false",
-                "spark.pyspark.python": sys.executable,
-                "spark.driver.extraJavaOptions": SHORT_LIVED_JVM,
-            }
-        return conf
-
-    @property
-    def embedding_conf(self) -> dict[str, str]:
-        """`spark_conf` of a job that embeds: its executors have a GPU each, where embedding uses one.
-
-        No task asks for it but the embedding stage's (`spark_jobs.embed_chunks`). Where executors come and go, that
-        stage asks for executors with GPUs too, and the job's others have none.
-        """
-        if self.spark_is_local or not self.spark_gpus_per_task or self.spark_dynamic_allocation:
-            return self.spark_conf
-        return self.spark_conf | {"spark.executor.resource.gpu.amount": "1"}
-
-    @property
     def delta_storage(self) -> dict[str, str]:
         """What deltalake must know of the warehouse's storage, where AWS's own environment does not say it."""
         if not self.warehouse_root.startswith("s3a://"):
@@ -351,29 +287,6 @@ class Settings(BaseModel, frozen=True, extra="forbid"):
         }
         bounds = {"timeout": "30s", "connect_timeout": "10s", "max_retries": "3", "retry_timeout": "60s"}
         return {f"aws_{name}": value for name, value in given.items() if value} | bounds
-
-    def _cluster_conf(self) -> dict[str, str]:
-        conf = {
-            "spark.pyspark.python": self.spark_python or sys.executable,
-            "spark.pyspark.driver.python": sys.executable,
-            "spark.executor.memory": self.spark_executor_memory,
-            "spark.dynamicAllocation.enabled": str(self.spark_dynamic_allocation).lower(),
-        }
-        if self.spark_executor_cores:
-            conf["spark.executor.cores"] = str(self.spark_executor_cores)
-        return conf
-
-    def _spark_packages(self) -> dict[str, str]:
-        jars = [self.cache / "ivy" / "jars" / name for name in _DELTA_JARS]
-        if not self.spark_packages and all(jar.exists() for jar in jars):  # spares seconds, and needs no network
-            if self.spark_is_local:
-                return {"spark.driver.extraClassPath": ":".join(map(str, jars))}
-            return {"spark.jars": ",".join(map(str, jars))}  # executors fetch them from the driver
-        return {
-            "spark.jars.packages": ",".join(filter(None, (DELTA_PACKAGE, self.spark_packages))),
-            "spark.jars.excludes": ",".join(_BROUGHT_BY_SPARK),
-            "spark.jars.ivy": str(self.cache / "ivy"),
-        }
 
     @property
     def search_seconds(self) -> float:

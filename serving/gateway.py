@@ -1,7 +1,7 @@
 """The BentoML service that app teams call: `bentoml serve serving.gateway:Gateway --host 127.0.0.1 --port 3000`.
 
 BentoML gives the process its supervisor (a dead worker comes back), access log, traces, time limit and packaging;
-the routes are `serving.api`. They are put in as a middleware, because BentoML's own /readyz, /metrics, / and 404
+the routes are `serving.http.app`. They are put in as a middleware, because BentoML's own /readyz, /metrics, / and 404
 come before a mounted app (`@bentoml.asgi_app`), and each of them belongs to our contract.
 
 `bentoml serve` imports this module twice, in the supervisor and in the worker. What is heavy (dspy, torch, pymilvus:
@@ -16,17 +16,17 @@ import bentoml
 import httpx
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from lakehouse.embedding import load_tokenizer
+from lakehouse.access.ledger import Ledger
+from lakehouse.access.mcp_servers import load_mcp_servers
+from lakehouse.costs.prices import Prices
 from lakehouse.errors import InvalidInput
-from lakehouse.ledger import Ledger
-from lakehouse.mcp_servers import load_mcp_servers
-from lakehouse.prices import Prices
+from lakehouse.index.embedding import load_tokenizer
 from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
-from serving.api import Services, create_api
-from serving.durable_tasks import DurableTasks, check_database_url
-from serving.idempotency import StoredAnswers
-from serving.readiness import PROBE_TIMEOUT_S
-from serving.tasks import OVERRUN_S, Tasks
+from serving.http.app import Services, create_api
+from serving.http.readiness import PROBE_TIMEOUT_S
+from serving.tasks.durable import DurableTasks, check_database_url
+from serving.tasks.idempotency import StoredAnswers
+from serving.tasks.paid import OVERRUN_S, Tasks
 
 api = create_api()
 
@@ -45,7 +45,7 @@ class Routes:
     name="gateway",
     workers=1,  # async: the work is in Milvus and the model; a second worker is a second embedder in memory
     traffic={"timeout": MAX_TASK_SECONDS + 2 * OVERRUN_S},  # after the gateway's own limit, which answers in our words
-    metrics={"enabled": False},  # see serving.metrics
+    metrics={"enabled": False},  # see serving.contract.metrics
 )
 class Gateway:
     """Questions in, cited answers out, each within its caps. Starts, and says so, while Milvus or vLLM are down."""
@@ -64,13 +64,13 @@ class Gateway:
             sys.exit(str(error))
 
     def __init__(self) -> None:
-        from agents.durable import Executor
+        from agents.durable.executor import Executor
         from agents.runtime import Agents, Dependencies
-        from agents.tools.connected import Connected
-        from lakehouse.memory import Memories
-        from lakehouse.milvus import Server
-        from lakehouse.records import Spool
-        from lakehouse.retrieval import Retriever
+        from agents.tools.mcp.servers import Connected
+        from lakehouse.costs.call_records import Spool
+        from lakehouse.index.server import Server
+        from lakehouse.retrieval.retriever import Retriever
+        from lakehouse.state.memory import Memories
 
         settings = load_settings()
         self.retriever, self.milvus = Retriever(settings), Server(settings)

@@ -20,18 +20,29 @@ from importlib import import_module
 
 from pyspark.sql import SparkSession
 
-from lakehouse.delta import ensure_tables
+from lakehouse.access.permissions import canonical_groups, check_tenant
 from lakehouse.errors import InvalidInput
-from lakehouse.permissions import canonical_groups, check_tenant
 from lakehouse.settings import Settings, load_settings
-from lakehouse.spark import spark_session
-from spark_jobs.failures import FAILURES, told
-from spark_jobs.one_writer import WAIT_S, only_writer
-from spark_jobs.runs import Counts, record, recorded
+from lakehouse.storage.delta import ensure_tables
+from lakehouse.storage.spark import spark_session
+from spark_jobs.runner.counts import Counts, record, recorded
+from spark_jobs.runner.failures import FAILURES, told
+from spark_jobs.runner.writer_lock import WAIT_S, only_writer
 
-# Modules, imported when their turn comes: those of the index take seconds.
 INGEST_STEPS = ("parse_documents", "chunk_documents", "link_documents", "embed_chunks", "sync_index")
-STEPS = (*INGEST_STEPS, "load_llm_calls", "forget_documents", "reindex", "reconcile_index", "maintain")
+# A step's module is imported when its turn comes: those of the index take seconds.
+STEPS = {
+    "parse_documents": "spark_jobs.documents.parse",
+    "chunk_documents": "spark_jobs.documents.chunk",
+    "link_documents": "spark_jobs.documents.link",
+    "embed_chunks": "spark_jobs.index.embed",
+    "sync_index": "spark_jobs.index.sync",
+    "reindex": "spark_jobs.index.reindex",
+    "reconcile_index": "spark_jobs.index.reconcile",
+    "load_llm_calls": "spark_jobs.costs.load_calls",
+    "forget_documents": "spark_jobs.upkeep.forget",
+    "maintain": "spark_jobs.upkeep.maintain",
+}
 _NEEDED: dict[str, tuple[str, ...]] = {
     "parse_documents": ("tenant", "source", "path"),
     "forget_documents": ("tenant",),
@@ -78,7 +89,7 @@ def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, 
     """Run one step, log its counts, and record them, together with those of earlier attempts of the same run."""
     started_at = datetime.now(UTC)
     begun = time.monotonic()
-    counts: Counts = import_module(f"spark_jobs.{step}").run(spark, settings, args)
+    counts: Counts = import_module(STEPS[step]).run(spark, settings, args)
     shown = " ".join(f"{name}={count}" for name, count in counts.items())
     log.info("%s: %s seconds=%.1f", step, shown, time.monotonic() - begun)
     if step not in INGEST_STEPS:

@@ -16,7 +16,7 @@ class LiteServer:
 
     folder: Path
     port: int
-    module: tuple[str, ...] = ("infra.milvus_lite_server",)
+    module: tuple[str, ...] = ("infra.stack.milvus_lite_server",)
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:

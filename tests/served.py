@@ -9,14 +9,14 @@ import httpx
 from fastapi import FastAPI
 
 from agents.runtime import Agents
-from lakehouse.ledger import Ledger
-from lakehouse.memory import Memories
+from lakehouse.access.ledger import Ledger
 from lakehouse.settings import Settings
-from serving.api import Services, create_api
-from serving.durable_tasks import DurableTasks
-from serving.idempotency import StoredAnswers
-from serving.readiness import Probe
-from serving.tasks import Tasks
+from lakehouse.state.memory import Memories
+from serving.http.app import Services, create_api
+from serving.http.readiness import Probe
+from serving.tasks.durable import DurableTasks
+from serving.tasks.idempotency import StoredAnswers
+from serving.tasks.paid import Tasks
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from infra.cli import main as cli
+from infra.cli.main import main as cli
 from infra.reference import pages
 from lakehouse.settings import PREFIX, PROJECT_ROOT, Settings
 

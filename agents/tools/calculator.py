@@ -7,7 +7,7 @@ from decimal import Decimal, localcontext
 
 from pydantic import BaseModel, Field
 
-from agents.constraints import in_words
+from agents.prompting.constraints import in_words
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
 
 MAX_EXPRESSION_LENGTH = 200

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from lakehouse.index import Passage
-from lakehouse.permissions import Caller
-from lakehouse.retrieval import Retriever
+from lakehouse.access.permissions import Caller
+from lakehouse.index.index import Passage
+from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
 
 

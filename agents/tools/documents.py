@@ -5,13 +5,13 @@ from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from agents.constraints import in_words
+from agents.prompting.constraints import in_words
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
-from lakehouse.delta import Filter, read_rows
-from lakehouse.entities import HEADING_JOINT
-from lakehouse.index import Passage
-from lakehouse.permissions import AclDirectory
+from lakehouse.access.permissions import AclDirectory
+from lakehouse.index.index import Passage
+from lakehouse.storage.delta import Filter, read_rows
 from lakehouse.tables import CHUNKS
+from lakehouse.text.names import HEADING_JOINT
 
 PASSAGES = 5
 PASSAGE_CHARACTERS = 800  # what a chunk of 200 tokens of prose holds

@@ -1,7 +1,7 @@
 """Read-only SQL over the lakehouse, as a tool: rows of the asker's tenant only, by the same rights as a search.
 
 The restriction is not in the statement, which a model writes, but in the rows that reach the engine: see
-`lakehouse.sql.Scope`.
+`lakehouse.analytics.sql.Scope`.
 """
 
 import asyncio
@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from agents.tools.contract import Tool, ToolContext, ToolResult
-from lakehouse.gold import VIEWS
-from lakehouse.permissions import AclDirectory
-from lakehouse.sql import Scope, run_query
+from lakehouse.access.permissions import AclDirectory
+from lakehouse.analytics.gold import VIEWS
+from lakehouse.analytics.sql import Scope, run_query
 
 MAX_ROWS = 50  # more than a model reads, and enough to see that a question should be narrower
 SECONDS = 10.0

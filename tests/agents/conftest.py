@@ -18,23 +18,23 @@ import numpy as np
 import pytest
 
 from agents.answer import Citation
-from agents.budget import Budget, Limits
-from agents.engine import TaskEngine, model_client
+from agents.llm.engine import TaskEngine, model_client
 from agents.programs import PROGRAMS
-from agents.recorder import reference
 from agents.runtime import Agents, Dependencies, load_program
-from agents.task import Task, current_task
-from lakehouse import delta
-from lakehouse.collection import collection_name
+from agents.task.budget import Budget, Limits
+from agents.task.recorder import reference
+from agents.task.task import Task, current_task
+from lakehouse.access.permissions import Caller, acl_key
+from lakehouse.costs.call_records import CallRecord, Spool, segment_lines
+from lakehouse.costs.prices import Prices
 from lakehouse.errors import InvalidInput
-from lakehouse.index import Passage
-from lakehouse.permissions import Caller, acl_key
-from lakehouse.prices import Prices
-from lakehouse.records import CallRecord, Spool, segment_lines
-from lakehouse.retrieval import Retriever
+from lakehouse.index.index import Passage
+from lakehouse.index.layout import collection_name
+from lakehouse.index.versions import Version, save
+from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
+from lakehouse.storage import delta
 from lakehouse.tables import ACL_KEYS
-from lakehouse.versions import Version, save
 from tests.served import serve
 
 CALLER = Caller("acme", ("eng",), app="wiki", key_id="key_1", user_id="ann")

@@ -6,10 +6,10 @@ from dataclasses import replace
 import dspy
 import pytest
 
-from agents.adapter import ShortAdapter
-from agents.engine import NoSyncEngine
+from agents.llm.engine import NoSyncEngine
 from agents.programs import PROGRAMS
-from lakehouse.mcp_servers import load_mcp_servers
+from agents.prompting.adapter import ShortAdapter
+from lakehouse.access.mcp_servers import load_mcp_servers
 from lakehouse.settings import PROJECT_ROOT, Settings
 
 

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from agents.runtime import Agents
+from lakehouse.access.permissions import EVERYONE, Caller
 from lakehouse.errors import NotFound, Unavailable
-from lakehouse.index import Index, IndexRow
-from lakehouse.permissions import EVERYONE, Caller
-from lakehouse.retrieval import Retriever
+from lakehouse.index.index import Index, IndexRow
+from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
 from tests.agents.conftest import CALLER, ENG, HR
 from tests.lite_server import LiteServer

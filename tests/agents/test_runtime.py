@@ -9,12 +9,12 @@ from decimal import Decimal
 import dspy
 import pytest
 
-from agents.engine import ATTEMPTS
+from agents.llm.engine import ATTEMPTS
 from agents.programs import PROGRAMS
 from agents.runtime import MAX_QUESTION_CHARACTERS, NO_ANSWER_YET, NOTHING_FOUND, Agents
+from lakehouse.access.permissions import EVERYONE, Caller
+from lakehouse.costs.call_records import Spool
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
-from lakehouse.permissions import EVERYONE, Caller
-from lakehouse.records import Spool
 from tests.agents.conftest import BROKEN, CALLER, ENG, FLASK, SILENT, USD, Reply, passage
 
 INJECTED = passage(

@@ -61,13 +61,13 @@ async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> Asy
 
     from pydantic import BaseModel
 
-    from agents.budget import Limits
     from agents.runtime import Agents, Dependencies
+    from agents.task.budget import Limits
     from agents.tools import contract
-    from lakehouse.permissions import Caller
-    from lakehouse.prices import Prices
-    from lakehouse.records import Spool
-    from lakehouse.retrieval import Retriever
+    from lakehouse.access.permissions import Caller
+    from lakehouse.costs.call_records import Spool
+    from lakehouse.costs.prices import Prices
+    from lakehouse.retrieval.retriever import Retriever
     from lakehouse.settings import Settings
 
     class Query(BaseModel, extra="forbid"):
@@ -108,7 +108,7 @@ async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> Asy
     else:
         from dbos import DBOS, SetWorkflowID
 
-        from agents.durable import Executor
+        from agents.durable.executor import Executor
 
         executor = Executor(deps.settings, lambda task_id, _, journal: ask(journal=journal, task_id=task_id))
         await executor.start()

@@ -23,8 +23,8 @@ from pathlib import Path
 import click
 from tokenizers import Tokenizer
 
-from lakehouse.embedding import BUNDLED_MODEL, load_tokenizer
-from spark_jobs.chunking import chunk_document
+from lakehouse.index.embedding import BUNDLED_MODEL, load_tokenizer
+from spark_jobs.documents.chunking import chunk_document
 
 CHUNK_TOKENS = 256
 

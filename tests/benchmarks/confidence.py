@@ -16,11 +16,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from agents.votes import READ_AT_MOST
-from lakehouse.multihop import probabilities, score
-from lakehouse.multihop_candidates import FIRST_DEPTH
-from lakehouse.multihop_training import Example, calibration_error
-from lakehouse.passages import Passage
+from agents.reading.ballot import READ_AT_MOST
+from lakehouse.index.passages import Passage
+from lakehouse.retrieval.multihop.candidates import FIRST_DEPTH
+from lakehouse.retrieval.multihop.ranking import probabilities, score
+from lakehouse.retrieval.multihop.training import Example, calibration_error
 from tests.benchmarks.intervals import interval, told_apart
 from tests.benchmarks.manual_index import Manual, manual_questions, questions_of
 from tests.benchmarks.manual_served import served
@@ -127,7 +127,7 @@ def _ordered(outcomes: dict[int, Outcome]) -> list[Outcome]:
 
 
 def hard_and_easy(whole: Sequence[Outcome], least: float) -> str:
-    """What `agents.debate` goes by: whether the first passage is needed, else one of those that would object to it."""
+    """What a debate depends on: whether the first passage is needed, else one of those that would object to it."""
     easy = [one.needed for one in whole if one.sure and one.sure[0] >= least]
     hard = [one.needed for one in whole if one.sure and one.sure[0] < least]
 

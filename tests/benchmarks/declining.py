@@ -3,10 +3,10 @@
     python -m tests.benchmarks.declining ONE_POOL OTHER_POOL --cache FOLDER
     python -m tests.benchmarks.declining --manuals FOLDER --cache FOLDER
 
-Each pool is a folder with `corpus.jsonl` and `questions.jsonl`; `--manuals` names the folder of the manuals. A
-question is declined where no passage has a probability of `agents.trail.NOTHING` or more, and where nothing that was
-found is about it (`agents.about`). Weights are as shipped, so for corpora they were learned from, the first numbers
-are a little too good.
+Each pool is a folder with `corpus.jsonl` and `questions.jsonl`; `--manuals` names the folder of the manuals. A question
+is declined where no passage has a probability of `agents.reading.reading_order.NOTHING` or more, and where nothing that
+was found is about it (`agents.reading.answerability`). Weights are as shipped, so for corpora they were learned from,
+the first numbers are a little too good.
 """
 
 import argparse
@@ -15,13 +15,13 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.about import COMMON, decisive, is_named, unspoken
-from agents.programs import SINGLE_SHOT_PASSAGES
-from agents.reading import FOUND_PASSAGES
-from agents.trail import NOTHING
-from lakehouse.index import Passage
-from lakehouse.multihop import rank, shipped_weights
-from lakehouse.terms import terms
+from agents.programs.single_shot import SINGLE_SHOT_PASSAGES
+from agents.reading.answerability import COMMON, decisive, is_named, unspoken
+from agents.reading.reading_order import NOTHING
+from agents.reading.signatures import FOUND_PASSAGES
+from lakehouse.index.index import Passage
+from lakehouse.retrieval.multihop.ranking import rank, shipped_weights
+from lakehouse.text.terms import terms
 from tests.benchmarks.manual_pool import manual_pools
 from tests.benchmarks.pool_index import MemoryIndex, PoolIndex, Question
 from tests.benchmarks.retrieval import gathered

@@ -23,13 +23,13 @@ import torch
 from pyspark.sql import DataFrame, SparkSession
 from sentence_transformers import SentenceTransformer
 
-from lakehouse.delta import ensure_tables, open_table
-from lakehouse.embedding import CPU_BATCH, embedded_text, load_embedder, load_tokenizer
+from lakehouse.index.embedding import CPU_BATCH, embedded_text, load_embedder, load_tokenizer
 from lakehouse.settings import Settings
-from lakehouse.spark import spark_session
+from lakehouse.storage.delta import ensure_tables, open_table
+from lakehouse.storage.spark import spark_session
 from lakehouse.tables import EMBEDDINGS
-from spark_jobs.chunk_documents import chunk_rows
-from spark_jobs.embed_chunks import embed_texts
+from spark_jobs.documents.chunk import chunk_rows
+from spark_jobs.index.embed import embed_texts
 
 _COLUMNS = ("content_hash", "title", "heading_path", "text")
 _WARM_UP = 64

@@ -34,9 +34,9 @@ import numpy as np
 import psutil
 from pyspark.sql import SparkSession
 
-from lakehouse.delta import ensure_tables, read_rows
 from lakehouse.settings import Settings
-from lakehouse.spark import spark_session
+from lakehouse.storage.delta import ensure_tables, read_rows
+from lakehouse.storage.spark import spark_session
 from lakehouse.tables import INGEST_RUNS
 from spark_jobs.main import INGEST_STEPS, run_step
 from tests.lite_server import LiteServer

@@ -14,16 +14,16 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from agents.answer import Answer
-from agents.budget import Limits
 from agents.runtime import Agents, Dependencies
-from infra.corpus import Package, installed_packages
-from infra.gateway_client import AT_ONCE
-from lakehouse.permissions import Caller
-from lakehouse.prices import Prices
-from lakehouse.records import Spool
-from lakehouse.retrieval import Retriever
-from lakehouse.scoring import supported
+from agents.task.budget import Limits
+from infra.clients.gateway import AT_ONCE
+from infra.demo.corpus import Package, installed_packages
+from lakehouse.access.permissions import Caller
+from lakehouse.costs.call_records import Spool
+from lakehouse.costs.prices import Prices
+from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import load_settings
+from lakehouse.text.scoring import supported
 
 SEED = 7
 CASES = 20

@@ -15,17 +15,17 @@ from typing import Any
 
 import click
 
-from lakehouse.hyperlinks import (
+from lakehouse.text.hyperlinks import (
     declared_addresses,
     document_addresses,
     hyperlinks,
     link_addresses,
     without_targets,
 )
-from spark_jobs.chunking import front_matter
-from spark_jobs.mentions import Matcher, names_of
-from spark_jobs.parsing import Document, parse_file, parse_line
-from tests.spark_jobs.links_by_definition import expected_links
+from spark_jobs.documents.mentions import Matcher, names_of
+from spark_jobs.formats.markdown_blocks import front_matter
+from spark_jobs.formats.parsing import Document, parse_file, parse_line
+from tests.spark_jobs.documents.links_by_definition import expected_links
 
 _MAX_BYTES = 50_000_000
 

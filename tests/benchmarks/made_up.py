@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from lakehouse.embedding import BUNDLED_MODEL, load_embedder, model_folder
-from lakehouse.entities import entities, own_names
-from lakehouse.terms import is_stopped, key, sentences, words
+from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder, model_folder
+from lakehouse.text.names import entities, own_names
+from lakehouse.text.terms import is_stopped, key, sentences, words
 from tests.benchmarks.pool_index import MemoryIndex, Question
 
 OTHER_WORDS = 1 / 3

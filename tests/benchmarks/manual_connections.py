@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
-from lakehouse.entities import HEADING_JOINT, Names
+from lakehouse.text.names import HEADING_JOINT, Names
 from tests.benchmarks.manual_index import Manual
 
 Connection = Literal["hyperlink", "name of the page", "shared name", "words alone"]

@@ -13,15 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from lakehouse.collection import IndexRow
-from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_tokenizer
-from lakehouse.entities import HEADING_JOINT
+from lakehouse.index.embedding import BUNDLED_MODEL, embedded_text, load_tokenizer
+from lakehouse.index.layout import IndexRow
 from lakehouse.settings import Settings
-from spark_jobs.chunk_documents import chunk_rows
-from spark_jobs.files import read_path
-from spark_jobs.folders import local_files
-from spark_jobs.inputs import limits_of
-from spark_jobs.parsing import Document
+from lakehouse.text.names import HEADING_JOINT
+from spark_jobs.documents.chunk import chunk_rows
+from spark_jobs.formats.parsing import Document
+from spark_jobs.sources.files import read_path
+from spark_jobs.sources.folders import local_files
+from spark_jobs.sources.inputs import limits_of
 from tests.benchmarks.pool_index import encoded
 
 QUESTIONS = Path(__file__).with_name("manual_questions.jsonl")

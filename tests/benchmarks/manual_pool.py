@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from lakehouse.entities import HEADING_JOINT
-from lakehouse.hyperlinks import Place
+from lakehouse.text.hyperlinks import Place
+from lakehouse.text.names import HEADING_JOINT
 from tests.benchmarks.manual_index import Manual, ManualQuestion, manual_questions, questions_of
 from tests.benchmarks.pool_index import MemoryIndex, Question, Row, encoded
 

@@ -12,18 +12,18 @@ from pathlib import Path
 
 import numpy as np
 
-from lakehouse.collection import IndexRow
-from lakehouse.delta import append
-from lakehouse.embedding import BUNDLED_MODEL, load_embedder
-from lakehouse.frequencies import FrequencyDirectory
-from lakehouse.hyperlinks import Place
-from lakehouse.index import Index, Mode
-from lakehouse.multihop import shipped_weights
-from lakehouse.multihop_search import MultihopSearch
-from lakehouse.name_keys import counted_keys, hashed
-from lakehouse.passages import Passage
+from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder
+from lakehouse.index.frequencies import FrequencyDirectory
+from lakehouse.index.index import Index, Mode
+from lakehouse.index.layout import IndexRow
+from lakehouse.index.passages import Passage
+from lakehouse.retrieval.multihop.ranking import shipped_weights
+from lakehouse.retrieval.multihop.search import MultihopSearch
 from lakehouse.settings import Settings
+from lakehouse.storage.delta import append
 from lakehouse.tables import FREQUENCIES
+from lakehouse.text.hyperlinks import Place
+from lakehouse.text.name_keys import counted_keys, hashed
 from tests.benchmarks.manual_index import EVERYONE, TENANT, Manual, ManualQuestion
 from tests.lite_server import LiteServer
 

@@ -17,9 +17,9 @@ from typing import get_args
 
 import click
 
-from lakehouse.index import Mode
-from lakehouse.passages import Passage
-from lakehouse.scoring import recall_at
+from lakehouse.index.index import Mode
+from lakehouse.index.passages import Passage
+from lakehouse.text.scoring import recall_at
 from tests.benchmarks.intervals import difference, shown
 from tests.benchmarks.manual_connections import Connection, Connections
 from tests.benchmarks.manual_index import Manual, ManualQuestion, manual_questions, questions_of

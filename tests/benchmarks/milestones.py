@@ -15,8 +15,8 @@ from typing import Any
 
 import click
 
-from lakehouse.delta import read_rows
 from lakehouse.settings import load_settings
+from lakehouse.storage.delta import read_rows
 from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
 from tests.benchmarks.intervals import difference, shown
 

@@ -28,7 +28,7 @@ import click
 from pymilvus import MilvusClient
 from sentence_transformers import SentenceTransformer
 
-from lakehouse.embedding import BUNDLED_MODEL, CPU_BATCH, load_tokenizer, model_folder
+from lakehouse.index.embedding import BUNDLED_MODEL, CPU_BATCH, load_tokenizer, model_folder
 from lakehouse.settings import PROJECT_ROOT, Settings
 from tests.benchmarks.growth import document, ingested, milvus
 from tests.ports import free_port
@@ -43,8 +43,8 @@ Ingest = Callable[[Path, str], int | None]
 
 
 def lakehop(home: Path, uri: str) -> Ingest:
-    from lakehouse.delta import ensure_tables
-    from lakehouse.spark import spark_session
+    from lakehouse.storage.delta import ensure_tables
+    from lakehouse.storage.spark import spark_session
 
     settings = Settings(home=home, milvus_uri=uri, chunk_max_tokens=_CHUNK_TOKENS)
     ensure_tables(settings)

@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 import bm25s
 import numpy as np
 
-from lakehouse.embedding import BUNDLED_MODEL, embedded_text, load_embedder
-from lakehouse.entities import Names
-from lakehouse.frequencies import Frequencies
-from lakehouse.hyperlinks import Place
-from lakehouse.lexical import BM25_B, BM25_K1
-from lakehouse.multihop_texts import Candidate
-from lakehouse.name_keys import counted_keys, name_vector
-from lakehouse.terms import terms
+from lakehouse.index.embedding import BUNDLED_MODEL, embedded_text, load_embedder
+from lakehouse.index.frequencies import Frequencies
+from lakehouse.index.lexical import BM25_B, BM25_K1
+from lakehouse.retrieval.multihop.texts import Candidate
+from lakehouse.text.hyperlinks import Place
+from lakehouse.text.name_keys import counted_keys, name_vector
+from lakehouse.text.names import Names
+from lakehouse.text.terms import terms
 
 ENCODED_AT_ONCE = 200
 

@@ -23,16 +23,16 @@ from typing import Any, cast
 import click
 import dspy
 
-from agents.budget import Limits
-from agents.reading import NothingFound
-from agents.roles import Researcher
+from agents.programs.team.roles import Researcher
+from agents.reading.signatures import NothingFound
 from agents.runtime import Agents, Dependencies
-from agents.task import Task
-from lakehouse.index import Passage
-from lakehouse.permissions import Caller
-from lakehouse.prices import Prices
-from lakehouse.records import Spool
-from lakehouse.retrieval import Retriever
+from agents.task.budget import Limits
+from agents.task.task import Task
+from lakehouse.access.permissions import Caller
+from lakehouse.costs.call_records import Spool
+from lakehouse.costs.prices import Prices
+from lakehouse.index.index import Passage
+from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import load_settings
 
 RIGHT, WRONG = "1934", "1950"

@@ -16,16 +16,16 @@ from typing import Any
 import click
 
 from agents.runtime import Agents, Dependencies, SearchResult
-from lakehouse.embedding import embedded_text
-from lakehouse.lexical import LexicalIndex
-from lakehouse.passages import Passage
-from lakehouse.permissions import Caller
-from lakehouse.prices import Prices
-from lakehouse.records import Spool
-from lakehouse.reranking import RERANKED
-from lakehouse.retrieval import Retriever
-from lakehouse.scoring import recall_at
+from lakehouse.access.permissions import Caller
+from lakehouse.costs.call_records import Spool
+from lakehouse.costs.prices import Prices
+from lakehouse.index.embedding import embedded_text
+from lakehouse.index.lexical import LexicalIndex
+from lakehouse.index.passages import Passage
+from lakehouse.retrieval.reranking import RERANKED
+from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import LLM_RERANKER, Settings, load_settings
+from lakehouse.text.scoring import recall_at
 from tests.benchmarks.intervals import difference
 from tests.benchmarks.pool_index import read_lines
 

@@ -21,12 +21,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from lakehouse.lexical import fuse
-from lakehouse.multihop import SEEDS, SHIPPED, Weights, probabilities, score
-from lakehouse.multihop_candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
-from lakehouse.multihop_features import OWN, PAIR, Evidence
-from lakehouse.multihop_texts import Candidate
-from lakehouse.multihop_training import Example, calibration_error, learn
+from lakehouse.index.lexical import fuse
+from lakehouse.retrieval.multihop.candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
+from lakehouse.retrieval.multihop.features import OWN, PAIR, Evidence
+from lakehouse.retrieval.multihop.ranking import SEEDS, SHIPPED, Weights, probabilities, score
+from lakehouse.retrieval.multihop.texts import Candidate
+from lakehouse.retrieval.multihop.training import Example, calibration_error, learn
 from tests.benchmarks.made_up import made_up
 from tests.benchmarks.manual_pool import ManualPool, manual_pools
 from tests.benchmarks.pool_index import MemoryIndex, PoolIndex, Question

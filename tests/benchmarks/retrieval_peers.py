@@ -33,10 +33,10 @@ import bm25s
 import click
 import numpy as np
 
-from lakehouse.embedding import embedded_text
-from lakehouse.lexical import BM25_B, BM25_K1, fuse
-from lakehouse.multihop_candidates import FIRST_DEPTH
-from lakehouse.terms import terms
+from lakehouse.index.embedding import embedded_text
+from lakehouse.index.lexical import BM25_B, BM25_K1, fuse
+from lakehouse.retrieval.multihop.candidates import FIRST_DEPTH
+from lakehouse.text.terms import terms
 from tests.benchmarks.intervals import difference, shown
 from tests.benchmarks.pool_index import PoolIndex
 from tests.benchmarks.retrieval import CUTS, Prepared, cross_validated

@@ -1,4 +1,4 @@
-"""Multi-hop and hybrid search as they are served: `lakehouse.multihop_search` over a real `milvus-lite server`.
+"""Multi-hop and hybrid search as they are served, over a real `milvus-lite server`.
 
     export OPENBLAS_NUM_THREADS=1  # as the stack starts its parts
     python -m tests.benchmarks.retrieval_served POOL --cache FOLDER
@@ -27,17 +27,17 @@ from pathlib import Path
 import click
 import numpy as np
 
-from lakehouse.collection import IndexRow
-from lakehouse.delta import append
-from lakehouse.embedding import BUNDLED_MODEL, load_embedder
-from lakehouse.frequencies import FrequencyDirectory
-from lakehouse.index import Index
-from lakehouse.multihop import shipped_weights
-from lakehouse.multihop_search import MultihopSearch
-from lakehouse.name_keys import counted_keys, hashed
-from lakehouse.passages import Passage
+from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder
+from lakehouse.index.frequencies import FrequencyDirectory
+from lakehouse.index.index import Index
+from lakehouse.index.layout import IndexRow
+from lakehouse.index.passages import Passage
+from lakehouse.retrieval.multihop.ranking import shipped_weights
+from lakehouse.retrieval.multihop.search import MultihopSearch
 from lakehouse.settings import Settings
+from lakehouse.storage.delta import append
 from lakehouse.tables import FREQUENCIES
+from lakehouse.text.name_keys import counted_keys, hashed
 from tests.benchmarks.pool_index import PoolIndex
 from tests.benchmarks.retrieval import recalls
 from tests.lite_server import LiteServer

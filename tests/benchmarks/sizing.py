@@ -17,17 +17,17 @@ from time import process_time
 import click
 import psutil
 
-from lakehouse.delta import existing_table
-from lakehouse.embedding import embedded_text, load_embedder, load_tokenizer
-from lakehouse.hyperlinks import without_targets
+from lakehouse.index.embedding import embedded_text, load_embedder, load_tokenizer
 from lakehouse.settings import Settings
+from lakehouse.storage.delta import existing_table
 from lakehouse.tables import CHUNKS, DOCUMENTS, EMBEDDINGS, LINKS, MENTIONS, TITLES
-from spark_jobs.chunk_documents import chunk_rows
-from spark_jobs.files import needs_converting, read_path
-from spark_jobs.folders import local_files
-from spark_jobs.inputs import limits_of
-from spark_jobs.mentions import Matcher, names_of
-from spark_jobs.parsing import Document
+from lakehouse.text.hyperlinks import without_targets
+from spark_jobs.documents.chunk import chunk_rows
+from spark_jobs.documents.mentions import Matcher, names_of
+from spark_jobs.formats.parsing import Document
+from spark_jobs.sources.files import needs_converting, read_path
+from spark_jobs.sources.folders import local_files
+from spark_jobs.sources.inputs import limits_of
 
 SAMPLE = 512  # chunks that are embedded to measure it
 INDEXED = ("chunk_id", "acl_key", "doc_id", "source", "title", "text", "uri")

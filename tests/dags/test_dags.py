@@ -26,12 +26,13 @@ from airflow.sdk.exceptions import (
     ParamValidationError,
 )
 
-from dags.alerts import last_error, tell_of_failure
 from dags.compile import options
 from dags.evaluate import wanted
-from dags.feeds_file import read_feeds_file
-from dags.processes import run_lakehop
+from dags.shared.alerts import last_error, tell_of_failure
+from dags.shared.feeds_file import read_feeds_file
+from dags.shared.processes import run_lakehop
 from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.spark_conf import spark_conf
 
 DAGS = PROJECT_ROOT / "dags"
 RUN: Any = {"run_id": "run-1"}
@@ -282,7 +283,7 @@ def test_every_job_gets_the_spark_configuration_of_the_settings(dags: Mapping[st
     jobs = [task for dag in dags.values() for task in dag.tasks if isinstance(task, SparkSubmitOperator)]
 
     assert len(jobs) >= 6
-    assert all(task.conf == Settings().spark_conf for task in jobs)
+    assert all(task.conf == spark_conf(Settings()) for task in jobs)
     assert all(Path(task.application).parts[-2:] == ("spark_jobs", "main.py") for task in jobs)
 
 

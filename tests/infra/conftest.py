@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from infra.processes import Supervisor
+from infra.stack.processes import Supervisor
 from lakehouse.settings import Settings
 from tests.infra.answering_gateway import Gateway, serving
 

@@ -8,6 +8,7 @@ from pydantic import SecretStr, ValidationError
 
 from lakehouse.errors import SettingsError
 from lakehouse.settings import Settings, load_settings
+from lakehouse.spark_conf import embedding_conf, spark_conf
 
 
 def test_a_bare_environment_gives_the_defaults() -> None:
@@ -114,11 +115,11 @@ def test_only_jobs_that_embed_ask_a_cluster_for_gpus() -> None:
     on_cluster = Settings(spark_master="spark://host:7077", spark_gpus_per_task=Decimal("0.5"))
     coming_and_going = on_cluster.model_copy(update={"spark_dynamic_allocation": True})
 
-    asking = {name for name in on_cluster.embedding_conf if "gpu" in name}
+    asking = {name for name in embedding_conf(on_cluster) if "gpu" in name}
     assert asking == {"spark.executor.resource.gpu.amount"}
     for settings in (on_cluster, coming_and_going, Settings(spark_gpus_per_task=Decimal(1))):
-        assert not [name for name in settings.spark_conf if "gpu" in name]
-    assert coming_and_going.embedding_conf == coming_and_going.spark_conf
+        assert not [name for name in spark_conf(settings) if "gpu" in name]
+    assert embedding_conf(coming_and_going) == spark_conf(coming_and_going)
 
 
 def test_no_secret_of_the_storage_stands_on_a_command_line() -> None:
@@ -126,7 +127,7 @@ def test_no_secret_of_the_storage_stands_on_a_command_line() -> None:
         warehouse="s3a://lake", s3_endpoint="http://127.0.0.1:9000", s3_access_key="key", s3_secret_key="hush"
     )
     assert settings.delta_storage["aws_secret_access_key"] == "hush"
-    assert "hush" not in str(settings.embedding_conf)
+    assert "hush" not in str(embedding_conf(settings))
     assert Settings().delta_storage == {}
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from agents.answer import Answer, Event, OnEvent, Usage
-from lakehouse.permissions import Caller
+from lakehouse.access.permissions import Caller
 from lakehouse.settings import Settings
 from tests.served import Served, serve
 

@@ -13,7 +13,7 @@ import httpx
 import psutil
 import pytest
 
-from lakehouse.ledger import Ledger
+from lakehouse.access.ledger import Ledger
 from lakehouse.settings import PROJECT_ROOT
 
 START_S = 180  # importing torch and dspy takes 10 s, and minutes where everything else starts too

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from pyspark.sql import SparkSession
 
-from lakehouse.delta import ensure_tables, open_table, read_rows
-from lakehouse.index import Index, Passage
-from lakehouse.permissions import canonical_groups
-from lakehouse.retrieval import Retriever
+from lakehouse.access.permissions import canonical_groups
+from lakehouse.index.index import Index, Passage
+from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
-from lakehouse.spark import spark_session
+from lakehouse.storage.delta import ensure_tables, open_table, read_rows
+from lakehouse.storage.spark import spark_session
 from lakehouse.tables import INGEST_RUNS, Table
 from spark_jobs.main import run_step
 from tests.lite_server import LiteServer

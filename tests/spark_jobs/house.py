@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from pydantic import SecretStr
 
-from lakehouse.collection import PASSAGE_COLUMNS
-from lakehouse.delta import read_rows
-from lakehouse.index import Index
+from lakehouse.index.index import Index
+from lakehouse.index.layout import PASSAGE_COLUMNS
 from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.spark_conf import embedding_conf, spark_conf
+from lakehouse.storage.delta import read_rows
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, QUARANTINE, TITLES
-from spark_jobs.count_names import NEXT_BATCH
+from spark_jobs.index.name_frequencies import NEXT_BATCH
 from tests.lite_server import LiteServer
 
 LOAD = ("parse_documents", "chunk_documents", "link_documents")
@@ -48,7 +49,7 @@ class House:
     ) -> "subprocess.Popen[bytes]":
         """Submit the steps of an ingest, in a process group of their own; `script`: instead of the jobs' entry."""
         programs = Path(sys.executable).parent
-        conf = self.settings.embedding_conf if "embed_chunks" in steps else self.settings.spark_conf
+        conf = embedding_conf(self.settings) if "embed_chunks" in steps else spark_conf(self.settings)
         command = [str(programs / "spark-submit"), "--master", self.settings.spark_master]
         command += [f"--conf={name}={value}" for name, value in conf.items()]
         command += [str(script or PROJECT_ROOT / "spark_jobs" / "main.py"), *steps, f"--run-id={run_id}"]

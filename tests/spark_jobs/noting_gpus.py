@@ -16,9 +16,10 @@ from typing import Any
 import pyarrow as pa
 from pyspark import TaskContext
 
-from lakehouse.delta import arrow_schema
+from lakehouse.storage.delta import arrow_schema
 from lakehouse.tables import EMBEDDINGS
-from spark_jobs import chunk_documents, embed_chunks
+from spark_jobs.documents import chunk as chunk_documents
+from spark_jobs.index import embed as embed_chunks
 from spark_jobs.main import main
 
 MapInArrow = Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]

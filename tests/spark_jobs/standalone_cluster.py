@@ -18,7 +18,7 @@ from typing import Any
 import psutil
 import pyspark
 
-from lakehouse.settings import SHORT_LIVED_JVM
+from lakehouse.spark_conf import SHORT_LIVED_JVM
 
 HOSTS = ("127.0.0.1", "127.0.0.2")
 DEFAULTS = """\

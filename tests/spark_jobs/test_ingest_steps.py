@@ -2,9 +2,9 @@
 
 import pytest
 
-from lakehouse.delta import open_table
 from lakehouse.errors import Unavailable
-from lakehouse.index import Index
+from lakehouse.index.index import Index
+from lakehouse.storage.delta import open_table
 from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS, Table
 from tests.spark_jobs.conftest import Lake
 

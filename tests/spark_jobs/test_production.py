@@ -14,7 +14,7 @@ import pytest
 
 from lakehouse.tables import CHUNKS, LINKS
 from tests.spark_jobs.house import BUILD, LOAD, assert_same, house
-from tests.spark_jobs.minio_server import served
+from tests.spark_jobs.sources.minio_server import served
 from tests.spark_jobs.standalone_cluster import HOSTS, started
 
 pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(2400)]

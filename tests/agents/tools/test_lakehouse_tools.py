@@ -5,13 +5,13 @@ from decimal import Decimal
 
 import pytest
 
-from lakehouse import delta
-from lakehouse.collection import collection_name
-from lakehouse.permissions import Caller, acl_key
+from lakehouse.access.permissions import Caller, acl_key
+from lakehouse.analytics.sql import Scope, run_query
+from lakehouse.index.layout import collection_name
+from lakehouse.index.versions import Version, save
 from lakehouse.settings import Settings
-from lakehouse.sql import Scope, run_query
+from lakehouse.storage import delta
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, LLM_CALLS, TABLES, Forget
-from lakehouse.versions import Version, save
 
 DOCUMENT_ROWS = [
     ("acme", "plan", 1, "and ends in June.", ["eng"]),

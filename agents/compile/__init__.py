@@ -1,0 +1,1 @@
+"""Compiling a program with a DSPy optimizer."""

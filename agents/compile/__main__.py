@@ -1,0 +1,7 @@
+"""`python -m agents.compile`."""
+
+import sys
+
+from agents.compile.compiler import main
+
+sys.exit(main())

@@ -1,0 +1,1 @@
+"""Tasks that outlive their process."""

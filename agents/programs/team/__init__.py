@@ -1,0 +1,1 @@
+"""`team`: a planner, specialists, and the plan that they carry out."""

@@ -1,0 +1,1 @@
+"""How a signature becomes a prompt: adapter, output constraints, demonstrations."""

@@ -1,0 +1,1 @@
+"""Reading passages: signatures, reading order, citations, answerability, quorum."""

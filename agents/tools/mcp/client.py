@@ -1,0 +1,194 @@
+"""Tools of an MCP server, as tools of ours: what it says is a stranger's text, and it may hang, die or lie.
+
+The connection lives in a thread with an event loop of its own, so that nothing that a server sends can hold up the
+tasks of others. It is opened by the first call, and given up after any that failed: the next one starts anew, and a
+server that hung is killed with its process.
+"""
+
+import asyncio
+import re
+import threading
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from mcp import Client, StdioServerParameters
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+from mcp_types import RequestParamsMeta
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from agents.tools.contract import Retry, Tool, ToolContext, ToolFailed, ToolResult
+from agents.tools.mcp.servers import START_S, Listed
+from lakehouse.access.mcp_servers import McpServerSettings
+
+ERROR_CHARACTERS = 300
+DESCRIPTION_CHARACTERS = 300  # a server's own words stand in our prompts
+MAX_TOOLS = 32
+_NAME = re.compile(r"[A-Za-z][\w-]{0,47}")
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "array": list[Any],
+    "object": dict[str, Any],
+}
+
+
+class ServerFailed(Exception):
+    """The server broke off or never answered; the text holds none of its secrets."""
+
+
+class McpServer:
+    """One server of the settings. Close it at the end.
+
+    Tools that the settings do not say to be read-only count as having side effects, whatever the server says of them:
+    they are called once, and never after the task has read what strangers wrote.
+    """
+
+    def __init__(self, settings: McpServerSettings) -> None:
+        self.settings = settings
+        self._opening = asyncio.Lock()
+        self._connection: asyncio.Task[None] | None = None
+        self._client: Client | None = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name=f"mcp-{settings.name}", daemon=True)
+        self._thread.start()
+
+    async def listing(self) -> list[Listed]:
+        """What the server offers now. Raises ServerFailed."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._list(), self._loop))
+
+    def tool(self, listed: Listed) -> Tool:
+        """A tool of ours that calls one of the server's."""
+
+        async def run(given: BaseModel, context: ToolContext) -> ToolResult:
+            if not self.settings.allows(context.caller):  # a task may be resumed after its right was taken away
+                raise ToolFailed(f"{self.settings.name}: the asker may not use it any more. Do without it.")
+            arguments = given.model_dump(mode="json", exclude_unset=True)
+            calling = asyncio.run_coroutine_threadsafe(self._call(listed.name, arguments, context), self._loop)
+            return ToolResult(await asyncio.wrap_future(calling))
+
+        return Tool(
+            name=f"{self.settings.name}_{listed.name}",
+            description=listed.description,
+            arguments=arguments_of(listed.name, listed.schema),
+            run=run,
+            timeout_s=self.settings.timeout_s,
+            effects="none" if listed.name in self.settings.read_only else "side effects",
+            retry=Retry(attempts=2),
+            trust="strangers",
+        )
+
+    def close(self) -> None:
+        """End the connection, and the server's process where we started it."""
+        asyncio.run_coroutine_threadsafe(self._drop(), self._loop).result(START_S)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    async def _list(self) -> list[Listed]:
+        async with self._dropped_if_it_fails():
+            client = await self._connected()
+            found = (await client.list_tools()).tools
+        named = [one for one in found[:MAX_TOOLS] if _NAME.fullmatch(one.name)]
+        return [
+            Listed(self.settings.name, one.name, self._described(one), self._cleaned(one.input_schema)) for one in named
+        ]
+
+    def _described(self, found: Any) -> str:
+        words = " ".join(self._clean(found.description or found.name).split())
+        return words[:DESCRIPTION_CHARACTERS]
+
+    async def _call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> str:
+        async with self._dropped_if_it_fails():
+            client = await self._connected()
+            meta = RequestParamsMeta(idempotency_key=context.idempotency_key)  # type: ignore[typeddict-unknown-key]
+            found = await client.call_tool(name, arguments, meta=meta)
+        text = self._clean("\n".join(getattr(part, "text", f"({part.type})") for part in found.content))
+        if found.is_error:
+            raise ToolFailed(f"{self.settings.name}_{name}: {text[:300]}. Call it otherwise, or do without it.")
+        return text
+
+    @asynccontextmanager
+    async def _dropped_if_it_fails(self) -> AsyncIterator[None]:
+        try:
+            yield
+        except Exception as error:
+            await self._drop()
+            inner = _innermost(error)
+            said = self._clean(f"{type(inner).__name__}: {inner}")  # before it is cut, or half a secret would stay
+            raise ServerFailed(" ".join(said.split())[:ERROR_CHARACTERS]) from None
+        except BaseException:
+            await self._drop()
+            raise
+
+    def _clean(self, text: str) -> str:
+        """The text without the server's secrets, which it may say itself."""
+        for secret in self.settings.secrets:
+            text = text.replace(secret.get_secret_value(), "***")
+        return text
+
+    def _cleaned(self, value: Any) -> Any:
+        """The same of every text in a JSON value."""
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, Mapping):
+            return {self._clean(name): self._cleaned(inner) for name, inner in value.items()}
+        return [self._cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+    async def _connected(self) -> Client:
+        async with self._opening:
+            if self._client is None:
+                opened: asyncio.Future[Client] = self._loop.create_future()
+                self._connection = self._loop.create_task(self._hold_open(opened))
+                self._client = await opened
+            return self._client
+
+    async def _hold_open(self, opened: "asyncio.Future[Client]") -> None:
+        """A connection must be closed by the task that opened it, so one task holds it as long as it lives."""
+        try:
+            async with AsyncExitStack() as stack:
+                opened.set_result(await self._open(stack))
+                await asyncio.Event().wait()
+        except Exception as error:
+            if not opened.done():
+                opened.set_exception(error)
+
+    async def _open(self, stack: AsyncExitStack) -> Client:
+        settings = self.settings
+        if settings.command:
+            environment = {name: value.get_secret_value() for name, value in settings.env.items()}
+            command = StdioServerParameters(command=settings.command, args=list(settings.args), env=environment)
+            return await stack.enter_async_context(Client(command))
+        headers = {name: value.get_secret_value() for name, value in settings.headers.items()}
+        http = await stack.enter_async_context(create_mcp_http_client(headers=headers))
+        return await stack.enter_async_context(Client(streamable_http_client(settings.url, http_client=http)))
+
+    async def _drop(self) -> None:
+        connection, self._connection, self._client = self._connection, None, None
+        if connection:
+            connection.cancel()
+            await asyncio.wait({connection})
+
+
+def _innermost(error: Exception) -> Exception:
+    """What went wrong, out of the groups that say only that something did."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def arguments_of(name: str, schema: Mapping[str, Any]) -> type[BaseModel]:
+    """The input model of a server's JSON schema: names, types and which are required. The server checks the rest."""
+    required = set(schema.get("required") or ())
+    fields: dict[str, Any] = {}
+    for field, declared in (schema.get("properties") or {}).items():
+        declared = declared if isinstance(declared, Mapping) else {}
+        kind = _TYPES.get(str(declared.get("type")), Any)
+        about = str(declared.get("description") or "")[:DESCRIPTION_CHARACTERS]
+        if not field.isidentifier() or field.startswith("_"):
+            continue  # pydantic has no such field, and no model spells it
+        known = Field(description=about) if field in required else Field(None, description=about)
+        fields[field] = (kind if field in required else kind | None, known)
+    return create_model(f"Arguments_{name}", __config__=ConfigDict(extra="forbid"), **fields)

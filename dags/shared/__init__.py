@@ -1,0 +1,1 @@
+"""What several DAG files use; Airflow does not look for DAGs here."""

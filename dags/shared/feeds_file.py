@@ -1,0 +1,94 @@
+"""The file that `LAKEHOP_FEEDS_FILE` names: what runs by itself, declared by whoever operates the deployment.
+
+[feeds.wiki]                                   # a DAG `ingest_wiki`, dated and scheduled
+path = ["s3://exports/wiki/dt={{ ds }}/"]      # a template of Airflow's, filled with the run's date
+tenant = "acme"
+groups = "staff"                               # optional, as is `snapshot = true`
+schedule = "@daily"
+start_date = 2026-01-01
+
+[evaluations.acme]                             # asked again when the index or a program of that tenant is new
+tenant = "acme"
+groups = "staff"
+questions = "/srv/questions/acme.jsonl"
+program = "multihop"                           # optional
+
+[compilations.acme]                            # a DAG `compile_acme`
+tenant = "acme"
+groups = "staff"
+questions = "/srv/questions/acme-train.jsonl"
+test_questions = "/srv/questions/acme-test.jsonl"  # optional: else half of the questions
+program = "multihop"                           # optional
+optimizer = "bootstrap"                        # optional
+schedule = "@weekly"
+"""
+
+import tomllib
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from dags.shared.params import TENANT_PATTERN
+from lakehouse.settings import Program, Settings
+
+
+class Feed(BaseModel):
+    """Documents that come by date; the run of a date takes in what lies at `path` for that date."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: list[str] = Field(min_length=1)
+    tenant: str = Field(pattern=f"^{TENANT_PATTERN}$")
+    groups: str = ""
+    snapshot: bool = False
+    schedule: str = Field(min_length=1)
+    start_date: date
+
+
+class Evaluation(BaseModel):
+    """Questions that tell whether a tenant's answers are still right."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: str
+    groups: str = ""
+    questions: Path
+    program: Program = "multihop"
+
+
+class Compilation(BaseModel):
+    """A program that is compiled again by itself, for it may have become better or cheaper with the documents."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tenant: str = Field(pattern=f"^{TENANT_PATTERN}$")
+    groups: str = ""
+    questions: Path
+    test_questions: Path | None = None
+    program: Program = "multihop"
+    optimizer: str = "bootstrap"
+    schedule: str = Field(min_length=1)
+
+
+class FeedsFile(BaseModel):
+    """All of the file, by name."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    feeds: dict[Annotated[str, Field(pattern=r"^\w+$")], Feed] = {}  # the name is part of the DAG's
+    evaluations: dict[str, Evaluation] = {}
+    compilations: dict[Annotated[str, Field(pattern=r"^\w+$")], Compilation] = {}
+
+
+def read_feeds_file(settings: Settings) -> FeedsFile:
+    """What the file declares; nothing where the setting is empty. A bad file is an import error in Airflow's UI."""
+    if not settings.feeds_file:
+        return FeedsFile()
+    try:
+        return FeedsFile.model_validate(tomllib.loads(Path(settings.feeds_file).read_text()))
+    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise ValueError(
+            f"LAKEHOP_FEEDS_FILE={settings.feeds_file!r}: {error}. Correct the file, or unset it."
+        ) from None

@@ -1,0 +1,121 @@
+"""What every DAG shares: how a Spark job is submitted and told apart when it fails, retries and pools.
+
+A job that ends with exit code 2 was given wrong input: trying again would change nothing, so its task fails at once.
+Any other failure is tried again with a growing delay. Whoever is to be told of a failure is told by
+`dags.shared.alerts`.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+import psutil
+from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
+from airflow.sdk import BaseOperatorLink, Context, conf
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
+
+from dags.shared.alerts import job_arguments, last_error, tell_of_failure
+from dags.shared.assets import SEARCH_INDEX
+from lakehouse.settings import PROJECT_ROOT, WRITER_POOL, Settings, load_settings
+from lakehouse.spark_conf import embedding_conf, spark_conf
+
+DEFAULT_ARGS: dict[str, Any] = {
+    "retries": 2,
+    "retry_delay": timedelta(seconds=15),  # long enough for a part that `lakehop up` restarts
+    "retry_exponential_backoff": True,
+    "max_retry_delay": timedelta(minutes=5),
+    "on_failure_callback": tell_of_failure,
+}
+_EMBEDDING_STEPS = {"embed_chunks", "reindex", "reconcile_index"}
+_WRONG_INPUT = re.compile(r"[Cc]ode is: 2\b")  # of spark-submit, or of the driver's pod on Kubernetes
+
+
+class RunNumbersLink(BaseOperatorLink):
+    """A button on the task's page that leads to what the run did: documents, chunks, embeddings, seconds."""
+
+    name = "What this run did"
+
+    def get_link(self, operator: Any, *, ti_key: Any) -> str:
+        page = f"dags/{ti_key.dag_id}/runs/{ti_key.run_id}/tasks/{ti_key.task_id}/xcom"
+        return f"{conf.get('api', 'base_url', fallback='').rstrip('/')}/{page}"
+
+
+class SparkJob(SparkSubmitOperator):
+    """`spark_jobs/main.py` with some steps; its XCom `numbers` is what `ops.ingest_runs` says of the run so far."""
+
+    operator_extra_links = (RunNumbersLink(),)
+
+    def execute(self, context: Context) -> None:
+        """Submit, wait, and push the numbers. `AirflowFailException`, never retried, when the input is wrong."""
+        try:
+            super().execute(context)
+        except AirflowException as error:
+            if _WRONG_INPUT.search(str(error)):
+                raise AirflowFailException(f"wrong input, so not tried again: {last_error(error)}") from error
+            raise
+        for asset in self.outlets:
+            context["outlet_events"][asset].extra = job_arguments(self) | {"run_id": context["run_id"]}
+        if numbers := self._numbers(context["run_id"]):
+            context["ti"].xcom_push(key="numbers", value=numbers)
+
+    def on_kill(self) -> None:
+        """Stop all of the job: killing the JVM leaves the Python driver at work, and the pool's slot is given on."""
+        submitted = self._hook and self._hook._submit_sp
+        with suppress(psutil.NoSuchProcess):
+            members = psutil.Process(submitted.pid).children(recursive=True) if submitted else []
+            super().on_kill()
+            for member in members:
+                with suppress(psutil.NoSuchProcess):
+                    member.kill()
+
+    def _numbers(self, run_id: str) -> dict[str, dict[str, float]]:
+        from deltalake import DeltaTable  # here, for parsing a DAG need not load it
+        from pyarrow import table
+
+        settings = load_settings()
+        root = re.sub("^s3a://", "s3://", settings.warehouse_root)
+        quoted = run_id.replace("'", "''")
+        try:
+            runs = DeltaTable(f"{root}/ops/ingest_runs", storage_options=settings.delta_storage)
+            rows = table(runs.scan(predicate=f"run_id = '{quoted}'")).to_pylist()
+        except Exception as error:  # the work is done: it must not be done again for want of its numbers
+            self.log.warning("ops.ingest_runs cannot be read, so this page has no numbers: %s", error)
+            return {}
+        return {row["step"]: {k: v for k, v in row.items() if isinstance(v, int | float)} for row in rows}
+
+
+def spark_job(
+    settings: Settings,
+    task_id: str,
+    steps: Sequence[str],
+    arguments: Callable[[Context, Any], Sequence[str]] = lambda context, jinja_env: (),
+    pool: str = WRITER_POOL,
+    **options: Any,
+) -> SparkJob:
+    """Submit `steps` in order in one JVM, with the run's id and what `arguments` says once the run is known."""
+
+    def application_args(context: Context, jinja_env: Any) -> list[str]:
+        # A list made from the values, no template: quotes, commas and braces in a group or a path stay what they are.
+        return [*steps, f"--run-id={context['run_id']}", *arguments(context, jinja_env)]
+
+    return SparkJob(
+        task_id=task_id,
+        application=str(PROJECT_ROOT / "spark_jobs" / "main.py"),
+        application_args=application_args,  # type: ignore[arg-type]  # a templated field takes a callable too
+        conf=spark_conf(settings) if _EMBEDDING_STEPS.isdisjoint(steps) else embedding_conf(settings),
+        name=f"lakehop-{task_id}",
+        pool=pool,
+        **{"execution_timeout": timedelta(seconds=settings.spark_task_timeout_s)} | options,
+    )
+
+
+def ingest_jobs(settings: Settings, arguments: Callable[[Context, Any], Sequence[str]]) -> SparkJob:
+    """The two tasks that take documents in; every DAG that does so has these, and their order is kept here alone."""
+    load_documents = spark_job(
+        settings, "load_documents", ("parse_documents", "chunk_documents", "link_documents"), arguments
+    )
+    build_index = spark_job(settings, "build_index", ("embed_chunks", "sync_index"), arguments, outlets=[SEARCH_INDEX])
+    load_documents >> build_index
+    return build_index

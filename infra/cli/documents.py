@@ -1,0 +1,201 @@
+"""Documents in, passages and answers out: `ingest`, `search`, `ask`, and what later versions add around them."""
+
+from decimal import Decimal
+
+import click
+
+from infra.cli.terminal import (
+    USD,
+    confirm,
+    emit,
+    groups_option,
+    json_option,
+    program_option,
+    question_argument,
+    say,
+    settings,
+    tenant_option,
+)
+from lakehouse.settings import MAX_QUORUM
+
+MODES = ("dense", "lexical", "hybrid", "multihop")
+
+
+@click.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True)
+@tenant_option
+@groups_option
+@click.option("--source", help="Name of the feed; default: the paths themselves.")
+@click.option("--snapshot", is_flag=True, help="Delete documents of that source that are no longer there.")
+@json_option
+def ingest(
+    paths: tuple[str, ...], tenant: str, groups: list[str], source: str | None, snapshot: bool, as_json: bool
+) -> None:
+    """Take documents in by the ingest DAG, and wait for it.
+
+    PATH is a file, a folder, s3://…, a website's sitemap (https://…/sitemap.xml), or a JSONL or Parquet file
+    of documents: {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run and one source.
+    The --groups may read the documents that name no groups themselves; without --groups, all of the tenant may.
+
+    \b
+    lakehop ingest docs/ --tenant acme --groups staff --snapshot
+    """
+    from infra.cli.render import print_ingest
+    from infra.dag_runs.ingest import ingest as run
+
+    emit(as_json, run(settings(), paths, tenant, groups, source, snapshot, say), print_ingest)
+
+
+@click.command()
+@question_argument
+@tenant_option
+@groups_option
+@click.option("-k", "k", type=click.IntRange(1, 50), default=5, show_default=True, help="How many passages.")
+@click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
+@json_option
+def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_json: bool) -> None:
+    """Find the passages that the groups may read, best first.
+
+    \b
+    lakehop search "Orion replicas" --tenant acme --groups staff,hr -k 5
+    lakehop search "Who leads the team that runs Orion?" --tenant acme --groups staff --mode multihop
+    """
+    from infra.cli.render import print_search
+    from infra.clients.gateway import GatewayClient
+
+    emit(as_json, GatewayClient(settings()).search(question, tenant, groups, k, mode), print_search)
+
+
+@click.command()
+@question_argument
+@tenant_option
+@groups_option
+@program_option
+@click.option("--max-usd", type=USD, help="Spend cap of this task, US dollars.")
+@click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Time cap of this task.")
+@click.option(
+    "--quorum",
+    type=click.IntRange(1, MAX_QUORUM),
+    help="How many independent documents must agree on what decides the answer; with multihop and team.",
+)
+@click.option("--user", help="Who asks, in the app of the operator's key: whose memory it is.")
+@click.option("--memory", is_flag=True, help="Show the program what is remembered for --user; react, single_shot.")
+@click.option("--remember", is_flag=True, help="Keep the answer in the memory of --user.")
+@json_option
+def ask(
+    question: str,
+    tenant: str,
+    groups: list[str],
+    program: str | None,
+    max_usd: Decimal | None,
+    max_seconds: float | None,
+    quorum: int | None,
+    user: str | None,
+    memory: bool,
+    remember: bool,
+    as_json: bool,
+) -> None:
+    """Answer a question from the documents that the groups may read, hop by hop, with citations and cost.
+
+    \b
+    lakehop ask "How many replicas does the inference cluster run?" --tenant acme --groups staff
+    lakehop ask "How long is the Oder?" --tenant acme --groups staff --quorum 2
+    """
+    from infra.cli.render import print_answer
+    from infra.clients.gateway import GatewayClient
+
+    document = GatewayClient(settings()).ask(
+        question, tenant, groups, program=program, max_usd=max_usd, max_seconds=max_seconds, quorum=quorum,
+        user=user, memory=memory or None, remember=remember or None,
+    )  # fmt: skip
+    emit(as_json, document, print_answer)
+
+
+@click.command()
+@click.option("--run", "run_id", metavar="RUN_ID", help="Replay what this run refused.")
+@click.option("--tenant", help="Replay all that is open of this tenant.")
+@click.option("--source", help="With --tenant: of this source only.")
+@json_option
+def replay(run_id: str | None, tenant: str | None, source: str | None, as_json: bool) -> None:
+    """Take in what was refused, after a fix: only that is read, and nothing else of its source changes.
+
+    Things that are refused again stay open, with their new reason.
+
+    \b
+    lakehop replay --tenant acme --source wiki
+    """
+    from infra.cli.render import print_replay
+    from infra.dag_runs.replay import replay as run
+
+    emit(as_json, run(settings(), run_id, tenant, source, say), print_replay)
+
+
+@click.command()
+@tenant_option
+@click.option("--source", help="Forget documents of this source only.")
+@click.option("--document", "documents", multiple=True, metavar="ID", help="Id of a document; may be repeated.")
+@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@json_option
+def forget(tenant: str, source: str | None, documents: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Remove documents, a source or, without either, a whole tenant for good, and prove it.
+
+    Their rows, old versions, change data and index entries go; then every file that is left is read for them. The
+    bill stays. A document that its source still holds comes back with the next ingest.
+
+    \b
+    lakehop forget --tenant acme --source wiki --document staff/jane.md --yes
+    """
+    from infra.cli.render import print_forget
+    from infra.dag_runs.forget import check_known
+    from infra.dag_runs.forget import forget as run
+
+    check_known(settings(), tenant, source, documents)
+    confirm(yes, f"Remove {_what(tenant, source, documents)} for good?")
+    emit(as_json, run(settings(), tenant, source, documents, say), print_forget)
+
+
+def _what(tenant: str, source: str | None, documents: tuple[str, ...]) -> str:
+    where = f"of source {source!r} of tenant {tenant!r}" if source else f"of tenant {tenant!r}"
+    if documents:
+        return f"{len(documents)} documents {where}"
+    return f"all documents {where}" if source else f"everything {where}"
+
+
+one_tenant_option = click.option("--tenant", help="Whose index; default: every tenant's.")
+
+
+@click.command()
+@click.option("--embedding-model", required=True, help="Id of a model of the environment, or a folder that holds one.")
+@one_tenant_option
+@json_option
+def reindex(embedding_model: str, tenant: str | None, as_json: bool) -> None:
+    """Move a tenant, or all, to another embedding model, by the DAG `reindex`; searches go on meanwhile.
+
+    The new index is built from Delta beside the live one, checked, and takes its place. The old one is kept: going
+    back is a reindex to its model.
+
+    \b
+    lakehop reindex --embedding-model all-MiniLM-L6-v2 --tenant acme
+    """
+    from infra.cli.render import print_versions
+    from infra.dag_runs.index import reindex as run
+
+    emit(as_json, run(settings(), embedding_model, tenant, say), print_versions)
+
+
+@click.command()
+@one_tenant_option
+@json_option
+def reconcile(tenant: str | None, as_json: bool) -> None:
+    """Compare Milvus with Delta row by row and repair what differs, by the DAG `reconcile`.
+
+    \b
+    lakehop reconcile --tenant acme
+    """
+    from infra.cli.render import print_reconciled
+    from infra.dag_runs.index import reconcile as run
+
+    emit(as_json, run(settings(), tenant, say), print_reconciled)
+
+
+COMMANDS = (ingest, search, ask, replay, forget, reindex, reconcile)

@@ -1,0 +1,202 @@
+"""What the commands show to a person. With `--json` none of this runs."""
+
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from infra.cli.terminal import plain
+
+Document = Mapping[str, Any]
+STATE_STYLES = {"healthy": "green", "starting": "yellow", "stopped": "red", "unreachable": "red"}
+# Piped, there is no edge to wrap at, and a reader cuts lines as it likes.
+console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 250)
+
+
+def print_parts(document: Document) -> None:
+    """A line a part: state, address, process, memory; below it, what is wrong and where the log is."""
+    table = _table("part", "state", "address", "pid", "MB")
+    for part in document["parts"]:
+        state = f"[{STATE_STYLES[part['state']]}]{part['state']}[/]"
+        pids = " ".join(map(str, part["pids"])) or ("" if part["local"] else "elsewhere")
+        table.add_row(part["name"], state, escape(part["address"]), pids, str(part["rss_mb"] or ""))
+    console.print(table)
+    for part in document["parts"]:
+        if part["reason"]:
+            log = f" Log: {part['log']}" if part["log"] else ""
+            console.print(escape(f"{part['name']}: {part['reason']}.{log}"))
+
+
+def print_status(document: Document) -> None:
+    """The parts, then every setting by its environment variable."""
+    print_parts(document)
+    table = _table("setting", "value")
+    for name, value in document["settings"].items():
+        table.add_row(name, escape(str(value)))
+    console.print(table)
+
+
+def print_ingest(document: Document) -> None:
+    """The counts of one ingest as sentences."""
+    documents, chunks, links = document["documents"], document["chunks"], document["links"]
+    console.print("documents: " + ", ".join(f"{count} {name}" for name, count in documents.items()))
+    console.print(
+        f"chunks: {chunks['written']} written, {chunks['deleted']} deleted; "
+        f"links: {links['written']} written, {links['deleted']} deleted; "
+        f"{document['embedded']} embedded; {document['seconds']} s; run {escape(document['run_id'])}"
+    )
+    if documents["quarantined"]:
+        console.print('why: `lakehop sql "select ingest_run_id, doc_id, reason from bronze.quarantine"`')
+
+
+def print_versions(document: Document) -> None:
+    """What searches read now, a line a tenant."""
+    columns = ("tenant", "collection", "embedding_model", "dimension", "chunks", "recall", "rebuilt")
+    print_rows({"columns": columns, "rows": document["tenants"]})
+    console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
+
+
+def print_reconciled(document: Document) -> None:
+    """What differed and is repaired, a line a tenant."""
+    columns = ("tenant", "collection", "chunks", "missing", "extra", "stale_text", "stale_permissions", "stale_counts")
+    print_rows({"columns": columns, "rows": document["tenants"]})
+    console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
+
+
+def print_forget(document: Document) -> None:
+    """What was removed, by table, and the proof."""
+    removed = [{"place": place, "rows removed": rows} for place, rows in document["removed"].items()]
+    print_rows({"columns": ("place", "rows removed"), "rows": removed})
+    proof = document["proof"]
+    console.print(
+        f"{document['files_purged']} files purged; all that is left was read: {proof['rows_left']} rows of it in "
+        f"{proof['places_read']} places; {document['seconds']} s; run {escape(document['run_id'])}"
+    )
+
+
+def print_replay(document: Document) -> None:
+    """What became of the things that were refused."""
+    console.print(
+        f"{document['replayed']} replayed: {document['resolved']} resolved, {document['still_open']} still open"
+    )
+    if document["run_ids"]:
+        print_ingest(document)
+
+
+def print_search(document: Document) -> None:
+    """Passages, best first."""
+    for place, passage in enumerate(document["results"], 1):
+        console.print(
+            f"[bold]{place}. {escape(passage['title'])}[/]  {passage['score']:.3f}  {escape(passage['doc_id'])}"
+        )
+        if way := _way(passage):
+            console.print(f"   [dim]{escape(way)}[/]")
+        console.print(f"   {escape(_short(passage['text'], 300))}")
+    if not document["results"]:
+        console.print("Nothing found that these groups may read.")
+    usage = document["usage"]
+    cost = f", ordered by a model for ${usage['usd']}" if usage["calls"] else ""
+    console.print(f"[dim]{document['took_ms']:,.0f} ms{cost}[/]")
+
+
+_WAYS = {
+    "names": "names “{via}” →",
+    "named_by": "is named by, as “{via}” →",
+    "links_to": "links to {via} →",
+    "linked_from": "is linked from the next one, as {via} →",
+    "shares": "shares “{via}” with →",
+    "continues": "leaves the rest to →",
+}
+
+
+def _way(passage: Document) -> str:
+    """How a multi-hop search came to a passage, in words; empty for a search of another mode."""
+    if passage.get("probability") is None:
+        return ""
+    steps = [f"“{step['title']}” {_WAYS[step['how']].format(via=step['via'])}" for step in passage["path"]]
+    covers = [f"covers {', '.join(passage['covers'])}"] if passage["covers"] else []
+    way = " ".join([*steps, "this one"]) if steps else "found by the question itself"
+    return "; ".join([f"needed with {passage['probability']:.0%}", way, *covers])
+
+
+def print_answer(document: Document) -> None:
+    """The hops, the answer, its citations, its cost."""
+    for step in document["steps"]:
+        console.print(f"[dim]{_step(step)}[/]")
+    console.print(f"\n[bold]{escape(document['answer']) or '(no answer)'}[/]  ({document['status']})")
+    for citation in document["citations"]:
+        console.print(f"  [cyan]{escape(citation['doc_id'])}[/]: “{escape(_short(citation['quote'], 200))}”")
+    for claim in document.get("uncited", ()):
+        console.print(f"  [yellow]no citation carries[/]: “{escape(_short(claim, 200))}”")
+    usage = document["usage"]
+    console.print(
+        f"[dim]{usage['calls']} calls, {usage['input_tokens']} tokens in ({usage['cached_tokens']} cached), "
+        f"{usage['output_tokens']} out, ${usage['usd']}, {document['latency_s']:.1f} s, task {document['task_id']}[/]"
+    )
+
+
+def print_rows(document: Document) -> None:
+    """Rows of a query; NULL stays told from an empty string."""
+    table = _table(*document["columns"])
+    for row in document["rows"]:
+        table.add_row(*(_cell(row[column]) for column in document["columns"]))
+    console.print(table)
+    console.print(f"[dim]{len(document['rows'])} rows[/]")
+
+
+def print_programs(document: Document) -> None:
+    """The compiled versions of a tenant's programs."""
+    columns = (
+        "program", "version", "optimizer", "live", "score_before", "score_after", "usd_per_success_before",
+        "usd_per_success_after", "tested_on", "why", "created_at",
+    )  # fmt: skip
+    print_rows({"columns": columns, "rows": document["versions"]})
+
+
+def print_keys(document: Document) -> None:
+    """The API keys."""
+    columns = ("key_id", "tenant", "groups", "app", "daily_usd", "spent_today_usd", "created_at", "revoked_at")
+    print_rows({"columns": columns, "rows": [{**key, "groups": ",".join(key["groups"])} for key in document["keys"]]})
+
+
+def print_memory(document: Document) -> None:
+    """What is remembered for a user."""
+    columns = ("memory_id", "app", "kind", "text", "question", "doc_ids", "version", "written_at", "expires_at")
+    rows = [{**entry, "doc_ids": ", ".join(entry["doc_ids"])} for entry in document["entries"]]
+    print_rows({"columns": columns, "rows": rows})
+
+
+def print_record(document: Document) -> None:
+    """One document as names and values."""
+    table = _table("", "")
+    for name, value in document.items():
+        table.add_row(name, _cell(value))
+    console.print(table)
+
+
+def _step(step: Document) -> str:
+    head = f"  hop {step['hop']}  {step['kind']} {step.get('agent') or ''}"
+    both = (step.get("query"), step.get("output"))
+    shown = ": ".join(map(str, both)) if step["kind"] == "note" else next(filter(None, both), "")
+    found = ", ".join(passage["title"] for passage in step.get("passages") or ())
+    return escape(" | ".join(filter(None, (head, _short(str(shown), 160), _short(found, 160)))))
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, show_header=any(columns))
+    for column in columns:
+        table.add_column(escape(column), overflow="fold")
+    return table
+
+
+def _cell(value: Any) -> str:
+    return "[dim]NULL[/]" if value is None else escape(plain(value))
+
+
+def _short(text: str, length: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= length else text[: length - 1] + "…"

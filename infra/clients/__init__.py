@@ -1,0 +1,1 @@
+"""Clients of Airflow and the gateway."""

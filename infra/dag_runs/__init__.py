@@ -1,0 +1,1 @@
+"""Commands that run a DAG and report what it did."""

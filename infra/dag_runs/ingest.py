@@ -1,0 +1,109 @@
+"""`lakehop ingest` and `lakehop costs flush`: run the DAG that does the work, and report what it did.
+
+Nothing here reads a document: the work, its retries and its logs are Airflow's, so that a run started from here
+looks and is repaired like a scheduled one.
+"""
+
+import secrets
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from infra.clients.airflow import AirflowClient, Progress
+from lakehouse.access.permissions import canonical_groups, check_tenant
+from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.settings import Settings
+
+DOCUMENT_COUNTS = ("seen", "added", "changed", "unchanged", "deleted", "quarantined", "skipped")
+
+
+def ingest(
+    settings: Settings,
+    paths: Sequence[str],
+    tenant: str,
+    groups: Sequence[str],
+    source: str | None,
+    snapshot: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Take the paths in by one run of the DAG, and return its counts.
+
+    `source` None means the paths' own addresses together, so that a snapshot of other paths deletes nothing of these.
+    Raises `InvalidInput` before anything runs when a path does not exist, and `LakehopError` with the end of the
+    task's log when the run fails.
+    """
+    addresses = [document_address(path) for path in paths]
+    params = {
+        "path": addresses,
+        "tenant": check_tenant(tenant),
+        "groups": ",".join(canonical_groups(groups)),
+        "source": source or " ".join(sorted(addresses)),
+        "snapshot": snapshot,
+    }
+    begun, run_id = time.monotonic(), new_run_id(tenant)
+    run_dag(settings, "ingest", run_id, params, progress)
+    return run_counts(settings, run_id) | {"seconds": round(time.monotonic() - begun, 1)}
+
+
+def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
+    """Bring the spooled call records into the lakehouse now, by a run of `load_costs`."""
+    begun, run_id = time.monotonic(), new_run_id("flush")
+    run_dag(settings, "load_costs", run_id, {}, progress)
+    return {"run_id": run_id, "seconds": round(time.monotonic() - begun, 1)}
+
+
+def document_address(path: str) -> str:
+    """The absolute path or the URI of what to ingest; `InvalidInput` when a local path is empty or not there."""
+    if not path.strip():
+        raise InvalidInput("path '': name a file, a folder, an s3:// address or a sitemap.")
+    if urlsplit(path).scheme in ("s3", "s3a"):
+        return path
+    if urlsplit(path).scheme in ("http", "https"):
+        if not urlsplit(path).hostname or not urlsplit(path).path.endswith((".xml", ".xml.gz")):
+            raise InvalidInput(
+                f"path {path!r}: a website is named by its sitemap, e.g. https://example.com/sitemap.xml."
+            )
+        return path
+    found = Path(path).expanduser().resolve()
+    if not found.exists():
+        raise InvalidInput(
+            f"path {path!r}: no such file or folder. Name an existing one, an s3:// address or a sitemap."
+        )
+    return str(found)
+
+
+def new_run_id(subject: str) -> str:
+    """An id that sorts by time and says whose run it is, e.g. `acme-20261121T031500-9f2c1a`."""
+    return f"{subject}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def run_dag(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any], progress: Progress) -> None:
+    """Run a DAG and wait for its end. `LakehopError` with the end of the failed task's log when it fails."""
+    client = AirflowClient(settings)
+    client.trigger(dag_id, run_id, params)
+    progress(f"{dag_id} run {run_id}: {client.run_url(dag_id, run_id)}")
+    run = client.wait(dag_id, run_id, settings.ingest_timeout_s, progress)
+    if run.state != "success":
+        raise LakehopError(client.failure(run))
+
+
+def run_counts(settings: Settings, run_id: str) -> dict[str, Any]:
+    """What the steps of one run wrote down together."""
+    from lakehouse.storage.delta import read_rows
+    from lakehouse.tables import INGEST_RUNS
+
+    steps = read_rows(settings, INGEST_RUNS, where=[("run_id", "=", run_id)])
+
+    def total(column: str) -> int:
+        return sum(step[column] or 0 for step in steps)
+
+    return {
+        "run_id": run_id,
+        "documents": {name: total(f"documents_{name}") for name in DOCUMENT_COUNTS},
+        "chunks": {"written": total("chunks_written"), "deleted": total("chunks_deleted")},
+        "links": {"written": total("links_written"), "deleted": total("links_deleted")},
+        "embedded": total("embedded"),
+    }

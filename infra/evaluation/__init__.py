@@ -1,0 +1,1 @@
+"""Evaluating answers, learning weights, compiling programs."""

@@ -1,0 +1,201 @@
+"""The parts of the stack: where each listens, how the local one is started, and how to tell that it serves.
+
+A part listed in `local_parts` runs here as one or more processes; any other runs elsewhere and is only checked.
+A check asks the part over its own protocol, for an open port proves nothing.
+"""
+
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from infra.stack.airflow import LocalAirflow
+from infra.stack.processes import Process, child_environment, program
+from lakehouse.errors import InvalidInput, Unavailable
+from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.spark_conf import spark_conf
+
+CHECK_TIMEOUT_S = 3.0
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part. `check` returns "" when it serves, else in a line why not; `prepare` comes before its first start.
+
+    `start_timeout_s` is for a part that lives and does not serve, on a busy machine too: a dead one is told at once.
+    """
+
+    name: str
+    address: str
+    setting: str
+    start_timeout_s: float
+    check: Callable[[], str]
+    processes: Callable[[], Sequence[Process]]
+    prepare: Callable[[], None] = lambda: None
+
+
+def stack_parts(settings: Settings) -> dict[str, Part]:
+    """Every part of the stack by name, whether it runs here or elsewhere."""
+    airflow = LocalAirflow(settings)
+    return {
+        part.name: part
+        for part in (
+            Part(
+                name="milvus",
+                address=settings.milvus_uri,
+                setting="LAKEHOP_MILVUS_URI",
+                start_timeout_s=300,
+                check=lambda: _check_milvus(settings),
+                processes=lambda: [_milvus(settings)],
+            ),
+            Part(
+                name="vllm",
+                address=settings.llm_base_url,
+                setting="LAKEHOP_LLM_BASE_URL",
+                start_timeout_s=420,  # 40 to 100 s alone on 2 cores, after a first conversion; more beside Spark
+                check=lambda: _check_http(f"{settings.llm_base_url}/models", settings.llm_api_key.get_secret_value()),
+                processes=lambda: [_vllm(settings)],
+            ),
+            Part(
+                name="gateway",
+                address=settings.gateway_url,
+                setting="LAKEHOP_GATEWAY_URL",
+                start_timeout_s=420,
+                check=lambda: _check_http(f"{settings.gateway_url}/healthz"),
+                processes=lambda: [_gateway(settings)],
+            ),
+            Part(
+                name="airflow",
+                address=settings.airflow_url,
+                setting="LAKEHOP_AIRFLOW_URL",
+                start_timeout_s=420,
+                check=lambda: _check_airflow(settings),
+                processes=airflow.processes,
+                prepare=airflow.prepare,
+            ),
+        )
+    }
+
+
+def thrift_part(settings: Settings) -> Part:
+    """The Spark Thrift server: started on demand, for a JVM of its own is too much to keep for nobody."""
+    return Part(
+        name="thrift",
+        address=f"jdbc:hive2://127.0.0.1:{settings.thrift_port}",
+        setting="LAKEHOP_THRIFT_PORT",
+        start_timeout_s=180,
+        check=lambda: _check_port("127.0.0.1", settings.thrift_port),
+        processes=lambda: [_thrift(settings)],
+    )
+
+
+def local_part_names(settings: Settings) -> tuple[str, ...]:
+    """The names in `local_parts`; `InvalidInput` for one that is no part."""
+    known = stack_parts(settings)
+    names = tuple(filter(None, (name.strip() for name in settings.local_parts.split(","))))
+    for name in names:
+        if name not in known:
+            raise InvalidInput(
+                f"LAKEHOP_LOCAL_PARTS names {name!r}: must be some of {', '.join(known)}. Take it out or correct it."
+            )
+    return names
+
+
+def _milvus(settings: Settings) -> Process:
+    address = urlsplit(settings.milvus_uri)
+    data = settings.home.resolve() / "milvus"
+    # Without --host it listens on every interface, and it knows no passwords.
+    command = [sys.executable, "-m", "infra.stack.milvus_lite_server", "--host", "127.0.0.1", "--data-dir", str(data)]
+    return _process(settings, "milvus", "LAKEHOP_MILVUS_URI", [*command, "--port", str(address.port)], address.port)
+
+
+def _vllm(settings: Settings) -> Process:
+    port = urlsplit(settings.llm_base_url).port
+    return _process(settings, "vllm", "LAKEHOP_LLM_BASE_URL", [sys.executable, "-m", "infra.stack.vllm_server"], port)
+
+
+def _gateway(settings: Settings) -> Process:
+    port = urlsplit(settings.gateway_url).port
+    command = [program("bentoml"), "serve", "serving.gateway:Gateway", "--host", "127.0.0.1", "--port", str(port)]
+    # Shorter than the grace before KILL, so that a running task is stopped and its spend settled, not cut off.
+    command += ["--timeout-graceful-shutdown", "5"]
+    return _process(settings, "gateway", "LAKEHOP_GATEWAY_URL", command, port)
+
+
+def _thrift(settings: Settings) -> Process:
+    command = [program("spark-submit"), "--master", settings.spark_master]
+    for name, value in spark_conf(settings).items():
+        command += ["--conf", f"{name}={value}"]
+    script = str(PROJECT_ROOT / "spark_jobs" / "thrift_server.py")
+    return _process(settings, "thrift", "LAKEHOP_THRIFT_PORT", [*command, script], settings.thrift_port)
+
+
+def _process(settings: Settings, name: str, setting: str, command: list[str], port: int | None) -> Process:
+    environment = child_environment(settings) | {
+        "PYTHONPATH": str(PROJECT_ROOT),
+        # numpy's products are small here: more threads would spin for each other on cores that others want.
+        "OPENBLAS_NUM_THREADS": "1",
+        "BENTOML_DO_NOT_TRACK": "True",
+        # A home of its own: BentoML wipes a shared one's metrics when another server starts.
+        "BENTOML_HOME": str(settings.home.resolve() / "bentoml"),
+    }
+    return Process(name, tuple(command), environment, _folder(settings), port, setting)
+
+
+def _folder(settings: Settings) -> Path:
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return PROJECT_ROOT
+
+
+def _check_milvus(settings: Settings) -> str:
+    address = urlsplit(settings.milvus_uri)
+    if closed := _check_port(address.hostname or "", address.port or 80):
+        return closed  # told at once, and without the second that importing the client takes
+    from lakehouse.index.server import Server
+
+    server = Server(settings.model_copy(update={"milvus_timeout_s": CHECK_TIMEOUT_S}))
+    try:
+        _ = server.capabilities
+    except Unavailable as error:
+        return _one_line(error)
+    finally:
+        server.close()
+    return ""
+
+
+def _check_airflow(settings: Settings) -> str:
+    import httpx
+
+    try:
+        answer = httpx.get(f"{settings.airflow_url}/api/v2/monitor/health", timeout=CHECK_TIMEOUT_S)
+        answer.raise_for_status()
+        health = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
+        return _one_line(error)
+    sick = [name for name in ("metadatabase", "scheduler", "dag_processor") if health[name]["status"] != "healthy"]
+    return f"not healthy: {', '.join(sick)}" if sick else ""
+
+
+def _check_http(url: str, bearer: str = "") -> str:
+    import httpx
+
+    headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
+    try:
+        answer = httpx.get(url, headers=headers, timeout=CHECK_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        return _one_line(error)
+    return "" if answer.is_success else f"{url} answered {answer.status_code}"
+
+
+def _check_port(host: str, port: int) -> str:
+    try:
+        socket.create_connection((host, port), timeout=CHECK_TIMEOUT_S).close()
+    except OSError as error:
+        return f"{host}:{port}: {error.strerror or error}"
+    return ""
+
+
+def _one_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

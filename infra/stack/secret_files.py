@@ -1,0 +1,49 @@
+"""Secrets that the local stack makes for itself: files under home that only their owner can read.
+
+The operator key lets the command line ask the gateway on behalf of any tenant; it is made by `lakehop up`.
+"""
+
+import os
+from pathlib import Path
+
+from lakehouse.errors import NotAuthenticated
+from lakehouse.settings import Settings
+
+
+def write_secret(path: Path, text: str) -> None:
+    """Write `text` with mode 0600 from the first byte on, replacing what was there at once."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    partial.replace(path)
+
+
+def ensure_operator_key(settings: Settings) -> None:
+    """Create the operator key where there is none, or where the ledger no longer knows it."""
+    from lakehouse.access.ledger import Ledger
+
+    ledger = Ledger(settings.ledger_path)
+    try:
+        path = _operator_key_path(settings)
+        known = ledger.authenticate(path.read_text().strip()) if path.exists() else None
+        if known is None or not known.operator:
+            _, secret = ledger.create_key("operator", (), "lakehop", None, operator=True)
+            write_secret(path, secret + "\n")
+    finally:
+        ledger.close()
+
+
+def operator_key(settings: Settings) -> str:
+    """The operator key's secret; `NotAuthenticated` before the first `lakehop up`."""
+    try:
+        return _operator_key_path(settings).read_text().strip()
+    except OSError:
+        raise NotAuthenticated(
+            f"no operator key at {str(_operator_key_path(settings))!r}. Run `lakehop up`, which creates it, "
+            "or set LAKEHOP_HOME to the home of the running stack."
+        ) from None
+
+
+def _operator_key_path(settings: Settings) -> Path:
+    return settings.home / "operator.key"

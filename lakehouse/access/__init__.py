@@ -1,0 +1,1 @@
+"""Who may do what: tenants, groups, API keys and what each may spend."""

@@ -1,0 +1,1 @@
+"""What analysts query: gold views, read-only SQL, and the data dictionary."""

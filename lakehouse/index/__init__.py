@@ -1,0 +1,1 @@
+"""Chunks in Milvus: layout, reading, writing, versions, and the embedding model."""

@@ -1,0 +1,69 @@
+"""The words' half of a search: how text is cut into terms, BM25 where Milvus has none, and how two rankings fuse.
+
+Numbers measured on two pools of multi-hop questions (300 each, 2,960 and 5,021 passages, MiniLM vectors).
+"""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import bm25s
+import numpy as np
+
+from lakehouse.text.stop_words import STOP_WORDS
+
+# Flatter than the usual 1.2 and 0.75: chunks have about the same length, so length says little. Recall@5 after
+# fusion 82.5 and 58.4, with the usual values 82.3 and 56.9.
+BM25_K1 = 0.9
+BM25_B = 0.4
+# The usual 60 lets a passage that both rankings have at 30 beat the best of one: recall@5 80.7 and 54.4, against
+# 82.5 and 58.4.
+RRF_K = 1
+# Passages that each ranking puts in; 100 finds nothing more.
+FUSION_DEPTH = 50
+
+# Milvus's analyzer, spelled so that milvus-lite and a server cut alike, and `_terms` does the same.
+ANALYZER: dict[str, Any] = {
+    "tokenizer": "standard",
+    "filter": ["lowercase", {"type": "stop", "stop_words": list(STOP_WORDS)}],
+}
+
+
+class LexicalIndex:
+    """BM25 over one collection, in memory, for a Milvus older than 2.5; immutable once built."""
+
+    def __init__(self, rows: Sequence[tuple[str, str, str]]) -> None:
+        """Index rows of chunk id, `acl_key` and text."""
+        self._chunk_ids = [chunk_id for chunk_id, _, _ in rows]
+        self._acl_keys = np.array([key for _, key, _ in rows])
+        self._bm25: bm25s.BM25 | None = None
+        corpus = [_terms(text) for _, _, text in rows]
+        if any(corpus):  # the library cannot index nothing
+            self._bm25 = bm25s.BM25(method="lucene", k1=BM25_K1, b=BM25_B)
+            self._bm25.index(corpus, show_progress=False)
+
+    def search(self, query: str, allowed_keys: Sequence[str], limit: int) -> list[tuple[str, float]]:
+        """Chunk ids and BM25 scores, best first, of chunks that share a term and have one of the keys."""
+        terms = _terms(query)
+        if self._bm25 is None or not terms:
+            return []
+        mask = np.isin(self._acl_keys, list(allowed_keys)).astype(np.float32)
+        scores = self._bm25.get_scores(terms, weight_mask=mask)
+        best = np.argsort(-scores, kind="stable")[:limit]
+        return [(self._chunk_ids[i], float(scores[i])) for i in best if scores[i] > 0]
+
+
+def fuse(rankings: Sequence[Sequence[str]], limit: int) -> list[tuple[str, float]]:
+    """Reciprocal rank fusion: ids by the sum of 1 / (RRF_K + rank) over the rankings that hold them, best first.
+
+    Cormack, Clarke and Büttcher, SIGIR 2009. Milvus computes the same for `RRFRanker`.
+    """
+    scores: dict[str, float] = {}
+    for ranking in rankings:
+        for rank, chunk_id in enumerate(ranking, start=1):
+            scores[chunk_id] = scores.get(chunk_id, 0.0) + 1 / (RRF_K + rank)
+    return sorted(scores.items(), key=lambda item: -item[1])[:limit]
+
+
+def _terms(text: str) -> list[str]:
+    return [term for term in re.findall(r"\w+", text.lower()) if term not in STOP_WORDS]

@@ -1,0 +1,1 @@
+"""What outlives a task: memories of users and compiled programs."""

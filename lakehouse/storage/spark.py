@@ -1,0 +1,144 @@
+"""Spark with Delta: the session of every job, and the declared tables as Spark sees them.
+
+Local masters get settings for small data. Delta's defaults (50 partitions to replay a log, 200 to shuffle) suit a
+cluster; on two cores they turn a merge of ten rows into ten seconds of scheduling. The executors of a cluster get our
+packages from the driver, so that all run its code; what those import has to be installed there.
+"""
+
+import atexit
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zipfile import ZipFile
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import types as T  # noqa: N812  the name that Spark's own documentation uses
+
+from lakehouse.errors import Unavailable
+from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.spark_conf import spark_conf
+from lakehouse.tables import Table, Type
+
+if TYPE_CHECKING:
+    from delta.tables import DeltaTable
+
+SPARK_TYPES: dict[Type, T.DataType] = {
+    Type.STRING: T.StringType(),
+    Type.STRINGS: T.ArrayType(T.StringType()),
+    Type.INT: T.IntegerType(),
+    Type.INTS: T.ArrayType(T.IntegerType()),
+    Type.LONG: T.LongType(),
+    Type.DOUBLE: T.DoubleType(),
+    Type.BOOL: T.BooleanType(),
+    Type.TIME: T.TimestampType(),
+    Type.MONEY: T.DecimalType(18, 10),
+    Type.VECTOR: T.ArrayType(T.FloatType()),
+}
+
+_EVERYWHERE = {
+    "spark.sql.execution.arrow.pyspark.enabled": "true",
+    # A document may have megabytes: a batch for Python is bounded by its bytes, and small ones by their number.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+    "spark.sql.execution.arrow.maxBytesPerBatch": str(32 * 1024 * 1024),
+    "spark.python.worker.reuse": "true",
+    "spark.speculation": "false",  # a second copy of a task would be a second writer in Milvus
+}
+_LOCAL = {
+    "spark.sql.adaptive.enabled": "false",  # planning again after each stage costs more than it finds in small data
+    # A job has a hundred small queries: to generate and compile Java for each costs more than to interpret them.
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.databricks.delta.snapshotPartitions": "1",
+    "spark.sql.sources.parallelPartitionDiscovery.parallelism": "2",
+    "spark.sql.streaming.noDataMicroBatches.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.log.level": "ERROR",
+}
+_CLUSTER = {
+    # Many tasks that each write a little to many partitions make many small files; this shuffles before it writes.
+    "spark.databricks.delta.optimizeWrite.enabled": "true",
+}
+_SHIPPED = ("lakehouse", "spark_jobs")
+"""Packages that tasks import."""
+
+
+def spark_session(settings: Settings, app_name: str) -> SparkSession:
+    """The process's session: Delta, UTC, Arrow. Under spark-submit it takes over what `lakehouse.spark_conf` gave.
+
+    Raises Unavailable when the machine has no Java.
+    """
+    if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
+        raise Unavailable("spark", "Spark needs a JDK, 17 or newer; set JAVA_HOME or put `java` on PATH.")
+    # Outside spark-submit, `spark.pyspark.python` is not read, and workers would be whatever `python3` is on PATH.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    builder = SparkSession.builder.appName(app_name).master(settings.spark_master)
+    conf = spark_conf(settings) | _EVERYWHERE | _storage_conf(settings)
+    conf |= _LOCAL if settings.spark_is_local else _CLUSTER
+    for name, value in conf.items():
+        builder = builder.config(name, value)
+    spark = builder.getOrCreate()
+    if settings.spark_is_local:
+        spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
+    else:
+        spark.sparkContext.addPyFile(_packed_code())
+    return spark
+
+
+def _storage_conf(settings: Settings) -> dict[str, str]:
+    """How S3A reaches the buckets. Set in the driver's own process, for a command line can be read by all of a machine.
+
+    A store that stops answering fails a task within minutes; by S3A's defaults (200 s, five attempts, seven retries) it
+    would hang for far longer.
+    """
+    given = {
+        "endpoint": settings.s3_endpoint,
+        "endpoint.region": settings.s3_region,
+        "access.key": settings.s3_access_key.get_secret_value(),
+        "secret.key": settings.s3_secret_key.get_secret_value(),
+        "path.style.access": "true" if settings.s3_endpoint else "",  # only Amazon names a host for each bucket
+        "connection.establish.timeout": "10s",
+        "connection.timeout": "30s",
+        "connection.request.timeout": "60s",
+        "attempts.maximum": "0",  # of the SDK, below those of S3A
+        "retry.limit": "3",
+        # Hadoop's new default reads ahead by threads of its own, which these bounds don't hold for.
+        "input.stream.type": "classic",
+    }
+    return {f"spark.hadoop.fs.s3a.{name}": value for name, value in given.items() if value}
+
+
+def _packed_code() -> str:
+    """A ZIP of the packages that tasks import, which lasts as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="lakehop-code-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    packed = folder / "lakehop.zip"
+    with ZipFile(packed, "w") as archive:
+        for package in _SHIPPED:
+            for file in sorted((PROJECT_ROOT / package).rglob("*.py")):
+                archive.write(file, file.relative_to(PROJECT_ROOT))
+    return str(packed)
+
+
+def struct_type(table: Table) -> T.StructType:
+    """The table's columns in order, as Spark types."""
+    return T.StructType([T.StructField(c.name, SPARK_TYPES[c.type], c.nullable) for c in table.columns])
+
+
+def read(spark: SparkSession, settings: Settings, table: Table) -> DataFrame:
+    """The table at its newest version."""
+    return spark.read.format("delta").load(table.path(settings.warehouse_root))
+
+
+def append(settings: Settings, table: Table, rows: DataFrame) -> None:
+    """Add rows that have the table's columns, in one commit."""
+    rows.write.format("delta").mode("append").save(table.path(settings.warehouse_root))
+
+
+def delta_table(spark: SparkSession, settings: Settings, table: Table) -> "DeltaTable":
+    """The table as a target of merges."""
+    from delta.tables import DeltaTable
+
+    return DeltaTable.forPath(spark, table.path(settings.warehouse_root))

@@ -1,0 +1,168 @@
+"""What a passage is about and what it speaks of: the names of its document, and the names in its text. No model.
+
+Two passages are connected when one speaks of what the other is about, or both of the same rare thing. Names are
+found by how they are written: a span of capitalised words, a part of one, code between backticks, an identifier, or a
+version. Keys of names, as `lakehouse.text.terms.key` gives them, are what is stored and compared.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import chain
+
+from lakehouse.text.hyperlinks import Place, own_addresses, said_addresses
+from lakehouse.text.identifiers import identifiers, in_words, versions
+from lakehouse.text.terms import is_stopped, key, sentences, words
+
+# How much a name says about its document, by how it was found.
+TITLE_WEIGHT = 1.0
+LEAD_WEIGHT = 0.9
+WITHOUT_ARTICLE = 0.7
+BEFORE_COMMA = 0.5
+HEADING_WEIGHT = 0.7
+OF_PART = 0.5
+OF_IDENTIFIER = 0.5
+HEADING_JOINT = " › "
+MAX_ENTITIES = 64
+"""Of one passage: a list of names would otherwise connect it with everything."""
+MAX_NAME_WORDS = 12
+_MIN_KEY = 3
+_MAX_KEY = 200
+_TITLE_CHARACTERS = 200
+_TEXT_CHARACTERS = 20_000
+_PARENTHESIS = re.compile(r"\s*\([^()]*\)$")
+_CAPITAL = r"(?:[A-ZÀ-ÖØ-ÞА-ЯΑ-Ω][^\W_]*(?:['’.-][^\W_]+)*\.?)"
+_JOINT = r"(?:of|the|de|la|le|du|von|van|der|den|del|di|da|and|&|for|in|on|to|y|al|el)"
+_SPAN = re.compile(rf"{_CAPITAL}(?:\s+(?:{_JOINT}\s+){{0,2}}{_CAPITAL}|\s+\d{{1,4}}\b)*")
+# `University of Kansas` speaks of Kansas too.
+_JOINED = re.compile(rf"\s+(?:{_JOINT}\s+)+|\s+(?=\d{{1,4}}$)")
+_CODE = re.compile(r"`([^`\n]{3,60})`")
+MAX_HEADINGS = 8
+_HEADING = re.compile(r" {0,3}#{1,6}[ \t]+(.*?\S)[ \t]*#*[ \t]*$")
+_FENCE = re.compile(r"\s*(?:```|~~~)")
+_LEAD = re.compile(
+    rf"^(?:The\s+)?({_CAPITAL}(?:\s+(?:{_JOINT}\s+){{0,2}}{_CAPITAL}){{1,6}})(?=\s*(?:\(|,|(?:is|was|are|were)\b))"
+)
+
+
+@dataclass(frozen=True)
+class Names:
+    """The names of one chunk, by their keys.
+
+    `own`: how surely each means the chunk's document, 0 to 1. `say`: what the chunk speaks of, its own names too, and
+    how surely it does. Both hold addresses as well (`lakehouse.text.hyperlinks`): the document's, and where its links
+    lead.
+    """
+
+    own: Mapping[str, float]
+    say: Mapping[str, float]
+
+    @classmethod
+    def of(cls, title: str, heading: str, text: str, place: Place | None = None) -> "Names":
+        """Follows from the chunk alone, so it goes stale only with the chunk. With its place also by hyperlinks."""
+        own = own_names(title, heading, text)
+        say = entities(text) | dict.fromkeys(own, 1.0)
+        if place:
+            own |= own_addresses(place, chunk_headings(heading, text))
+            say |= said_addresses(text[:_TEXT_CHARACTERS], place)
+        return cls(own, say)
+
+
+def own_names(title: str, heading: str, text: str) -> dict[str, float]:
+    """Keys by which others may speak of a document, and how surely each means it, 0 to 1.
+
+    Its title, the title without a parenthesis, without `The`, before a comma, the name that begins the text, and the
+    headings that a chunk stands under or holds; of identifiers in these also the words and the last part.
+    """
+    whole = " ".join(title[:_TITLE_CHARACTERS].split())
+    bare = without_parenthesis(whole)
+    headings = chunk_headings(heading, text)
+    found: dict[str, float] = {}
+
+    def add(name: str, weight: float) -> None:
+        name_key = key(name)
+        if _is_name(name_key):
+            found[name_key] = max(weight, found.get(name_key, 0.0))
+
+    add(whole, TITLE_WEIGHT)
+    add(bare, TITLE_WEIGHT)
+    add(bare.partition(",")[0], BEFORE_COMMA)
+    if bare.startswith("The "):
+        add(bare[4:], WITHOUT_ARTICLE)
+    for one in headings:
+        add(one, HEADING_WEIGHT)
+    if lead := _LEAD.match(text[:_TITLE_CHARACTERS].lstrip('"“ ')):
+        add(lead[1].rstrip(".,"), LEAD_WEIGHT)
+    for code in (code for one in (whole, *headings) for code in identifiers(one)):
+        last = code.rpartition(".")[2]
+        for spelling in (in_words(code), last, in_words(last)):
+            add(spelling, OF_IDENTIFIER)
+    return found | {key(version): HEADING_WEIGHT for one in headings for version in versions(one)}
+
+
+def without_parenthesis(title: str) -> str:
+    """`Oder (river)` as others call it: Oder."""
+    return _PARENTHESIS.sub("", title)
+
+
+def chunk_headings(heading: str, text: str) -> list[str]:
+    """The heading that a chunk begins below, and the first of those that stand in it."""
+    found = [last] if (last := heading[:_TITLE_CHARACTERS].rpartition(HEADING_JOINT)[2]) else []
+    is_code = False
+    for line in text[:_TEXT_CHARACTERS].splitlines():
+        is_code ^= _FENCE.match(line) is not None
+        match = None if is_code else _HEADING.match(line[:_TITLE_CHARACTERS])
+        if match and len(found) < MAX_HEADINGS:
+            found.append(match[1])
+    return found
+
+
+def entities(text: str) -> dict[str, float]:
+    """Keys of the names in a text, first come first, at most `MAX_ENTITIES`, and how surely each is one, 0 to 1."""
+    found: dict[str, float] = {}
+    beginning = text[:_TEXT_CHARACTERS]
+    code = ((code, 1.0) for code in _CODE.findall(beginning))
+    names = ((key(name), weight) for name, weight in chain(_spans(beginning), code, _identifiers(beginning)))
+    marks = ((key(version), 1.0) for version in versions(beginning))
+    for name_key, weight in chain(filter(lambda name: _is_name(name[0]), names), marks):
+        if name_key in found or len(found) < MAX_ENTITIES:
+            found[name_key] = max(weight, found.get(name_key, 0.0))
+    return found
+
+
+def _identifiers(text: str) -> Iterator[tuple[str, float]]:
+    for code in identifiers(text):
+        yield from ((code, 1.0), (in_words(code), 1.0))
+        path = code.split(".")
+        if len(path) > 1:
+            yield from ((spelling, OF_PART) for part in path for spelling in (part, in_words(part)))
+
+
+def _spans(text: str) -> Iterator[tuple[str, float]]:
+    for sentence in sentences(text):
+        for match in _SPAN.finditer(sentence):
+            whole = match[0].rstrip(".,")
+            if match.start() <= 2:  # a sentence's first word is a capital letter's work, not a name's
+                whole = " ".join(_without_first_word(whole.split()))
+            yield whole, 1.0
+            parts = _JOINED.split(whole)
+            if len(parts) > 1:
+                yield from ((part, OF_PART) for part in parts)
+
+
+def _without_first_word(parts: list[str]) -> list[str]:
+    if parts and all(map(is_stopped, words(parts[0]))):
+        parts = parts[1:]
+        while parts and parts[0][0].islower():
+            parts = parts[1:]
+    return parts
+
+
+def _is_name(name_key: str) -> bool:
+    parts = name_key.split()
+    return (
+        _MIN_KEY <= len(name_key) <= _MAX_KEY
+        and len(parts) <= MAX_NAME_WORDS
+        and any(map(str.isalpha, name_key))
+        and not all(map(is_stopped, parts))
+    )

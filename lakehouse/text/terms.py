@@ -1,0 +1,124 @@
+"""Words as retrieval compares them: folded, stemmed, without stop words; and text cut into sentences.
+
+Index time and question time must cut alike, so both import from here. The stemmer is a handful of English suffix
+rules, which conflates a little more than Porter's (`directed`, `director` and `direction` are one term): here a term
+decides whether a passage speaks of what the question asks, not which of a million pages is best. Words of other
+scripts pass unchanged; in Chinese and Japanese a character counts as a word.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from functools import lru_cache
+
+from lakehouse.text.identifiers import with_words
+from lakehouse.text.stop_words import STOP_WORDS
+
+_IDEOGRAPHS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+# What a question is made of besides what it asks for; BM25's list is kept short because it also cuts documents.
+_QUESTION_WORDS = """
+what which who whom whose when where why how does do did done has have had been being am are you he she we us our your
+his her hers him them their theirs its me my mine also than so too very can could should would may might must shall
+from up down out over under again further once here there all any both each few more most other some nor only own same
+just about between during before after above below through against because while until among per via another s t
+name named called known
+"""
+_STOPPED = frozenset(STOP_WORDS) | frozenset(_QUESTION_WORDS.split())
+_VOWELS = frozenset("aeiouy")
+_VERB_ENDINGS = ("ing", "ed")
+# Longest first: the first that fits is replaced.
+_ENDINGS = (
+    *(("ization", "iz"), ("ational", "at"), ("ation", "at"), ("ition", "it"), ("ment", ""), ("ness", "")),
+    *(("ship", ""), ("tion", "t"), ("sion", "s"), ("ally", "al"), ("ive", ""), ("ist", ""), ("ism", "")),
+    *(("ly", ""), ("or", ""), ("er", "")),
+)
+_LEAST_STEM = 4
+_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')\]]*\s+(?=[A-Z\"“(0-9])|(?<=[。！？])|\n+")
+_ABBREVIATION = re.compile(
+    r"\b(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Jr|Sr|vs|No|Inc|Ltd|Co|Lt|Col|Gen|Sgt|Capt|Prof|Rev|Hon|Mt|Ft|ca|c|U\.S|D\.C)\.$"
+)
+_ABBREVIATION_CHARACTERS = 8
+
+
+def words(text: str) -> list[str]:
+    """The text's words, lower case and without accents, stop words included."""
+    if text.isascii():
+        return _ASCII_WORD.findall(text.lower())
+    return _WORD.findall(_folded(text))
+
+
+def key(name: str) -> str:
+    """A name as it is compared: its words with one blank between."""
+    return " ".join(words(name))
+
+
+def terms(text: str) -> list[str]:
+    """The stems of the text's words that are not stop words, in order, repeats included; those of identifiers too."""
+    return stems(words(with_words(text)))
+
+
+def stems(found: Iterable[str]) -> list[str]:
+    """The stems of folded words that are not stop words, in order, repeats included."""
+    return [stem(word) for word in found if word not in _STOPPED]
+
+
+def is_stopped(word: str) -> bool:
+    """Whether a folded word says nothing by itself."""
+    return word in _STOPPED
+
+
+@lru_cache(maxsize=1 << 17)
+def stem(word: str) -> str:
+    """The stem of a folded word."""
+    if len(word) < _LEAST_STEM or not (word.isascii() and word.isalpha()):
+        return word
+    return _without_last_vowel(_without_ending(_without_verb_ending(_without_plural(word))))
+
+
+def sentences(text: str) -> list[str]:
+    """The text cut at full stops and line breaks, but not behind an abbreviation or an initial; none is empty."""
+    found: list[str] = []
+    begun = ""
+    for part in _SENTENCE_END.split(text):
+        begun = f"{begun} {part}" if begun else part
+        if not _ABBREVIATION.search(begun[-_ABBREVIATION_CHARACTERS:]):
+            found.append(begun)
+            begun = ""
+    return [sentence for sentence in (*found, begun) if sentence.strip()]
+
+
+def _folded(text: str) -> str:
+    parts = unicodedata.normalize("NFKD", text).casefold()
+    return "".join(part for part in parts if not unicodedata.combining(part))
+
+
+def _without_plural(word: str) -> str:
+    if word.endswith("ies") and len(word) > _LEAST_STEM:
+        return word[:-3] + "y"
+    if word.endswith("sses") or (word.endswith("es") and len(word) > _LEAST_STEM and word[-3] in "sxzh"):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and word[-2] not in "sui" else word
+
+
+def _without_verb_ending(word: str) -> str:
+    for ending in _VERB_ENDINGS:
+        rest = word.removesuffix(ending)
+        if rest != word and len(rest) >= _LEAST_STEM - 1 and not _VOWELS.isdisjoint(rest):
+            is_doubled = rest[-1] == rest[-2] and rest[-1] not in "lsz"
+            return rest[:-1] if is_doubled else rest
+    return word
+
+
+def _without_ending(word: str) -> str:
+    for ending, instead in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= _LEAST_STEM:
+            return word[: -len(ending)] + instead
+    return word
+
+
+def _without_last_vowel(word: str) -> str:
+    if word.endswith("e") and len(word) >= _LEAST_STEM:
+        word = word[:-1]
+    return word[:-1] + "i" if word.endswith("y") and len(word) >= _LEAST_STEM else word

@@ -1,0 +1,1 @@
+"""What HTTP callers can rely on: bodies, problems, access, metrics."""

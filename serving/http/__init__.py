@@ -1,0 +1,1 @@
+"""The HTTP application: routes, streaming, pages."""

@@ -1,0 +1,1 @@
+"""Tasks of callers: paid, durable, idempotent."""

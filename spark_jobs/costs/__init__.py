@@ -1,0 +1,1 @@
+"""Call records from the spool into the lakehouse."""

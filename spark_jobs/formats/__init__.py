@@ -1,0 +1,1 @@
+"""Files as Markdown, one module a family of formats."""

@@ -1,0 +1,148 @@
+"""Embed the texts of changed chunks that have no embedding by this model yet, each distinct text once.
+
+An embedding belongs to a text and a model, not to a chunk: moving a document, regrouping it, or repeating a text
+costs no model time. Where a cluster schedules GPUs, this stage asks for them and no other does.
+"""
+
+import math
+import os
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark import TaskContext
+from pyspark.resource import (
+    ExecutorResourceRequests,
+    ResourceProfile,
+    ResourceProfileBuilder,
+    TaskResourceRequests,
+)
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
+
+from lakehouse.index.embedding import embedded_text, load_embedder
+from lakehouse.index.versions import tenant_model
+from lakehouse.settings import Settings
+from lakehouse.storage.delta import arrow_schema
+from lakehouse.storage.spark import append, read, struct_type
+from lakehouse.tables import CHUNKS, EMBEDDINGS
+from spark_jobs.runner.change_feed import for_each_change
+from spark_jobs.runner.counts import Counts
+
+STEP = "embed_chunks"
+# Loading the model takes seconds, so a second worker pays only above this many texts.
+_TEXTS_PER_WORKER = 64
+# What a crash can cost: ten minutes of two CPU cores, a minute of a few GPUs. Each commit reads all that is missing.
+_TEXTS_PER_COMMIT = 20_000
+_TEXTS_PER_CLUSTER_COMMIT = 1_000_000
+# Half a minute of a core: a cluster's slow or lost executor holds up no more.
+_TEXTS_PER_TASK = 2_000
+
+
+def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
+    """Embed what the changed chunks need; return how many texts that were."""
+    embedded = 0
+    model = tenant_model(settings, args.tenant)
+
+    def embed_batch(chunks: DataFrame) -> None:
+        nonlocal embedded
+        embedded += embed_missing(spark, settings, args.run_id, model, chunks.filter("_change_type != 'delete'"))
+
+    for_each_change(spark, settings, CHUNKS, args.tenant, STEP, model, embed_batch)
+    return {"embedded": embedded}
+
+
+def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: str, chunks: DataFrame) -> int:
+    """Embed the texts of the chunks that have no embedding by the model yet; return how many."""
+    missing = missing_texts(chunks, read(spark, settings, EMBEDDINGS), model).persist()
+    try:
+        count = missing.count()
+        most = _TEXTS_PER_COMMIT if settings.spark_is_local else _TEXTS_PER_CLUSTER_COMMIT
+        commits = math.ceil(count / most)
+        for number in range(commits):
+            part = missing.filter(F.pmod(F.hash("content_hash"), F.lit(commits)) == number)
+            embed_texts(spark, settings, run_id, model, part, min(count, most))
+        return count
+    finally:
+        missing.unpersist()
+
+
+def embed_texts(spark: SparkSession, settings: Settings, run_id: str, model: str, texts: DataFrame, count: int) -> None:
+    """Append the vectors of the texts (see `missing_texts`) to `silver.embeddings`; `count`: about how many they are.
+
+    Sorted by length before they travel in batches of a thousand: what is encoded together is of like length.
+    """
+    tasks = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
+    threads = None
+    if settings.spark_is_local:
+        threads = max(1, (os.cpu_count() or 1) // tasks)
+    else:  # tasks that wait make more executors come, where they come and go
+        tasks = max(tasks, math.ceil(count / _TEXTS_PER_TASK))
+    embed = embedding(model, run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
+    alike = texts.repartition(tasks).sortWithinPartitions(F.length("text").desc())
+    rows = alike.mapInArrow(embed, struct_type(EMBEDDINGS), profile=gpu_profile(settings))
+    append(settings, EMBEDDINGS, rows)
+
+
+def gpu_profile(settings: Settings) -> ResourceProfile | None:
+    """What the embedding stage asks of a cluster; None where it needs no GPU, or nobody schedules them (local masters).
+
+    Where executors come and go, it asks for executors with a GPU. Others have theirs by
+    `lakehouse.spark_conf.embedding_conf`.
+    """
+    if settings.spark_is_local or not settings.spark_gpus_per_task:
+        return None
+    tasks = TaskResourceRequests().cpus(1).resource("gpu", float(settings.spark_gpus_per_task))
+    asked = ResourceProfileBuilder().require(tasks)
+    if settings.spark_dynamic_allocation:
+        asked.require(ExecutorResourceRequests().resource("gpu", 1))
+    return asked.build
+
+
+def missing_texts(chunks: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:
+    """What to embed, a row a distinct text: content_hash, title, heading_path, text."""
+    text = F.first(F.struct("title", "heading_path", "text")).alias("_text")
+    distinct = chunks.groupBy("content_hash").agg(text).select("content_hash", "_text.*")
+    known = embeddings.filter(F.col("embedding_model") == model).select("content_hash")
+    return distinct.join(known, on="content_hash", how="left_anti")
+
+
+def embedding(
+    model: str, run_id: str, threads: int | None, *, on_gpu: bool
+) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """A function for `mapInArrow`: texts in, rows of `silver.embeddings` out; the model is loaded once a worker.
+
+    `threads` for the arithmetic on a CPU; None: as many as Spark gives the task.
+    """
+
+    def embed_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            if batch.num_rows == 0:
+                continue
+            texts = [embedded_text(row["title"], row["heading_path"], row["text"]) for row in batch.to_pylist()]
+            vectors = load_embedder(model, _device(threads, on_gpu=on_gpu)).encode(texts)
+            flat = pa.array(vectors.reshape(-1))
+            offsets = pa.array(np.arange(0, len(flat) + 1, vectors.shape[1], dtype=np.int32))
+            columns = [
+                batch.column("content_hash"),
+                pa.array([model] * batch.num_rows),
+                pa.ListArray.from_arrays(offsets, flat),
+                pa.array([run_id] * batch.num_rows),
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=arrow_schema(EMBEDDINGS))
+
+    return embed_all
+
+
+def _device(threads: int | None, *, on_gpu: bool) -> str:
+    import torch
+
+    task = TaskContext.get()
+    if not on_gpu or task is None:
+        torch.set_num_threads(threads or (task.cpus() if task else 1))
+        return "cpu"
+    given = task.resources().get("gpu")
+    # a local master schedules no GPUs: its tasks take turns
+    address = given.addresses[0] if given else str(task.partitionId() % torch.cuda.device_count())
+    return f"cuda:{address}"

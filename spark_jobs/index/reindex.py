@@ -1,0 +1,169 @@
+"""Move tenants to another embedding model: build the new collection from Delta, check it, then let searches at it.
+
+Searches read the old collection until the alias moves, and it stays as it is afterwards: going back is a reindex to
+its model, which takes in only what changed since. Nothing is parsed or chunked again. A run that dies is run again:
+texts that were embedded stay embedded, and a collection that was begun is gone on with.
+"""
+
+import logging
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
+
+from lakehouse.access.permissions import AclDirectory
+from lakehouse.errors import InvalidInput, LakehopError
+from lakehouse.index.embedding import load_embedder
+from lakehouse.index.index import Index
+from lakehouse.index.versions import Version, versions
+from lakehouse.settings import Settings
+from lakehouse.storage.spark import read
+from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS
+from spark_jobs.index.embed import embed_missing
+from spark_jobs.index.name_frequencies import bring_up_to_date
+from spark_jobs.index.reconcile import repair
+from spark_jobs.index.sync import agreed_version, next_version, note_exchange, sync_collection, tenants_with_chunks
+from spark_jobs.runner.counts import Counts
+
+SAMPLE = 50
+"""Chunks whose own vectors are the questions of the check."""
+NEAREST = 10
+MIN_RECALL = 0.95
+_TIE = 1e-4  # of a cosine: Milvus and numpy add in another order
+
+log = logging.getLogger("spark_jobs")
+
+
+def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
+    """Reindex one tenant, or all; a tenant that fails keeps its old index and does not keep the others from theirs."""
+    failures: list[LakehopError] = []
+    tenants = [args.tenant] if args.tenant else tenants_with_chunks(spark, settings)
+    for tenant_id in tenants:
+        try:
+            reindex_tenant(spark, settings, tenant_id, args.embedding_model, args.run_id)
+        except LakehopError as error:
+            log.error("tenant %s keeps its index: %s", tenant_id, error)
+            failures.append(error)
+    if failures:
+        kind = InvalidInput if all(isinstance(error, InvalidInput) for error in failures) else LakehopError
+        told = " ".join(dict.fromkeys(map(str, failures)))
+        raise kind(f"{len(failures)} of {len(tenants)} tenants keep their old index. {told}")
+    return {"tenants": len(tenants)}
+
+
+def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, model: str, run_id: str) -> None:
+    """Give one tenant an index by the model. Raises `InvalidInput` for a model that cannot embed its chunks whole."""
+    chunks = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == tenant_id)
+    longest = chunks.agg(F.max("token_count").alias("tokens")).first()
+    if longest is None or longest["tokens"] is None:
+        raise InvalidInput(
+            f"tenant {tenant_id!r}: has no chunk to embed. Run `lakehop ingest PATH --tenant {tenant_id}`."
+        )
+    _check_reads(model, longest["tokens"])
+    index = Index(settings)
+    try:
+        old = agreed_version(settings, index, tenant_id)
+        if old and old.embedding_model == model and _is_whole(index, old.collection):
+            log.info("tenant %s: %s is by this model already", tenant_id, old.collection)
+            return
+        bring_up_to_date(spark, settings, tenant_id, run_id)
+        embedded = embed_missing(spark, settings, run_id, model, chunks)
+        kept = _kept_version(settings, index, tenant_id, model)
+        new = kept or next_version(spark, settings, index, tenant_id, model, run_id)
+        assert new  # the tenant has chunks, and they are embedded
+        if kept:  # the changes since may be too old to be read, and comparing tells the same
+            written = sum(repair(spark, settings, index, kept, chunks).values())
+        else:
+            written = sync_collection(spark, settings, new)
+        index.settle(new.collection)
+        recall = _check(spark, settings, index, new, chunks)
+        index.publish(tenant_id, new.collection)
+        rows = index.count(tenant_id, new.collection)
+        note_exchange(settings, index, new.gone_live(run_id, rows, recall), old)
+        log.info("tenant %s: %s live, %d embedded, %d written", tenant_id, new.collection, embedded, written)
+    finally:
+        index.close()
+
+
+def _check_reads(model: str, tokens: int) -> None:
+    """`InvalidInput` where the model would lose the end of the longest chunk in silence."""
+    limit = load_embedder(model).max_tokens
+    if limit < tokens:
+        raise InvalidInput(
+            f"embedding model {model!r}: reads {limit} tokens, and chunks have up to {tokens}. Set "
+            f"LAKEHOP_CHUNK_MAX_TOKENS to {limit} or less and ingest again, or choose a model that reads more."
+        )
+
+
+def _is_whole(index: Index, collection: str) -> bool:
+    """Whether it has every column that this version of Lakehop makes on this server."""
+    return index.has_names(collection) or not index.capabilities.bm25
+
+
+def _kept_version(settings: Settings, index: Index, tenant_id: str, model: str) -> Version | None:
+    """The retired version by this model that Milvus still has."""
+    present = index.collections(tenant_id)
+    retired = [v for v in versions(settings, tenant_id) if v.state == "retired" and v.collection in present]
+    kept = [version for version in retired if _is_whole(index, version.collection)]
+    return next((version for version in reversed(kept) if version.embedding_model == model), None)
+
+
+def _check(spark: SparkSession, settings: Settings, index: Index, version: Version, chunks: DataFrame) -> float:
+    """Raise unless the collection holds every chunk and finds what is nearest; return its recall."""
+    wanted, held = chunks.count(), index.count(version.tenant_id, version.collection)
+    if wanted != held:
+        raise LakehopError(
+            f"collection {version.collection!r} holds {held} rows, the tenant has {wanted} chunks. Run the reindex "
+            "again; if they differ again, read the log of Milvus."
+        )
+    by_model = read(spark, settings, EMBEDDINGS).filter(F.col("embedding_model") == version.embedding_model)
+    vectors = chunks.select("chunk_id", "content_hash").join(by_model, on="content_hash").select("chunk_id", "vector")
+    recall = sampled_recall(spark, settings, index, version, vectors)
+    if recall < MIN_RECALL:
+        raise LakehopError(
+            f"collection {version.collection!r} finds {recall:.3f} of the exact {NEAREST} nearest, and {MIN_RECALL} is "
+            "the least. Its index type or parameters do not fit these vectors."
+        )
+    return recall
+
+
+def sampled_recall(
+    spark: SparkSession, settings: Settings, index: Index, version: Version, vectors: DataFrame
+) -> float:
+    """Share of the exact nearest that a search finds, for a sample of the chunks' own vectors, 0 to 1."""
+    sample = vectors.orderBy(F.xxhash64("chunk_id")).limit(SAMPLE).collect()
+    queries = np.array([row["vector"] for row in sample], dtype=np.float32)
+    nearest = vectors.mapInArrow(scoring(queries, NEAREST), "query INT, score FLOAT")
+    by_query = nearest.groupBy("query").agg(
+        F.slice(F.sort_array(F.collect_list("score"), asc=False), 1, NEAREST).alias("scores")
+    )
+    exact = {row["query"]: row["scores"] for row in by_query.collect()}
+    keys = read(spark, settings, ACL_KEYS).filter(F.col("tenant_id") == version.tenant_id).select("acl_key").collect()
+    allowed = list({row["acl_key"] for row in keys} | set(AclDirectory(settings).allowed_keys(version.tenant_id, ())))
+    shares = []
+    for number, vector in enumerate(queries):
+        found = index.search(
+            version.tenant_id, allowed, query="", vector=vector, mode="dense", k=NEAREST, collection=version.collection
+        )
+        least = exact[number][-1] - _TIE
+        shares.append(sum(passage.score >= least for passage in found) / len(exact[number]))
+    return float(np.mean(shares))
+
+
+def scoring(queries: np.ndarray, k: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """A function for `mapInArrow`: rows with a unit `vector` in, the k best cosines of each query out, a part each."""
+
+    def score_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        best = np.full((len(queries), 0), -np.inf, dtype=np.float32)
+        for batch in batches:
+            if batch.num_rows == 0:
+                continue
+            matrix = batch.column("vector").flatten().to_numpy(zero_copy_only=False).reshape(batch.num_rows, -1)
+            best = np.sort(np.hstack([best, queries @ matrix.T]), axis=1)[:, -k:]
+        numbers = np.repeat(np.arange(len(queries), dtype=np.int32), best.shape[1])
+        yield pa.RecordBatch.from_pydict({"query": numbers, "score": best.reshape(-1).astype(np.float32)})
+
+    return score_all

@@ -1,0 +1,194 @@
+"""Bring Milvus to what `silver.chunks` holds: upsert what changed, delete what is gone, then publish.
+
+`silver.frequencies`, which tells multi-hop search how rare the chunks' names are, is brought up to date before.
+
+The embedded server loses rows of concurrent writers, so one task writes to it, several to a Milvus. A tenant without
+a live collection gets a new one, filled from Delta and put behind the alias once it answers. Another embedding model is
+`spark_jobs.index.reindex`'s business: here a tenant keeps the one that its live collection has.
+"""
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import cast
+
+import numpy as np
+import pyarrow as pa
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
+
+from lakehouse.errors import Unavailable
+from lakehouse.index.index import Index
+from lakehouse.index.layout import IndexRow
+from lakehouse.index.versions import Version, live_version, save, tenant_model, versions
+from lakehouse.settings import Settings
+from lakehouse.storage.spark import read
+from lakehouse.tables import CHUNKS, EMBEDDINGS
+from lakehouse.text.names import HEADING_JOINT
+from spark_jobs.index import embed as embed_chunks
+from spark_jobs.index.name_frequencies import bring_up_to_date
+from spark_jobs.runner.change_feed import for_each_change
+from spark_jobs.runner.counts import Counts
+
+STEP = "sync_index"
+_WRITTEN = "written BIGINT, deleted BIGINT"
+_WRITERS = 8  # as many as a Milvus cluster has shards and proxies to spread them over
+INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "text", "uri")
+
+
+def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
+    """Sync one tenant. It counts for nothing in `ops.ingest_runs`: `chunk_documents` counted the same chunks."""
+    bring_up_to_date(spark, settings, args.tenant, args.run_id)
+    index = Index(settings)
+    try:
+        embedded_by = tenant_model(settings, args.tenant)
+        live = agreed_version(settings, index, args.tenant)
+        if live:
+            if live.embedding_model != embedded_by:  # the note was late, and embed_chunks went by it
+                embed_chunks.run(spark, settings, args)
+            if sync_collection(spark, settings, live):
+                index.settle(live.collection)
+        elif building := next_version(
+            spark, settings, index, args.tenant, tenant_model(settings, args.tenant), args.run_id
+        ):
+            sync_collection(spark, settings, building)
+            index.publish(args.tenant, building.collection)
+            rows = index.count(args.tenant, building.collection)
+            note_exchange(settings, index, building.gone_live(args.run_id, rows, recall=None), None)
+        return {}
+    finally:
+        index.close()
+
+
+def tenants_with_chunks(spark: SparkSession, settings: Settings) -> list[str]:
+    """Every tenant that has something to search."""
+    rows = read(spark, settings, CHUNKS).select("tenant_id").distinct().orderBy("tenant_id").collect()
+    return [row["tenant_id"] for row in rows]
+
+
+def agreed_version(settings: Settings, index: Index, tenant_id: str) -> Version | None:
+    """The tenant's live version, once Delta and the alias agree on it; None when Milvus has no live collection.
+
+    The alias decides: a run that died after it had moved the alias left the note of it unwritten.
+    """
+    collection = index.live_collection(tenant_id)
+    noted = live_version(settings, tenant_id)
+    if collection is None or (noted and noted.collection == collection):
+        return noted if collection else None
+    pointed = next((version for version in versions(settings, tenant_id) if version.collection == collection), None)
+    if pointed is None:
+        return None  # nobody noted its model: a new one is built beside it
+    changed = [pointed.gone_live(pointed.run_id, index.count(tenant_id), pointed.recall)]
+    if noted:
+        changed.append(replace(noted, state="retired"))
+    save(settings, *changed)
+    return changed[0]
+
+
+def next_version(
+    spark: SparkSession, settings: Settings, index: Index, tenant_id: str, model: str, run_id: str
+) -> Version | None:
+    """A collection to fill for this model: one that a broken run began, or a new one; None without any chunk."""
+    dimension = _dimension(spark, settings, tenant_id, model)
+    if dimension is None:
+        return None
+    known, present = versions(settings, tenant_id), index.collections(tenant_id)
+    begun = [v for v in known if v.state == "building" and v.embedding_model == model and v.collection in present]
+    if begun:
+        return begun[-1]
+    after = max((version.number for version in known), default=0)
+    collection = index.create_collection(tenant_id, dimension, after)
+    created = Version(tenant_id, collection, model, dimension, datetime.now(UTC), run_id)
+    save(settings, created)
+    return created
+
+
+def note_exchange(settings: Settings, index: Index, live: Version, old: Version | None) -> None:
+    """Note what is live now, retire what was, and drop what is older: one version is kept to return to."""
+    changed = [live, *([replace(old, state="retired")] if old else [])]
+    kept = {version.collection for version in changed}
+    for version in versions(settings, live.tenant_id):
+        if version.collection not in kept and version.state != "dropped":
+            changed.append(replace(version, state="dropped"))
+    save(settings, *changed)
+    for collection in set(index.collections(live.tenant_id)) - kept:
+        index.drop_collection(live.tenant_id, collection)
+
+
+def sync_collection(spark: SparkSession, settings: Settings, version: Version) -> int:
+    """Write what changed since the last sync of this collection; return how many chunks were written or deleted."""
+    touched = 0
+
+    def write_batch(changes: DataFrame) -> None:
+        nonlocal touched
+        rows = rows_to_write(changes, read(spark, settings, EMBEDDINGS), version.embedding_model)
+        touched += write_rows(settings, version.collection, rows)
+
+    kept = [other.collection for other in versions(settings, version.tenant_id) if other.state != "dropped"]
+    for_each_change(spark, settings, CHUNKS, version.tenant_id, STEP, version.collection, write_batch, kept)
+    return touched
+
+
+def write_rows(settings: Settings, collection: str, rows: DataFrame) -> int:
+    """Write rows as `rows_to_write` gives them to Milvus; return how many were written or deleted."""
+    index = Index(settings)
+    try:
+        parted = rows.repartition(_WRITERS, "chunk_id") if index.capabilities.several_writers else rows.coalesce(1)
+    finally:
+        index.close()
+    written = parted.mapInArrow(writing(settings, collection), _WRITTEN)
+    total = written.agg(F.sum(F.col("written") + F.col("deleted")).alias("touched")).first()
+    return (total and total["touched"]) or 0
+
+
+def rows_to_write(changes: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:
+    """Changed chunks with their vectors; `_change_type` says `delete` for those to remove."""
+    by_model = embeddings.filter(F.col("embedding_model") == model).select("content_hash", "vector")
+    joined = changes.join(by_model, on="content_hash", how="left")
+    return joined.select(*INDEXED, heading().alias("heading"), "vector", "_change_type")
+
+
+def heading() -> Column:
+    """A chunk's heading path as one text."""
+    return F.concat_ws(HEADING_JOINT, "heading_path")
+
+
+def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
+    """A function for `mapInArrow` that writes to Milvus and yields how many chunks it wrote and deleted."""
+
+    def write_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        index = Index(settings)
+        try:
+            for batch in batches:
+                is_delete = [kind == "delete" for kind in batch.column("_change_type").to_pylist()]
+                gone = batch.filter(pa.array(is_delete))
+                deleted = index.delete(collection, gone.column("chunk_id").to_pylist()) if gone.num_rows else 0
+                written = index.upsert(collection, _index_rows(batch.filter(pa.array([not one for one in is_delete]))))
+                yield pa.RecordBatch.from_pydict({"written": [written], "deleted": [deleted]})
+        finally:
+            index.close()
+
+    return write_all
+
+
+def _index_rows(batch: pa.RecordBatch) -> Iterator[IndexRow]:
+    if batch.num_rows == 0:  # all of its chunks were deleted
+        return
+    vectors = batch.column("vector")
+    if vectors.null_count:
+        raise Unavailable(
+            "embeddings",
+            f"{vectors.null_count} chunks have no embedding by this model. Run embed_chunks, then sync_index again.",
+        )
+    matrix = vectors.flatten().to_numpy(zero_copy_only=False).astype(np.float32).reshape(batch.num_rows, -1)
+    for row, vector in zip(batch.drop_columns(["vector", "_change_type"]).to_pylist(), matrix, strict=True):
+        yield cast(IndexRow, row | {"vector": vector})
+
+
+def _dimension(spark: SparkSession, settings: Settings, tenant_id: str, model: str) -> int | None:
+    """Length of the vectors of the tenant's chunks; None while it has no chunk."""
+    chunks = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == tenant_id)
+    vectors = read(spark, settings, EMBEDDINGS).filter(F.col("embedding_model") == model)
+    found = chunks.join(vectors, on="content_hash").select(F.size("vector").alias("dimension")).first()
+    return found["dimension"] if found else None

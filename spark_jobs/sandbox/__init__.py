@@ -1,0 +1,1 @@
+"""The limited process in which files from strangers are converted."""

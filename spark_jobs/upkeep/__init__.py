@@ -1,0 +1,1 @@
+"""Keeping tables small, forgetting documents, and the Thrift server."""

@@ -1,0 +1,29 @@
+"""Words without a server's help: who is found, who stays hidden, and how two rankings become one."""
+
+import pytest
+
+from lakehouse.access.permissions import acl_key
+from lakehouse.index.lexical import LexicalIndex, fuse
+
+ENG, HR = acl_key(["eng"]), acl_key(["hr"])
+
+
+def test_the_first_of_one_ranking_beats_what_both_have_late():
+    by_vector, by_words = ["first", "x1", "x2", "both"], ["second", "y1", "y2", "both"]
+
+    assert fuse([by_vector, by_words], 3) == [("first", 1 / 2), ("second", 1 / 2), ("both", 1 / 5 + 1 / 5)]
+
+
+def test_forbidden_words_neither_return_nor_push_out_allowed_ones():
+    rows = [(f"secret{n}", HR, "zebra zebra zebra") for n in range(50)] + [("open", ENG, "a zebra and other animals")]
+
+    found = LexicalIndex(rows).search("zebra", [ENG], limit=5)
+
+    assert [chunk_id for chunk_id, _ in found] == ["open"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "query"), [([], "zebra"), ([("c", ENG, "the ...")], "zebra"), ([("c", ENG, "x")], "the")]
+)
+def test_no_words_find_nothing(rows, query):
+    assert LexicalIndex(rows).search(query, [ENG], limit=5) == []

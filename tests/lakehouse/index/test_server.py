@@ -1,0 +1,43 @@
+"""What a Milvus filter may hold, and what a server's version tells; the rest is tested through the index."""
+
+import ast
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from lakehouse.errors import Unavailable
+from lakehouse.index.server import Capabilities, literal, literals
+
+
+@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00")))
+@example('x") or 1==1 or ("')
+@example("\\")
+@example('\\"')
+def test_a_literal_reads_back_as_the_text_it_was_made_of(text):
+    assert ast.literal_eval(literal(text)) == text
+
+
+def test_a_list_of_literals():
+    assert literals(['a"b', "c"]) == r'["a\"b", "c"]'
+
+
+@pytest.mark.parametrize(
+    ("version", "bm25", "scalar_index", "several_writers"),
+    [
+        ("milvus_lite-3.2.2", True, "INVERTED", False),
+        ("v2.3.5-lite", False, "Trie", True),  # a real Milvus, in spite of its name
+        ("v2.4.9", False, "INVERTED", True),
+        ("v2.5.0-beta", True, "INVERTED", True),
+        ("2.6.1", True, "INVERTED", True),
+        ("v2.10.0", True, "INVERTED", True),
+    ],
+)
+def test_what_a_server_can_do_is_read_from_its_version(version, bm25, scalar_index, several_writers):
+    assert Capabilities.of(version) == Capabilities(version, bm25, scalar_index, several_writers)
+
+
+@pytest.mark.parametrize("version", ["v2.2.16", "unknown", ""])
+def test_a_server_that_is_too_old_or_unreadable_is_refused(version):
+    with pytest.raises(Unavailable, match=r"must be 2\.3 or newer"):
+        Capabilities.of(version)

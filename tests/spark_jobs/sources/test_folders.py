@@ -1,0 +1,109 @@
+"""Which files of a folder or of a git working tree are taken."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lakehouse.errors import InvalidInput
+from spark_jobs.sources.folders import listing, local_files
+
+
+def git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "protocol.file.allow=always"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A working tree with files of every standing."""
+    root = tmp_path / "repo"
+    for name in ("README.md", ".github/guide.md", "docs/a b.md", "gone.md", "build/out.md", ".env", "docs/new.md"):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(name)
+    (root / ".gitignore").write_text("build/\n")
+    git(root, "init", "-q")
+    git(root, "add", ".gitignore", "README.md", ".github", "docs/a b.md", "gone.md")
+    git(root, "commit", "-qm", "first")
+    (root / "gone.md").unlink()
+    return root
+
+
+def found(root: Path) -> dict[str, str]:
+    return {file["doc_id"]: (file["problem"] or "").split(".")[0] for file in local_files(root)}
+
+
+def test_of_a_working_tree_what_git_tracks_or_would_take_is_read(tree: Path) -> None:
+    assert found(tree) == {".github/guide.md": "", "README.md": "", "docs/a b.md": "", "docs/new.md": ""}
+    assert found(tree / "docs") == {"a b.md": "", "new.md": ""}
+    assert found(tree / "build" / "out.md") == {"out.md": ""}  # named by itself
+
+
+def test_every_file_of_a_working_tree_is_listed_or_counted_by_why_it_is_not(tree: Path) -> None:
+    (tree / "inner" / "deep").mkdir(parents=True)
+    git(tree / "inner", "init", "-q")
+    (tree / "inner" / "deep" / "a.md").write_text("Refused with its repository.")
+    (tree / "to_docs").symlink_to(tree / "docs")  # no file: what it leads to is found at its place
+
+    files, skipped = listing(tree)
+
+    on_disk = [path.relative_to(tree) for path in tree.rglob("*") if path.is_file()]
+    assert skipped["below a folder that was refused"] == sum(path.parts[0] == "inner" for path in on_disk)
+    assert skipped["ignored by git"] == sum(path.parts[0] == "build" for path in on_disk) > 0
+    assert skipped["hidden"] == sum(path.parts[0] in (".git", ".gitignore", ".env") for path in on_disk)
+    assert files.num_rows - 1 + skipped.total() == len(on_disk)  # the one is the repository `inner`
+    assert listing(tree, only=["README.md"]).skipped == {}
+
+
+def test_submodules_and_links_out_of_a_working_tree_are_refused(tree: Path, tmp_path: Path) -> None:
+    (tree / "inner").mkdir()
+    git(tree / "inner", "init", "-q")
+    (tree / "out.md").symlink_to(tmp_path / "secret.md")
+    git(tree, "submodule", "add", "-q", str(tree), "sub")
+
+    problems = {file["doc_id"]: (file["problem"], file["covers"]) for file in local_files(tree) if file["problem"]}
+
+    assert {key: (str(problem).split(",")[0].split(".")[0], covers) for key, (problem, covers) in problems.items()} == {
+        "sub": ("a git submodule", "sub/"),
+        "inner": ("a git repository within this one", "inner/"),
+        "out.md": (f"a link to '{tmp_path}/secret", None),
+    }
+
+
+def test_a_repository_runs_nothing_of_its_own(tree: Path) -> None:
+    ran = tree.parent / "ran"
+    hook = tree.parent / "hook"
+    hook.write_text(f"#!/bin/sh\ntouch {ran}\n")
+    hook.chmod(0o755)
+    git(tree, "config", "core.fsmonitor", str(hook))
+
+    assert "README.md" in found(tree)
+    assert not ran.exists()
+
+
+def test_a_broken_repository_says_so(tree: Path) -> None:
+    (tree / ".git" / "HEAD").write_text("nonsense")
+
+    with pytest.raises(InvalidInput, match="git cannot list it"):
+        list(local_files(tree))
+
+
+def test_a_folder_that_cannot_be_looked_into_hides_what_is_below_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import os
+
+    (tmp_path / "a.md").write_text("A.")
+    (tmp_path / "shut").mkdir()
+    scandir = os.scandir
+
+    def refusing(path: str) -> object:  # root may look into everything, so the system's refusal is played
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+    shut = listing(tmp_path).files.to_pylist()[1]
+    assert (shut["doc_id"], shut["covers"]) == ("shut", "shut/")
+    assert shut["problem"] == "a folder that cannot be read: Permission denied. Make it readable."

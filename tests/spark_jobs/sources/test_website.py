@@ -1,0 +1,197 @@
+"""A website by its sitemap, against a real HTTP server."""
+
+import gzip
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from lakehouse.errors import InvalidInput
+from lakehouse.tables import DOCUMENTS
+from spark_jobs.formats.parsing import Document, Limits, Rejection
+from spark_jobs.sources.website import USER_AGENT, Bounds, read_website
+from tests.spark_jobs.conftest import Lake
+from tests.spark_jobs.formats import samples
+
+LIMITS = Limits(document_bytes=10_000, file_bytes=100_000, seconds=30, memory_mb=512)
+NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
+
+Answer = tuple[int, str, bytes]
+
+
+class Site:
+    """A server whose answers a test sets, and what it was asked."""
+
+    def __init__(self, port: int) -> None:
+        self.root = f"http://127.0.0.1:{port}"
+        self.answers: dict[str, Answer] = {}
+        self.asked: list[tuple[str, float, str]] = []
+
+    def page(self, path: str, content: str | bytes, media_type: str = "text/html", status: int = 200) -> None:
+        self.answers[path] = (status, media_type, content if isinstance(content, bytes) else content.encode())
+
+    def redirect(self, path: str, target: str) -> None:
+        self.answers[path] = (302, target, b"")
+
+    def sitemap(self, path: str, *entries: str, kind: str = "urlset") -> None:
+        inner = "sitemap" if kind == "sitemapindex" else "url"
+        listed = "".join(f"<{inner}>{entry}</{inner}>" for entry in entries)
+        self.page(path, f'<?xml version="1.0"?><{kind} {NAMESPACE}>{listed}</{kind}>', "application/xml")
+
+    def loc(self, path: str, lastmod: str = "") -> str:
+        return f"<loc>{self.root}{path}</loc>" + (f"<lastmod>{lastmod}</lastmod>" if lastmod else "")
+
+    def read(self, path: str = "/sitemap.xml", limits: Limits = LIMITS, **bounds: float) -> list[Document | Rejection]:
+        kept = {"pages": 100, "seconds": 60, "delay_seconds": 0} | bounds
+        return list(read_website(self.root + path, limits, Bounds(**kept)))  # type: ignore[arg-type]
+
+    def results(self, **bounds: float) -> dict[str | None, str]:
+        """Text or beginning of the reason, by path."""
+        return {
+            one.doc_id and one.doc_id.removeprefix(self.root): one.text if isinstance(one, Document) else one.reason
+            for one in self.read(**bounds)
+        }
+
+
+@pytest.fixture
+def site(free_port: Callable[[], int]) -> Iterator[Site]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            served.asked.append((self.path, time.monotonic(), self.headers["User-Agent"]))
+            status, kind, content = served.answers.get(self.path, (404, "text/plain", b""))
+            self.send_response(status)
+            self.send_header("Location" if status == 302 else "Content-Type", kind)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", free_port()), Handler) as server:
+        served = Site(server.server_port)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield served
+        server.shutdown()
+
+
+def test_pages_of_all_parts_of_a_sitemap_are_documents(site: Site) -> None:
+    site.sitemap("/sitemap.xml", site.loc("/a.xml"), site.loc("/b.xml.gz"), kind="sitemapindex")
+    site.sitemap("/a.xml", site.loc("/guide", "2026-11-05T10:30:00+01:00"), site.loc("/plain.txt#top", "2026-11"))
+    site.sitemap("/b.xml.gz", site.loc("/report", "2026-11-06"), site.loc("/guide"))
+    site.answers["/b.xml.gz"] = (200, "application/gzip", gzip.compress(site.answers["/b.xml.gz"][2]))
+    site.page("/guide", "<head><title>The guide</title></head><p>Read it.</p>")
+    site.page("/plain.txt", "Plain.", "text/plain; charset=utf-8")
+    site.page("/report", samples.pdf("Revenue rose."), "application/pdf")
+
+    assert [vars(one) for one in site.read()] == [
+        {
+            "doc_id": f"{site.root}{path}",
+            "title": title.format(site.root),
+            "text": text,
+            "uri": f"{site.root}{path}",
+            "acl_groups": None,
+            "updated_at": updated_at,
+        }
+        for path, title, text, updated_at in [
+            ("/guide", "The guide", "Read it.", datetime(2026, 11, 5, 9, 30, tzinfo=UTC)),
+            ("/plain.txt", "{}/plain.txt", "Plain.", None),
+            ("/report", "{}/report", "Revenue rose.", datetime(2026, 11, 6, tzinfo=UTC)),
+        ]
+    ]
+    assert {agent for _, _, agent in site.asked} == {USER_AGENT}
+
+
+def test_what_robots_txt_forbids_is_not_asked_for_and_its_delay_is_kept(site: Site) -> None:
+    site.page("/robots.txt", "User-agent: *\nDisallow: /private\nCrawl-delay: 1\n", "text/plain")
+    site.sitemap("/sitemap.xml", site.loc("/private/a"), site.loc("/b"))
+    site.page("/b", "B.", "text/plain")
+
+    results = site.results()
+
+    assert results["/private/a"].startswith(f"robots.txt of '{site.root}' does not allow 'Lakehop/0.1'")
+    assert results["/b"] == "B."
+    times = [at for path, at, _ in site.asked if path != "/robots.txt"]
+    assert [path for path, _, _ in site.asked] == ["/robots.txt", "/sitemap.xml", "/b"]
+    assert times[1] - times[0] >= 0.9
+
+
+def test_a_page_that_fails_is_a_rejection_with_its_id(site: Site) -> None:
+    paths = ("/gone", "/away", "/around", "/large", "/picture", "/moved", "/ok")
+    site.sitemap("/sitemap.xml", *(site.loc(path) for path in paths), "<loc>https://elsewhere.example/x</loc>")
+    site.redirect("/away", "http://localhost:1/secret")
+    site.redirect("/around", "/around")
+    site.redirect("/moved", "/ok")
+    site.page("/large", "x" * 10_001)
+    site.page("/picture", b"\x89PNG\0", "image/png")
+    site.page("/ok", "<p>Fine.</p>")
+
+    beginnings = {key: text.split(".")[0].split(",")[0].split(" '")[0] for key, text in site.results().items()}
+
+    assert beginnings == {
+        "/gone": "the server answered 404 Not Found",
+        "/away": "leads to",
+        "/around": "redirected more than 5 times",
+        "/large": "oversize: 10",
+        "/picture": "binary file: holds NUL bytes",
+        "/moved": "Fine",
+        "/ok": "Fine",
+        "https://elsewhere.example/x": "leads to",
+    }
+
+
+def test_what_the_bounds_leave_out_counts_as_not_seen(site: Site) -> None:
+    site.sitemap("/sitemap.xml", *(site.loc(f"/{n}") for n in range(5)))
+    for n in range(5):
+        site.page(f"/{n}", f"Page {n}.", "text/plain")
+
+    parsed = site.read(pages=2)
+
+    last = parsed[-1]
+    assert [type(one) for one in parsed] == [Document, Document, Rejection]
+    assert isinstance(last, Rejection)
+    assert last.reason.startswith("stopped after 2 pages: at most 2 pages in 60 s are read")
+    assert last.covers == f"{site.root}/"
+
+
+def test_a_part_of_the_sitemap_that_fails_hides_its_pages(site: Site) -> None:
+    site.sitemap("/sitemap.xml", site.loc("/gone.xml"), site.loc("/bomb.xml"), kind="sitemapindex")
+    entities = '<!DOCTYPE x [<!ENTITY a "aaaa"><!ENTITY b "&a;&a;">]><urlset><url><loc>&b;</loc></url></urlset>'
+    site.page("/bomb.xml", entities, "application/xml")
+
+    parsed = site.read()
+
+    assert all(isinstance(one, Rejection) and one.covers == f"{site.root}/" for one in parsed)
+    assert [vars(one)["reason"].split(".")[0].split("(")[0].strip() for one in parsed] == [
+        "part of the sitemap: the server answered 404 Not Found",
+        "part of the sitemap: its XML declares entities or a DTD",
+    ]
+
+
+def test_a_site_that_cannot_be_read_at_all_fails_the_run(site: Site) -> None:
+    with pytest.raises(InvalidInput, match=r"sitemap 'http.*the server answered 404"):
+        site.read()
+    site.page("/sitemap.xml", "<html/>", "application/xml")
+    with pytest.raises(InvalidInput, match="its root is 'html', must be 'urlset' or 'sitemapindex'"):
+        site.read()
+    site.page("/robots.txt", "", status=503)
+    with pytest.raises(InvalidInput, match=r"robots.txt answers 503, so nothing may be read"):
+        site.read()
+
+
+@pytest.mark.integration
+def test_a_snapshot_of_a_site_keeps_the_pages_that_failed(site: Site, lake: Lake) -> None:
+    quick = lake.settings.model_copy(update={"website_delay_seconds": 0})
+    site.sitemap("/sitemap.xml", site.loc("/a"), site.loc("/b"), site.loc("/c"))
+    for name in "abc":
+        site.page(f"/{name}", f"<p>Page {name}.</p>")
+    assert lake.parse(f"{site.root}/sitemap.xml", settings=quick, snapshot=True)["added"] == 3
+
+    site.sitemap("/sitemap.xml", site.loc("/a"), site.loc("/b"))
+    site.page("/b", "down", status=503)
+    counts = lake.parse(f"{site.root}/sitemap.xml", settings=quick, snapshot=True)
+
+    assert (counts["unchanged"], counts["quarantined"], counts["deleted"]) == (1, 1, 1)
+    assert {row["doc_id"] for row in lake.rows(DOCUMENTS) if not row["deleted"]} == {f"{site.root}/a", f"{site.root}/b"}
