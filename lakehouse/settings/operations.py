@@ -1,0 +1,45 @@
+"""Operations: what `lakehop up` starts, Airflow, feeds, alerts, upkeep, the Thrift server."""
+
+from pydantic import Field, SecretStr
+
+from lakehouse.settings.base import HttpUrl, SettingsGroup
+
+# Airflow pools: how many tasks may write tables of documents and the index, and how many may call the model, at once.
+WRITER_POOL = "lakehouse_writer"
+MODEL_POOL = "model_caller"
+
+
+class OperationsSettings(SettingsGroup, frozen=True):
+    """Operations: what `lakehop up` starts, Airflow, feeds, alerts, upkeep, the Thrift server."""
+
+    local_parts: str = Field(
+        "milvus,vllm,gateway,airflow",
+        description="Parts that `lakehop up` starts on this machine; leave out what runs elsewhere.",
+    )
+    airflow_url: HttpUrl = Field("http://127.0.0.1:8080", description="Airflow's API server.")
+    airflow_user: str = Field("admin", description="Its user; the local stack creates it.")
+    airflow_password: SecretStr = Field(
+        SecretStr(""), description="Empty: the one that the local stack wrote under home."
+    )
+    airflow_database: SecretStr = Field(
+        SecretStr(""),
+        description="SQLAlchemy URL of Airflow's metadata, e.g. postgresql+psycopg2://user:password@host/airflow; "
+        "empty: a SQLite file under home.",
+    )
+    alert_webhook_url: SecretStr = Field(
+        SecretStr(""),
+        description='Failures of DAGs are posted there as {"text": …}, which Slack reads; empty: only logged.',
+    )
+    feeds_file: str = Field(
+        "",
+        description="TOML file of dated feeds to ingest and questions to evaluate on their own; empty: none.",
+    )
+    vacuum_hours: int = Field(
+        168,
+        ge=24,
+        description="Files that no version of the last so many hours needs are deleted by the DAG `maintenance`; "
+        "older versions can't be read any more.",
+    )
+    ingest_timeout_s: float = Field(3600, gt=0, description="How long `lakehop ingest` waits for its run, seconds.")
+
+    thrift_port: int = Field(10000, ge=1, le=65535, description="Port of the Spark Thrift server, on loopback.")
