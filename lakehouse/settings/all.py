@@ -35,5 +35,5 @@ class Settings(
 
     @property
     def search_seconds(self) -> float:
-        """What a bare search may take at most, seconds: as a task, where a model orders what it found."""
+        """Time limit of a search without a task, seconds. A model as reranker needs the time of a task."""
         return self.task_max_seconds if self.reranker == LLM_RERANKER else self.milvus_timeout_s * 2

@@ -1,4 +1,4 @@
-"""The language model: its endpoint, what it can do, its prices."""
+"""The language model: its endpoint, dialect and prices."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,28 +11,29 @@ BUNDLED_LLM = "SmolLM2-135M-Instruct"
 
 
 class ModelSettings(SettingsGroup, frozen=True):
-    """The language model: its endpoint, what it can do, its prices."""
+    """The language model: its endpoint, dialect and prices."""
 
-    llm_base_url: HttpUrl = Field("http://127.0.0.1:8001/v1", description="Any OpenAI-compatible endpoint.")
-    llm_model: str = Field(BUNDLED_LLM, description="Model name as that endpoint knows it.")
-    llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer key for that endpoint; empty: none.")
+    llm_base_url: HttpUrl = Field("http://127.0.0.1:8001/v1", description="Address of an OpenAI-compatible endpoint.")
+    llm_model: str = Field(BUNDLED_LLM, description="Name of the model at that endpoint.")
+    llm_api_key: SecretStr = Field(SecretStr(""), description="Bearer key for that endpoint. Empty: none.")
     llm_dialect: Literal["vllm", "openai"] = Field(
         "vllm",
-        description="`vllm`: answers are held to grammars and counted as they stream; `openai`: nothing but OpenAI's.",
+        description="`vllm`: use vLLM's structured outputs and continuous usage statistics. `openai`: use OpenAI's "
+        "API only.",
     )
     llm_reads: int = Field(
         0,
         ge=0,
         le=5,
-        description="Passages that `multihop` has it read in one call at most; 0: 1 for the bundled model, which mixes "
-        "them up, and 3 for others.",
+        description="Most passages that the model reads in one call of `multihop`. 0: 1 for the bundled model, which "
+        "confuses several passages, and 3 for other models.",
     )
-    llm_timeout_s: float = Field(60, gt=0, description="Seconds for one model call.")
+    llm_timeout_s: float = Field(60, gt=0, description="Time limit of one model call, seconds.")
     prices_file: Path = Field(
-        PROJECT_ROOT / "lakehouse" / "costs" / "prices.toml", description="Prices per million tokens, by date."
+        PROJECT_ROOT / "lakehouse" / "costs" / "prices.toml", description="File of prices per million tokens, by date."
     )
 
     @property
     def passages_at_once(self) -> int:
-        """How many passages a program has the model read in one call at most."""
+        """Most passages that a model reads in one call."""
         return self.llm_reads or (1 if self.llm_model == BUNDLED_LLM else 3)

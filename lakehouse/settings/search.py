@@ -11,23 +11,26 @@ LLM_RERANKER = "llm"
 class SearchSettings(SettingsGroup, frozen=True):
     """Search: Milvus, the embedding model, multi-hop weights, the reranker."""
 
-    milvus_uri: HttpUrl = Field("http://127.0.0.1:19530", description="Milvus, or `milvus-lite server`.")
-    milvus_token: SecretStr = Field(SecretStr(""), description="`user:password` or an API key; empty: none.")
+    milvus_uri: HttpUrl = Field("http://127.0.0.1:19530", description="Address of Milvus or of `milvus-lite server`.")
+    milvus_token: SecretStr = Field(
+        SecretStr(""), description="Credentials for Milvus: `user:password` or an API key. Empty: none."
+    )
     milvus_timeout_s: float = Field(
-        20, gt=0, description="Seconds for one Milvus call; the first BM25 query after a start can take 13 s."
+        20,
+        gt=0,
+        description="Time limit of one Milvus call, seconds; the first BM25 query after a start can take 13 s.",
     )
     embedding_model: str = Field(
         "all-MiniLM-L6-v2",
-        description="Model of new tenants, whose tokenizer also measures chunks: an id that came with the environment, "
-        "or a folder. `lakehop reindex` moves a tenant that has an index to another.",
+        description="Embedding model of new tenants: a bundled model's id or a folder. Its tokenizer measures chunks. "
+        "`lakehop reindex` moves a tenant that has an index to another model.",
     )
     multihop_weights: str = Field(
         "",
-        description="Weights of searches by mode multihop, a file that `lakehop weights` wrote; empty: those that come "
-        "with Lakehop.",
+        description="File of weights for multi-hop search, written by `lakehop weights`. Empty: the shipped weights.",
     )
     reranker: str = Field(
         "",
-        description="What orders the best 20 passages of searches anew. A cross-encoder: a folder, or an id that is in "
-        f"the model cache; `{LLM_RERANKER}`: the model of LAKEHOP_LLM_MODEL, at its price; empty: nothing.",
+        description="Reranker of the best 20 passages of a search. A folder, or an id in the model cache: a "
+        f"cross-encoder. `{LLM_RERANKER}`: the model LAKEHOP_LLM_MODEL, at its price. Empty: none.",
     )

@@ -12,42 +12,44 @@ class SparkSettings(SettingsGroup, frozen=True):
 
     spark_master: str = Field("local[2]", description="Spark master of every job.")
     spark_driver_memory: str = Field(
-        "2g", description="JVM heap of the driver, which is also the executor in local mode."
+        "2g", description="JVM heap of the driver; in local mode the driver is also the executor."
     )
     spark_packages: str = Field(
         "",
-        description="More Maven packages for Spark, comma-separated; "
-        "org.apache.hadoop:hadoop-aws:3.5.0 reads and writes s3a://….",
+        description="More Maven packages for Spark, comma-separated, e.g. "
+        "org.apache.hadoop:hadoop-aws:3.5.0 for s3a://….",
     )
     spark_python: str = Field(
         "",
-        description="Python of the executors of a cluster, with the pinned environment; empty: at the same path as the "
-        "driver's.",
+        description="Path of Python on a cluster's executors, with the pinned environment. Empty: the driver's path.",
     )
     spark_executor_memory: str = Field(
         "4g",
-        description="JVM heap of an executor of a cluster; its Python workers take as much again for the model, "
-        "and LAKEHOP_DOCUMENT_MEMORY_MB each while they convert.",
+        description="JVM heap of an executor of a cluster. Its Python workers need as much again for the model, and "
+        "LAKEHOP_DOCUMENT_MEMORY_MB each while they convert documents.",
     )
     spark_executor_cores: int = Field(
-        0, ge=0, description="Cores of an executor of a cluster, and so its tasks at one time; 0: all of its machine's."
+        0,
+        ge=0,
+        description="Cores of an executor of a cluster, which is also its number of parallel tasks. 0: all cores.",
     )
     spark_dynamic_allocation: bool = Field(
         False,
-        description="Executors of a cluster come and go with the work; then no GPU is held but while texts are "
-        "embedded.",
+        description="Use dynamic allocation on a cluster; GPUs are held only while embedding.",
     )
     spark_gpus_per_task: Decimal = Field(
         Decimal(0),
         ge=0,
         le=1,
-        description="GPU share of an embedding task; 0: on the CPU. Of a cluster, each executor that embeds has one.",
+        description="GPUs per embedding task, 0 to 1, e.g. 0.5. 0: embed on the CPU. On a cluster, each executor that "
+        "embeds "
+        "has one GPU.",
     )
     spark_task_timeout_s: int = Field(
         21600,
         gt=0,
-        description="A Spark task of a DAG is stopped after so long, seconds: one that hangs would hold the pool of "
-        "writers, and every other ingest with it.",
+        description="Time limit of a Spark task of a DAG, seconds. A task that hangs would block the writer pool, and "
+        "with it every other ingest.",
     )
 
     @property

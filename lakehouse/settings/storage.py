@@ -1,4 +1,4 @@
-"""Where state lies: folders of this machine, the Delta warehouse, the object store, the relational database."""
+"""Where state is kept: folders of this machine, the Delta warehouse, the object store."""
 
 from pathlib import Path
 
@@ -8,23 +8,29 @@ from lakehouse.settings.base import PROJECT_ROOT, SettingsGroup
 
 
 class StorageSettings(SettingsGroup, frozen=True):
-    """Where state lies: folders of this machine, the Delta warehouse, the object store, the relational database."""
+    """Where state is kept: folders of this machine, the Delta warehouse, the object store."""
 
     home: Path = Field(
-        PROJECT_ROOT / ".lakehop", description="Folder of the local stack's state, logs, keys and spool."
+        PROJECT_ROOT / ".lakehop",
+        description="Folder of the local stack: state, logs, keys, call records that are not loaded yet.",
     )
-    cache: Path = Field(Path.home() / ".cache" / "lakehop", description="Folder of prepared models; clones share it.")
+    cache: Path = Field(
+        Path.home() / ".cache" / "lakehop",
+        description="Folder of prepared models and JARs; several clones can share it.",
+    )
     warehouse: str = Field(
-        "", description="Root of the Delta tables: a folder or s3a://…; empty: `warehouse` under home."
+        "", description="Root of the Delta tables: a folder or s3a://…. Empty: `warehouse` under home."
     )
     s3_endpoint: str = Field(
-        "", description="An S3-compatible store such as http://127.0.0.1:9000; empty: Amazon's, of the region."
+        "", description="Address of an S3-compatible store, e.g. http://127.0.0.1:9000. Empty: Amazon S3."
     )
-    s3_region: str = Field("us-east-1", description="Region of the buckets; most other stores take any.")
+    s3_region: str = Field(
+        "us-east-1", description="Region of the buckets; most stores other than Amazon S3 accept any name."
+    )
     s3_access_key: SecretStr = Field(
-        SecretStr(""), description="Access key of the buckets; empty: what AWS's own variables, files or roles give."
+        SecretStr(""), description="Access key of the buckets. Empty: AWS's own variables, files or roles."
     )
-    s3_secret_key: SecretStr = Field(SecretStr(""), description="The secret that belongs to it.")
+    s3_secret_key: SecretStr = Field(SecretStr(""), description="Secret key that belongs to LAKEHOP_S3_ACCESS_KEY.")
 
     @property
     def warehouse_root(self) -> str:
@@ -33,7 +39,7 @@ class StorageSettings(SettingsGroup, frozen=True):
 
     @property
     def delta_storage(self) -> dict[str, str]:
-        """What deltalake must know of the warehouse's storage, where AWS's own environment does not say it."""
+        """Storage options for deltalake; empty for a local warehouse."""
         if not self.warehouse_root.startswith("s3a://"):
             return {}
         given = {
@@ -42,7 +48,7 @@ class StorageSettings(SettingsGroup, frozen=True):
             "access_key_id": self.s3_access_key.get_secret_value(),
             "secret_access_key": self.s3_secret_key.get_secret_value(),
             "allow_http": "true" if self.s3_endpoint.startswith("http://") else "",
-            # of two writers of one version the second is refused, by the store itself
+            # the store refuses the second of two writers of one version
             "conditional_put": "etag",
         }
         bounds = {"timeout": "30s", "connect_timeout": "10s", "max_retries": "3", "retry_timeout": "60s"}
@@ -50,7 +56,7 @@ class StorageSettings(SettingsGroup, frozen=True):
 
     @property
     def spool_dir(self) -> Path:
-        """Where services leave call records until `load_llm_calls` takes them."""
+        """Folder where services write call records; the job `load_llm_calls` loads them."""
         return self.home / "spool"
 
     @property
