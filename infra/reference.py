@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from infra.cli.main import main as cli
 from lakehouse.analytics.dictionary import render as render_dictionary
-from lakehouse.settings import PREFIX, PROJECT_ROOT, Settings
+from lakehouse.settings import GROUPS, PREFIX, PROJECT_ROOT
 
 _DOCS = PROJECT_ROOT / "docs"
 
@@ -29,25 +29,31 @@ def pages() -> dict[Path, str]:
 
 
 def render_settings() -> str:
-    """One table row a setting, with the default and the reason for it."""
-    rows = [
-        f"| `{PREFIX}{name.upper()}` | {_default(name, field.default)} | {field.description} |"
-        for name, field in Settings.model_fields.items()
+    """A table for each group of settings: variable, default, meaning."""
+    lines = [
+        "# Settings",
+        "",
+        "Environment variables; or the same names in lower case, without the prefix, in a TOML file that",
+        f"`{PREFIX}CONFIG` names (the environment wins). An unknown name or a bad value stops the start with",
+        "what is allowed. `lakehop status` shows the values in force, secrets hidden.",
+        "",
     ]
-    return "\n".join(
-        [
-            "# Settings",
+    for group in GROUPS:
+        topic, _, content = (group.__doc__ or "").partition(":")
+        lines += [
+            f"## {topic}",
             "",
-            "Environment variables; or the same names in lower case, without the prefix, in a TOML file that",
-            f"`{PREFIX}CONFIG` names (the environment wins). An unknown name or a bad value stops the start with",
-            "what is allowed. `lakehop status` shows what is in force, secrets hidden.",
+            f"{content.strip()[:1].upper() + content.strip()[1:]}",
             "",
             "| variable | default | meaning |",
             "|---|---|---|",
-            *rows,
-            "",
         ]
-    )
+        lines += [
+            f"| `{PREFIX}{name.upper()}` | {_default(field.default)} | {field.description} |"
+            for name, field in group.model_fields.items()
+        ]
+        lines.append("")
+    return "\n".join(lines)
 
 
 def render_commands() -> str:
@@ -73,7 +79,7 @@ def _leaves(command: click.Command, path: list[str]) -> Iterator[tuple[list[str]
         yield from _leaves(command.commands[name], [*path, name])
 
 
-def _default(name: str, default: Any) -> str:
+def _default(default: Any) -> str:
     if isinstance(default, SecretStr):
         return "empty"
     if isinstance(default, Path):  # below the checkout or the home folder of whoever renders the page

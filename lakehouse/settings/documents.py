@@ -1,4 +1,4 @@
-"""Ingest: limits of files and websites, rules that quarantine documents, the size of chunks."""
+"""Documents: limits of files and websites, rules that quarantine documents, the size of chunks."""
 
 from pydantic import Field, field_validator
 
@@ -6,7 +6,7 @@ from lakehouse.settings.base import SettingsGroup
 
 
 class DocumentSettings(SettingsGroup, frozen=True):
-    """Ingest: limits of files and websites, rules that quarantine documents, the size of chunks."""
+    """Documents: limits of files and websites, rules that quarantine documents, the size of chunks."""
 
     chunk_max_tokens: int = Field(
         200,

@@ -1,4 +1,4 @@
-"""The gateway and its tasks: the program, caps, memory, tools."""
+"""Gateway: its address, the program, caps of tasks, memory, tools."""
 
 from decimal import Decimal
 from typing import Literal
@@ -18,7 +18,7 @@ MAX_EVIDENCE = 20
 
 
 class GatewaySettings(SettingsGroup, frozen=True):
-    """The gateway and its tasks: the program, caps, memory, tools."""
+    """Gateway: its address, the program, caps of tasks, memory, tools."""
 
     gateway_url: HttpUrl = Field("http://127.0.0.1:3000", description="Address of the BentoML gateway.")
     program: Program = Field("multihop", description="Program that answers when a request names none.")

@@ -1,4 +1,4 @@
-"""The language model: its endpoint, dialect and prices."""
+"""Language model: its endpoint, dialect and prices."""
 
 from pathlib import Path
 from typing import Literal
@@ -11,7 +11,7 @@ BUNDLED_LLM = "SmolLM2-135M-Instruct"
 
 
 class ModelSettings(SettingsGroup, frozen=True):
-    """The language model: its endpoint, dialect and prices."""
+    """Language model: its endpoint, dialect and prices."""
 
     llm_base_url: HttpUrl = Field("http://127.0.0.1:8001/v1", description="Address of an OpenAI-compatible endpoint.")
     llm_model: str = Field(BUNDLED_LLM, description="Name of the model at that endpoint.")

@@ -1,4 +1,4 @@
-"""Where state is kept: folders of this machine, the Delta warehouse, the object store."""
+"""Storage: folders of this machine, the Delta warehouse, the object store."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from lakehouse.settings.base import PROJECT_ROOT, SettingsGroup
 
 
 class StorageSettings(SettingsGroup, frozen=True):
-    """Where state is kept: folders of this machine, the Delta warehouse, the object store."""
+    """Storage: folders of this machine, the Delta warehouse, the object store."""
 
     home: Path = Field(
         PROJECT_ROOT / ".lakehop",
