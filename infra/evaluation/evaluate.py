@@ -16,8 +16,6 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from pydantic import AliasChoices, BaseModel, Field, ValidationError
-
 from infra.clients.gateway import HOPELESS, GatewayClient, each
 from infra.evaluation.judging import CitedAnswer, judged
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
@@ -25,6 +23,7 @@ from lakehouse.settings import Settings
 from lakehouse.storage import delta
 from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
 from lakehouse.text import scoring
+from lakehouse.text.questions import LabelledQuestion, read_questions
 
 log = logging.getLogger("lakehop.eval")
 
@@ -32,23 +31,6 @@ _SEARCH = {"hybrid": "search", "multihop": "search_multihop"}
 _SEARCH_K = 5  # recall is reported at 2 and 5
 _RERANK = "rerank"  # the agent that orders what a search found anew
 _HAS_ANSWER = ("answered", "partial")
-
-
-class Question(BaseModel):
-    """One line of the questions file; other fields of a line are left alone."""
-
-    id: str = Field(min_length=1)
-    question: str = Field(min_length=1)
-    answer: str | None = None
-    aliases: list[str] = Field([], validation_alias=AliasChoices("aliases", "answer_aliases"))
-    gold_ids: list[str] = []
-    answerable: bool = True
-    """False: the documents hold no answer, and the right one is to decline."""
-
-    @property
-    def golds(self) -> list[str]:
-        """Every text that counts as the right answer; empty: the answer is not judged."""
-        return [text for text in (self.answer, *self.aliases) if text]
 
 
 @dataclass(frozen=True)
@@ -98,10 +80,10 @@ def evaluate(
     client = GatewayClient(settings)
     mode = "multihop" if program == "multihop" else "hybrid"
 
-    def ask(question: Question) -> dict[str, Any]:
+    def ask(question: LabelledQuestion) -> dict[str, Any]:
         if retrieval_only:
-            return client.search(question.question, tenant, list(groups), k=_SEARCH_K, mode=mode)
-        return client.ask(question.question, tenant, list(groups), program=program)
+            return client.search(question.text, tenant, list(groups), k=_SEARCH_K, mode=mode)
+        return client.ask(question.text, tenant, list(groups), program=program)
 
     started_at = datetime.now(UTC)
     results = each(lambda question: _scored(question, ask, retrieval_only), questions)
@@ -122,33 +104,6 @@ def evaluate(
     return {name: _money(value) for name, value in scores.items()} | {"run_id": run["run_id"]}
 
 
-def read_questions(path: Path) -> list[Question]:
-    """The questions of a JSONL file. Raises InvalidInput naming the line and what is wrong with it."""
-    questions: dict[str, Question] = {}
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"{str(path)!r}: {error}. Name a readable JSONL file in UTF-8.") from None
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        try:
-            question = Question.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            what = f"{'.'.join(map(str, first['loc']))}: {first['msg']}".removeprefix(": ")
-            raise InvalidInput(
-                f"{path.name} line {number}: {what}. "
-                'A line is {"id", "question", "answer"?, "aliases"?, "gold_ids"?}, and ids are strings.'
-            ) from None
-        if question.id in questions:
-            raise InvalidInput(f"{path.name} line {number}: id {question.id!r} occurs before. Ids must be unique.")
-        questions[question.id] = question
-    if not questions:
-        raise InvalidInput(f"{path.name} holds no question. Write one JSON object a line.")
-    return list(questions.values())
-
-
 def ranked_documents(steps: Sequence[dict[str, Any]]) -> list[str]:
     """The documents that a task's searches found: first the best of each search, then the second of each …
 
@@ -165,7 +120,9 @@ def ranked_documents(steps: Sequence[dict[str, Any]]) -> list[str]:
     return list(dict.fromkeys(by_rank))
 
 
-def _scored(question: Question, ask: Callable[[Question], dict[str, Any]], retrieval_only: bool) -> Result:
+def _scored(
+    question: LabelledQuestion, ask: Callable[[LabelledQuestion], dict[str, Any]], retrieval_only: bool
+) -> Result:
     began = time.perf_counter()
     try:
         document = ask(question)
@@ -189,7 +146,7 @@ def _scored(question: Question, ask: Callable[[Question], dict[str, Any]], retri
     return _scored_answer(question, seconds, document)
 
 
-def _scored_answer(question: Question, seconds: float, document: dict[str, Any]) -> Result:
+def _scored_answer(question: LabelledQuestion, seconds: float, document: dict[str, Any]) -> Result:
     text = document["answer"] or ""
     judged = text if document["status"] in _HAS_ANSWER else ""
     return Result(
@@ -210,7 +167,7 @@ def _spent(usage: dict[str, Any]) -> dict[str, Any]:
     return {name: usage[name] for name in ("calls", "input_tokens", "output_tokens")} | {"usd": Decimal(usage["usd"])}
 
 
-def _failed(question: Question, seconds: float, error: LakehopError, retrieval_only: bool) -> Result:
+def _failed(question: LabelledQuestion, seconds: float, error: LakehopError, retrieval_only: bool) -> Result:
     scores = {} if retrieval_only else _answer_scores(question, "")
     return Result(question.id, seconds, "failed", **scores, **_recalls(question, []), failure=error)
 
@@ -219,11 +176,11 @@ def _judged(
     settings: Settings,
     tenant: str,
     groups: Sequence[str],
-    questions: Sequence[Question],
+    questions: Sequence[LabelledQuestion],
     results: Sequence[Result],
 ) -> list[Result]:
     """The results with what the judge said of those that cite something."""
-    texts = {question.id: question.question for question in questions}
+    texts = {question.id: question.text for question in questions}
     cited = [result for result in results if result.citations]
     answers = [CitedAnswer(texts[one.question_id], one.answer or "", one.citations) for one in cited]
     said = dict(zip((one.question_id for one in cited), judged(settings, tenant, groups, answers), strict=True))
@@ -240,8 +197,8 @@ def _is_carried(document: dict[str, Any]) -> bool:
     return bool(document["citations"]) and not document["uncited"]
 
 
-def _answer_scores(question: Question, answer: str, declined: bool = False) -> dict[str, Any]:
-    golds = question.golds
+def _answer_scores(question: LabelledQuestion, answer: str, declined: bool = False) -> dict[str, Any]:
+    golds = question.answers
     if not question.answerable:
         return {"success": declined}
     if not golds:
@@ -253,7 +210,7 @@ def _answer_scores(question: Question, answer: str, declined: bool = False) -> d
     }
 
 
-def _recalls(question: Question, ranked: Sequence[str]) -> dict[str, Any]:
+def _recalls(question: LabelledQuestion, ranked: Sequence[str]) -> dict[str, Any]:
     if not question.gold_ids:
         return {}
     return {f"recall_at_{k}": scoring.recall_at(k, question.gold_ids, ranked) for k in (2, 5)}

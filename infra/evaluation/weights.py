@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from infra.evaluation.evaluate import Question, read_questions
 from lakehouse.errors import InvalidInput
 from lakehouse.retrieval.multihop.ranking import Weights, score
 from lakehouse.retrieval.multihop.search import Gathered
 from lakehouse.retrieval.multihop.training import Example, learn, scored_apart
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
+from lakehouse.text.questions import LabelledQuestion, read_questions
 
 _CUTS = (2, 5, 10)
 LEAST_QUESTIONS = 20
@@ -43,7 +43,7 @@ def learn_weights(
         before = retriever.weights
         found = []
         for number, question in enumerate(questions, start=1):
-            found.append(_Asked(question, retriever.gather(tenant, groups, question.question), before))
+            found.append(_Asked(question, retriever.gather(tenant, groups, question.text), before))
             if number % 50 == 0:
                 say(f"searched for {number} of {len(questions)} questions")
     finally:
@@ -65,7 +65,7 @@ def learn_weights(
 class _Asked:
     """A question with its candidates' features, and whose documents they are of."""
 
-    def __init__(self, question: Question, gathered: Gathered, weights: Weights) -> None:
+    def __init__(self, question: LabelledQuestion, gathered: Gathered, weights: Weights) -> None:
         self.gold = set(question.gold_ids)
         self.own, self.pair = gathered.features()
         self.doc_ids = [gathered.passages[one.chunk_id].doc_id for one in gathered.candidates]

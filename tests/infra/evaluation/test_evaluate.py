@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.evaluation.evaluate import evaluate, ranked_documents, read_questions
-from lakehouse.errors import InvalidInput, NotAuthenticated, NotFound, Unavailable
+from infra.evaluation.evaluate import evaluate, ranked_documents
+from lakehouse.errors import NotAuthenticated, NotFound, Unavailable
 from lakehouse.settings import Settings
 from lakehouse.storage import delta
 from lakehouse.tables import EVAL_RESULTS, EVAL_RUNS
@@ -281,28 +281,3 @@ def test_a_gateway_that_is_down_is_said_so_and_writes_nothing(
         evaluate(down, questions({"id": "1", "question": "q"}), "acme", [], "multihop")
     assert caught.value.part == "gateway"
     assert delta.read_rows(settings, EVAL_RUNS) == []
-
-
-@pytest.mark.parametrize(
-    ("text", "complaint"),
-    [
-        ('{"id": "1", "question": "q"}\n{"id": "2"}\n', r"questions.jsonl line 2: question: Field required"),
-        ('{"id": 1, "question": "q"}\n', "line 1: id: Input should be a valid string.*ids are strings"),
-        ('{"id": "1", "question": ""}\n', "line 1: question: String should have at least 1 character"),
-        ('{"id": "1", "question": "q", "gold_ids": "a"}\n', "line 1: gold_ids: Input should be a valid"),
-        ("\n\nnot json\n", "line 3: Invalid JSON"),
-        ("[]\n", "line 1: Input should be an object"),
-        ('{"id": "1", "question": "q"}\n{"id": "1", "question": "r"}\n', "line 2: id '1' occurs before"),
-        ("\n", "holds no question"),
-    ],
-)
-def test_a_bad_questions_file_is_refused_by_line(tmp_path: Path, text: str, complaint: str) -> None:
-    path = tmp_path / "questions.jsonl"
-    path.write_text(text)
-    with pytest.raises(InvalidInput, match=complaint):
-        read_questions(path)
-
-
-def test_a_questions_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"none\.jsonl.*No such file"):
-        read_questions(tmp_path / "none.jsonl")
