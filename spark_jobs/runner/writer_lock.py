@@ -1,49 +1,42 @@
-"""One job at a time writes documents, chunks or the index, also where somebody submits jobs by hand.
+"""One job at a time writes documents, chunks or the index, also when somebody submits a job by hand.
 
-What Airflow starts waits in its pool, where everybody sees it, and never here. A second job beside it would decide by
-tables that the first is about to change, and two writers lose rows of an embedded Milvus. The lock is the kernel's: it
-goes with its process, however that ends, so a killed job leaves none behind. It holds among the jobs of one machine
-and home; those of several machines meet in Delta, which refuses the later commit.
+Jobs that Airflow starts wait in its pool, where everybody sees them, and never here. Two writers at once would lose
+rows: the second decides by tables that the first is about to change, and an embedded Milvus allows one writer only.
+The kernel holds the lock (flock), so it ends with its process: a killed job leaves no stale lock. The lock covers one
+machine and home; jobs of several machines meet in Delta, which refuses the later commit.
 """
 
-import fcntl
 import os
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from lakehouse.errors import LakehopError
 
-# What is left of a job that was just killed ends within seconds; whoever works for longer is another job.
+# A job that was just killed ends within seconds. A lock that is held for longer belongs to a running job.
 WAIT_S = 60.0
-_PAUSE_S = 0.2
+_POLL_S = 0.2
 
 
 @contextmanager
-def only_writer(home: Path, doing: str, wait_s: float = WAIT_S) -> Iterator[None]:
-    """Hold the lock; `doing` tells others who holds it. `LakehopError` when another job keeps it for `wait_s`."""
+def only_writer(home: Path, holder: str, wait_s: float = WAIT_S) -> Iterator[None]:
+    """Hold the writer lock of `home`. `holder` describes this job in the message that other jobs get meanwhile.
+
+    Raises `LakehopError` when another job still holds the lock after `wait_s` seconds.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    with (home / "writer.lock").open("a+", encoding="utf-8") as file:
-        deadline = time.monotonic() + wait_s
-        while not _is_locked(file):
-            if time.monotonic() >= deadline:
-                file.seek(0)
-                raise LakehopError(
-                    f"another job is writing: {file.read()}. Nothing was done; wait until it ends, or start jobs "
-                    "through Airflow, where they wait for each other."
-                )
-            time.sleep(_PAUSE_S)
-        file.truncate(0)
-        file.write(f"{doing}, process {os.getpid()}")
-        file.flush()
-        yield
-
-
-def _is_locked(file: IO[str]) -> bool:
+    path = home / "writer.lock"
+    # A file system without flock is an error: the library's other kind of lock would outlive a killed job.
+    lock = FileLock(path, timeout=wait_s, poll_interval=_POLL_S, fallback_to_soft=False)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        held = lock.acquire()
+    except Timeout:
+        raise LakehopError(
+            f"another job is writing: {path.read_text()}. Nothing was done; wait until it ends, or start jobs "
+            "through Airflow, where they wait for each other."
+        ) from None
+    with held:
+        path.write_text(f"{holder}, process {os.getpid()}")
+        yield

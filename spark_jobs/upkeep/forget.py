@@ -26,8 +26,14 @@ from spark_jobs.upkeep.purge import purge, remove_folders, rows_on_disk
 
 STEP = "forget_documents"
 MILVUS = "milvus"
-# What reads a change feed of a tenant; each must have seen the deletions before their change data is purged.
-_FOLLOWING_STEPS = ("chunk_documents", "link_documents", "embed_chunks", "sync_index")
+# The steps that read a tenant's change feed. Each must see the deletions before `purge` deletes the change data. This is
+# the one place where a step runs steps of other rooms, so they are loaded by name; only `main` may do the same.
+_FOLLOWING_STEPS = (
+    "spark_jobs.documents.chunk",
+    "spark_jobs.documents.link",
+    "spark_jobs.index.embed",
+    "spark_jobs.index.sync",
+)
 _WITH_DOCUMENTS = (Forget.DOCUMENT, Forget.UNUSED_TEXT, Forget.MEMORY)
 # Answers before their evaluations, which say whose they are.
 _WITH_TENANT = (Forget.EVAL_RUN, *_WITH_DOCUMENTS, Forget.BILL, Forget.TENANT)
@@ -59,7 +65,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
         remove_folders(spark, f"{settings.warehouse_root}/_checkpoints/*/{scope.tenant_id}")
     else:
         for step in _FOLLOWING_STEPS:
-            import_module(f"spark_jobs.{step}").run(spark, settings, args)
+            import_module(step).run(spark, settings, args)
     for table in tables:
         proof.add(table.name, files_purged=purge(spark, settings, table, scope.tenant_id))
         proof.left(table.name, held(spark, settings, scope, table, on_disk=True).count())
@@ -165,11 +171,11 @@ def _remove_rows(spark: SparkSession, settings: Settings, scope: Scope, table: T
 def _remove_from_index(settings: Settings, scope: Scope, proof: "_Proof") -> None:
     index = Index(settings)
     try:
-        proof.add(MILVUS, rows_removed=index.count_documents(scope.tenant_id, scope.source, scope.doc_ids))
+        proof.add(MILVUS, rows_removed=index.reader.count_documents(scope.tenant_id, scope.source, scope.doc_ids))
         if scope.is_tenant:
-            index.drop_tenant(scope.tenant_id)
+            index.collections.drop_tenant(scope.tenant_id)
         else:
-            index.delete_documents(scope.tenant_id, scope.source, scope.doc_ids)
+            index.writer.delete_documents(scope.tenant_id, scope.source, scope.doc_ids)
     finally:
         index.close()
 
@@ -177,7 +183,7 @@ def _remove_from_index(settings: Settings, scope: Scope, proof: "_Proof") -> Non
 def _count_in_index(settings: Settings, scope: Scope) -> int:
     index = Index(settings)
     try:
-        return index.count_documents(scope.tenant_id, scope.source, scope.doc_ids)
+        return index.reader.count_documents(scope.tenant_id, scope.source, scope.doc_ids)
     finally:
         index.close()
 

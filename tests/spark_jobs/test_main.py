@@ -1,8 +1,10 @@
 """The command line that spark-submit gets."""
 
+from importlib.util import find_spec
+
 import pytest
 
-from spark_jobs.main import parse_arguments
+from spark_jobs.main import STEPS, parse_arguments
 
 REST = ["--run-id=r", "--tenant=acme", "--source=wiki"]
 
@@ -24,6 +26,10 @@ def test_arguments_are_read_as_the_dags_give_them() -> None:
         "replay": [],
         "document": [],
     }
+
+
+def test_every_step_has_its_module() -> None:
+    assert all(find_spec(module) for module in STEPS.values())
 
 
 @pytest.mark.parametrize("given", [["load_llm_calls"], ["reconcile_index"], ["reindex", "--embedding-model=m"]])
