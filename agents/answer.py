@@ -12,6 +12,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, PlainSerializer
 
+from lakehouse.index.passages import Passage
+
 Status = Literal["answered", "partial", "refused", "failed"]
 TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 """Where a durable task stands; `done` says nothing of its answer, which has a status of its own."""
@@ -27,6 +29,10 @@ class PassageRef(BaseModel, frozen=True):
     doc_id: str
     chunk_id: str
     title: str
+
+    @classmethod
+    def of(cls, passage: Passage) -> "PassageRef":
+        return cls(doc_id=passage.doc_id, chunk_id=passage.chunk_id, title=passage.title)
 
 
 class Citation(BaseModel, frozen=True):

@@ -8,7 +8,6 @@ that a stop in the middle knows what it cost. LiteLLM would take 5.6 ms a call w
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any, NoReturn
 
@@ -16,8 +15,8 @@ import httpx
 from dspy.lm15 import ContextLengthError, Message, Request, Response
 from dspy.lm15 import Usage as ModelUsage
 
-from agents.answer import PassageRef
 from agents.task.budget import BudgetReached
+from agents.task.purpose import CallPurpose, call_purpose
 from agents.task.recorder import Action, Attempt, Done
 from agents.task.task import Task
 from lakehouse.errors import Unavailable
@@ -66,29 +65,29 @@ class TaskEngine:
 
         A prompt that the model cannot hold is DSPy's ContextLengthError: who wrote it can shorten it.
         """
-        body, mark = _chat_body(request, self._settings.llm_dialect)
+        body, purpose = _chat_body(request, self._settings.llm_dialect), call_purpose.get()
         prompt_bytes = sum(len(m["content"].encode()) + PROMPT_OVERHEAD_BYTES for m in body["messages"])
         for attempt in range(1, ATTEMPTS + 1):
-            done = await self._attempt(body, mark, attempt, prompt_bytes)
+            done = await self._attempt(body, purpose, attempt, prompt_bytes)
             if not done.failure:
                 break
             if attempt == ATTEMPTS or not isinstance(done.failure, ConnectionBroke):
                 raise done.failure
         said, text = done.step, done.step.output or ""
-        self._task.loops.note(f"{mark.agent} answering", json.dumps(body["messages"]), text)
+        self._task.loops.note(f"{purpose.agent} answering", json.dumps(body["messages"]), text)
         usage = ModelUsage(input_tokens=said.input_tokens, output_tokens=said.output_tokens)
         # DSPy refuses a message without text; the adapter reads a blank as an empty answer.
         message = Message.assistant(text or " ")
         # "stop" whatever it was: a fact cut off at its limit is used as it is, and DSPy would warn of each.
         return Response(id=None, model=request.model, message=message, finish_reason="stop", usage=usage)
 
-    async def _attempt(self, body: dict[str, Any], mark: "_Mark", attempt: int, prompt_bytes: int) -> Done:
+    async def _attempt(self, body: dict[str, Any], purpose: CallPurpose, attempt: int, prompt_bytes: int) -> Done:
         """One try, or two where the first straggles; with their records, however they end."""
         budget, stragglers = self._task.budget, self._task.stragglers
         worst_usd = self._task.worst_usd(prompt_bytes, body["max_tokens"])
         worst_tokens = prompt_bytes + body["max_tokens"]
         holds = [budget.allow_call(worst_usd, worst_tokens)]
-        first = self._call(body, mark, attempt)
+        first = self._call(body, purpose, attempt)
         made = [first]
 
         def again() -> Attempt | None:
@@ -98,11 +97,11 @@ class TaskEngine:
                 holds.append(budget.allow_call(worst_usd, worst_tokens))
             except BudgetReached:
                 return None
-            made.append(self._call(body, mark, attempt))
+            made.append(self._call(body, purpose, attempt))
             return made[-1]
 
         try:
-            all_done = await self._task.recorder.act_in_time(first, stragglers.patience_s(mark.agent), again)
+            all_done = await self._task.recorder.act_in_time(first, stragglers.patience_s(purpose.agent), again)
         except BaseException:  # cancelled, or its record could not be written: what it cost is known all the same
             for hold, one in zip(holds, made, strict=True):
                 budget.settle(hold, one.action.usd, one.action.input_tokens + one.action.output_tokens)
@@ -110,11 +109,11 @@ class TaskEngine:
         for hold, done in zip_longest(holds, all_done):
             budget.settle(hold, done.step.usd, done.step.input_tokens + done.step.output_tokens)
         if not done.failure:
-            stragglers.ended(mark.agent, done.step.latency_ms / 1000)
+            stragglers.ended(purpose.agent, done.step.latency_ms / 1000)
         return done
 
-    def _call(self, body: dict[str, Any], mark: "_Mark", attempt: int) -> Attempt:
-        action = Action("chat", mark.agent, mark.hop, attempt=attempt, output="", read=mark.passages)
+    def _call(self, body: dict[str, Any], purpose: CallPurpose, attempt: int) -> Attempt:
+        action = Action("chat", purpose.agent, purpose.hop, attempt=attempt, output="", read=purpose.passages)
 
         async def call() -> None:
             left = self._task.budget.seconds_left()
@@ -151,15 +150,6 @@ class TaskEngine:
         )
 
 
-@dataclass(frozen=True)
-class _Mark:
-    """What a call is for; the adapter puts it into the request, the endpoint never sees it."""
-
-    agent: str
-    hop: int
-    passages: tuple[PassageRef, ...]
-
-
 def _take(event: dict[str, Any], action: Action) -> str:
     """Add what an event of the server brings, and return its text. Raises Unavailable for one of another shape."""
     try:
@@ -181,10 +171,8 @@ def _count(usage: dict[str, Any], action: Action) -> None:
     action.cached_tokens = min(action.input_tokens, cached_tokens)
 
 
-def _chat_body(request: Request, dialect: str) -> tuple[dict[str, Any], _Mark]:
-    extensions = dict(request.config.extensions or {})
-    mark = extensions.pop("lakehop", {})
-    structured_outputs = extensions.pop("structured_outputs", None)
+def _chat_body(request: Request, dialect: str) -> dict[str, Any]:
+    structured_outputs = (request.config.extensions or {}).get("structured_outputs")
     system = request.system if isinstance(request.system, str) else "".join(p.text for p in request.system or ())
     messages = [{"role": "system", "content": system}] if system else []
     messages += [{"role": message.role, "content": message.text or ""} for message in request.messages]
@@ -200,8 +188,7 @@ def _chat_body(request: Request, dialect: str) -> tuple[dict[str, Any], _Mark]:
         body["stream_options"]["continuous_usage_stats"] = True
         if structured_outputs:
             body["structured_outputs"] = structured_outputs
-    refs = tuple(PassageRef(**ref) for ref in mark.get("passages", ()))
-    return body, _Mark(mark.get("agent", "chat"), mark.get("hop", 0), refs)
+    return body
 
 
 async def _events(response: httpx.Response) -> AsyncIterator[dict[str, Any]]:

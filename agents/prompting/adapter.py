@@ -37,19 +37,18 @@ class ShortAdapter(dspy.Adapter):
         demos: list[dict[str, Any]],
         inputs: dict[str, Any],
     ) -> list[dict[str, Any]]:
-        """Ask once. `lm_kwargs` may hold `agent`, `hop` and `passages` (what is read), for the call's record."""
+        """Ask once. `lm_kwargs` may hold `agent`, whose built-in examples are used where there are no `demos`."""
         examples = _likest(demos or EXAMPLES.get(str(lm_kwargs.get("agent")), []), signature, inputs)
         for characters in FIELD_CHARACTERS[:-1]:
             try:
-                return await self._ask(lm, lm_kwargs, signature, examples, _clipped(inputs, characters))
+                return await self._ask(lm, signature, examples, _clipped(inputs, characters))
             except ContextWindowExceededError:
                 continue  # only the model knows its tokens: some scripts take one a letter, others one a word
-        return await self._ask(lm, lm_kwargs, signature, examples, _clipped(inputs, FIELD_CHARACTERS[-1]))
+        return await self._ask(lm, signature, examples, _clipped(inputs, FIELD_CHARACTERS[-1]))
 
     async def _ask(
         self,
         lm: dspy.LM,
-        lm_kwargs: dict[str, Any],
         signature: type[dspy.Signature],
         examples: Sequence[Mapping[str, Any]],
         inputs: dict[str, Any],
@@ -57,7 +56,6 @@ class ShortAdapter(dspy.Adapter):
         name, constraint = _output(signature)
         system, *turns = self.format(signature, examples, inputs)
         allowed = self.allowed(constraint, inputs) if constraint else None
-        mark = {key: lm_kwargs[key] for key in ("agent", "hop", "passages") if key in lm_kwargs}
         request = Request(
             model=lm.model,
             system=system["content"],
@@ -65,7 +63,7 @@ class ShortAdapter(dspy.Adapter):
             config=Config(
                 max_tokens=getattr(constraint, "max_tokens", MAX_OUTPUT_TOKENS),
                 temperature=lm.kwargs.get("temperature"),
-                extensions={"lakehop": mark} | ({"structured_outputs": allowed} if allowed else {}),
+                extensions={"structured_outputs": allowed} if allowed else None,
             ),
         )
         response: Response = await lm.acall(request)

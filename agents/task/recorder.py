@@ -20,7 +20,7 @@ from agents.task.purpose import sub_task
 from lakehouse.access.permissions import Caller
 from lakehouse.costs.call_records import CallRecord, Spool
 from lakehouse.costs.prices import Prices
-from lakehouse.index.index import Passage
+from lakehouse.index.passages import Passage
 
 _TOKENS = ("input_tokens", "cached_tokens", "output_tokens")
 _OPERATIONS = {"search": "retrieval", "tool": "execute_tool", "chat": "chat"}
@@ -188,7 +188,7 @@ class Recorder:
         )
         if cancelled:
             raise cancelled
-        read = [*action.read, *map(reference, action.passages)]
+        read = [*action.read, *map(PassageRef.of, action.passages)]
         step = Step(
             kind=action.kind,
             sub_task=sub_task.get(),
@@ -247,16 +247,6 @@ class Recorder:
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._spool.append, record))
 
 
-def reference(passage: Passage) -> PassageRef:
-    """A passage's name without its text."""
-    return PassageRef(doc_id=passage.doc_id, chunk_id=passage.chunk_id, title=passage.title)
-
-
 def one_line(error: BaseException) -> str:
     """An error for a record: its kind and what it says, shortened."""
     return " ".join(f"{type(error).__name__}: {error}".split())[:300]
-
-
-def mark(hop: int, *passages: Passage) -> dict[str, Any]:
-    """What the record of a model call says of it."""
-    return {"hop": hop, "passages": [reference(passage).model_dump() for passage in passages]}

@@ -15,7 +15,8 @@ from dspy.utils.exceptions import ContextWindowExceededError
 from agents.prompting.adapter import ShortAdapter
 from agents.prompting.constraints import BestOf
 from agents.task.budget import BudgetReached
-from agents.task.recorder import Action, mark, one_line
+from agents.task.purpose import ask_model
+from agents.task.recorder import Action, one_line
 from lakehouse.errors import Unavailable
 from lakehouse.index.embedding import embedded_text
 from lakehouse.index.passages import Passage
@@ -79,7 +80,7 @@ async def _ordered(query: str, found: Sequence[Passage], hop: int) -> list[Passa
         for start in window_starts(len(order)):
             window = order[start : start + WINDOW]
             asked = _cut(query, QUERY_BYTES)
-            said = await rank.acall(passages=_listed(window), question=asked, config=mark(hop, *window))
+            said = await ask_model(rank, hop=hop, reading=window, passages=_listed(window), question=asked)
             if not said.best:
                 raise NotReranked("the model gave no numbers of passages")
             best = [int(number) - 1 for number in said.best.split()]

@@ -22,14 +22,14 @@ from agents.llm.engine import TaskEngine, model_client
 from agents.programs import PROGRAMS
 from agents.runtime import Agents, Dependencies, load_program
 from agents.task.budget import Budget, Limits
-from agents.task.recorder import reference
+from agents.task.purpose import ask_model
 from agents.task.task import Task, current_task
 from lakehouse.access.permissions import Caller, acl_key
 from lakehouse.costs.call_records import CallRecord, Spool, segment_lines
 from lakehouse.costs.prices import Prices
 from lakehouse.errors import InvalidInput
-from lakehouse.index.index import Passage
 from lakehouse.index.layout import collection_name
+from lakehouse.index.passages import Passage
 from lakehouse.index.versions import Version, save
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
@@ -324,8 +324,7 @@ class ReadEach(dspy.Module):
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
         for found in await task.search(question, hop=1, k=3):
-            mark = {"hop": 1, "passages": [reference(found).model_dump()]}
-            said = await self.read.acall(passage=found.text, question=question, config=mark)
+            said = await ask_model(self.read, hop=1, reading=[found], passage=found.text, question=question)
             quoted = Citation(doc_id=found.doc_id, chunk_id=found.chunk_id, quote=said.fact)
             await task.propose(said.fact, [quoted] if said.fact in found.text else [])
         return dspy.Prediction(answer=task.best_answer)

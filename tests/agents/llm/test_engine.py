@@ -7,17 +7,18 @@ from decimal import Decimal
 import pytest
 from dspy.lm15 import Config, Message, Request
 
+from agents.answer import PassageRef
 from agents.llm.engine import ATTEMPTS, CHARACTERS_A_TOKEN, MAX_LINE_BYTES, MAX_OUTPUT_TOKENS
 from agents.task.budget import BudgetReached
+from agents.task.purpose import CallPurpose, call_purpose
 from lakehouse.errors import Unavailable
 from tests.agents.conftest import BROKEN, SAVED_USD, SILENT, TOKENS, USD, Reply, event, piece
 
-REFERENCE = {"doc_id": "Flask", "chunk_id": "Flask#0", "title": "Flask"}
+READING = CallPurpose("read", 2, (PassageRef(doc_id="Flask", chunk_id="Flask#0", title="Flask"),))
 GRAMMAR = {"grammar": 'root ::= "BSD"'}
 
 
 def request(text="Which license has Flask?", max_tokens=40, **extensions) -> Request:
-    extensions = {"lakehop": {"agent": "read", "hop": 2, "passages": [REFERENCE]}} | extensions
     config = Config(max_tokens=max_tokens, extensions=extensions)
     return Request(model="SmolLM2-135M-Instruct", system="Be short.", messages=(Message.user(text),), config=config)
 
@@ -28,6 +29,7 @@ def request(text="Which license has Flask?", max_tokens=40, **extensions) -> Req
 async def test_an_answer_comes_with_its_tokens_and_leaves_a_record(model, engine_of, new_task, spooled):
     model.says("BSD 3 Clause")
     task = new_task()
+    call_purpose.set(READING)
 
     response = await engine_of(task).complete(request())
 

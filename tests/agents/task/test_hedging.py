@@ -10,9 +10,10 @@ from decimal import Decimal
 import pytest
 
 from agents.task.hedging import KNOWN, LEAST_S, SAVED_UP, TIMES_USUAL, Stragglers
+from agents.task.purpose import call_purpose
 from lakehouse.costs.call_records import Spool
 from tests.agents.conftest import SILENT, TOKENS, USD, Reply
-from tests.agents.llm.test_engine import request
+from tests.agents.llm.test_engine import READING, request
 
 
 @pytest.fixture
@@ -23,6 +24,7 @@ def impatient(deps):
 
 
 async def complete(engine_of, task):
+    call_purpose.set(READING)
     return (await engine_of(task).complete(request())).message.text
 
 
