@@ -1,16 +1,16 @@
-"""The errors that a user may see, and whose fault each one is.
+"""Errors that users see. A class says who has to act; a message names the value, what is allowed, and the next step.
 
-A message names the value, what is allowed, and what to do next; a class says who has to act. Serving maps each
-class to one HTTP status, the command line to one exit code. Every class pickles, for they cross processes.
+Serving maps each class to one HTTP status, the command line to one exit code. Every class pickles, because errors
+cross processes.
 """
 
 
 class LakehopError(Exception):
-    """Base of every error that we raise on purpose; its text is fit to be shown."""
+    """Base of every error that Lakehop raises on purpose; its text may be shown to users."""
 
 
 class InvalidInput(LakehopError):
-    """The caller sent something that cannot be served as it is (HTTP 400, exit code 2)."""
+    """The caller sent a value that is not allowed (HTTP 400, exit code 2)."""
 
 
 class SettingsError(InvalidInput):
@@ -18,11 +18,11 @@ class SettingsError(InvalidInput):
 
 
 class NotAuthenticated(LakehopError):
-    """No key, or one that is unknown or revoked (HTTP 401)."""
+    """The API key is missing, unknown or revoked (HTTP 401)."""
 
 
 class NotAllowed(LakehopError):
-    """The key is good and does not cover what was asked (HTTP 403)."""
+    """The API key is valid and does not permit the request (HTTP 403)."""
 
 
 class NotFound(LakehopError):
@@ -30,7 +30,7 @@ class NotFound(LakehopError):
 
 
 class StaleWrite(LakehopError):
-    """Somebody wrote it since the version that was read (HTTP 409)."""
+    """Another writer changed the entry after it was read (HTTP 409)."""
 
 
 class BudgetExceeded(LakehopError):
@@ -38,7 +38,7 @@ class BudgetExceeded(LakehopError):
 
 
 class Unavailable(LakehopError):
-    """A part that we depend on does not answer (HTTP 503); `part` names it as `lakehop status` does."""
+    """A part of the stack does not answer (HTTP 503); `part` is its name in `lakehop status`."""
 
     def __init__(self, part: str, message: str) -> None:
         super().__init__(message)
@@ -49,4 +49,4 @@ class Unavailable(LakehopError):
 
 
 class NotBuiltYet(LakehopError):
-    """A documented command or mode that this version does not serve (HTTP 501, exit code 1)."""
+    """The command or mode is documented and not available in this version (HTTP 501, exit code 1)."""

@@ -1,7 +1,7 @@
 """Read-only SQL over the lakehouse, as a tool: rows of the asker's tenant only, by the same rights as a search.
 
 The restriction is not in the statement, which a model writes, but in the rows that reach the engine: see
-`lakehouse.analytics.sql.Scope`.
+`lakehouse.analytics.sql.QueryScope`.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from agents.tools.contract import Tool, ToolContext, ToolResult
 from lakehouse.access.permissions import AclDirectory
 from lakehouse.analytics.gold import VIEWS
-from lakehouse.analytics.sql import Scope, run_query
+from lakehouse.analytics.sql import QueryScope, run_query
 
 MAX_ROWS = 50  # more than a model reads, and enough to see that a question should be narrower
 SECONDS = 10.0
@@ -35,7 +35,7 @@ async def _run(given: Statement, context: ToolContext) -> ToolResult:
 def _rows(statement: str, context: ToolContext) -> list[dict[str, Any]]:
     caller = context.caller
     allowed = AclDirectory(context.settings).allowed_keys(caller.tenant_id, caller.groups)
-    scope = Scope(caller.tenant_id, allowed, max_rows=MAX_ROWS, max_seconds=min(SECONDS, context.seconds))
+    scope = QueryScope(caller.tenant_id, allowed, max_rows=MAX_ROWS, max_seconds=min(SECONDS, context.seconds))
     return run_query(context.settings, statement, scope).rows
 
 

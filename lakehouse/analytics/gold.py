@@ -1,7 +1,7 @@
-"""The gold views: what analysts ask of the call records, as SQL that DuckDB and Spark run alike.
+"""The gold views: costs, tasks and runs for analysts, as SQL that DuckDB and Spark run alike.
 
-They are views and no tables, so that no job has to keep them fresh and no number can differ from the calls it sums.
-Money is summed as DECIMAL and cast back to the column's own type, which both engines then agree on; days are UTC.
+They are views and not tables, so no job has to refresh them and no number can differ from the calls it sums. Money is
+summed as DECIMAL and cast back to the column's type, so that both engines give the same type; days are UTC.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from lakehouse.tables import Column, Type
 
 @dataclass(frozen=True)
 class View:
-    """One gold view: `name` is `schema.view`, `grain` says what one row is, `sql` is its SELECT."""
+    """One gold view: `name` is `schema.view`, `grain` describes one row, `sql` is its SELECT."""
 
     name: str
     grain: str
@@ -23,34 +23,37 @@ class View:
         return tuple(column.name for column in self.columns)
 
 
-_TENANT = Column("tenant_id", Type.STRING, "Whose cost it is, e.g. `acme`.")
+_TENANT = Column("tenant_id", Type.STRING, "Tenant that pays, e.g. `acme`.")
 _APP = Column("app", Type.STRING, "App of the API key.")
-_PROGRAM = Column("program", Type.STRING, "Program that ran, e.g. `multihop`; `search` for a bare search.")
-_INPUT = Column("input_tokens", Type.LONG, "Prompt tokens, cached ones included.")
-_CACHED = Column("cached_tokens", Type.LONG, "Prompt tokens that the model server had cached; part of `input_tokens`.")
+_PROGRAM = Column("program", Type.STRING, "Program that ran, e.g. `multihop`; `search` for a search without a program.")
+_INPUT = Column("input_tokens", Type.LONG, "Input tokens, including cached tokens.")
+_CACHED = Column("cached_tokens", Type.LONG, "Input tokens that the model server had cached; part of `input_tokens`.")
 _OUTPUT = Column("output_tokens", Type.LONG, "Tokens that models wrote.")
-_USD = Column("usd", Type.MONEY, "What it cost, US dollars.")
-_SAVED = Column("saved_usd", Type.MONEY, "What caching saved against the uncached price, US dollars.")
+_USD = Column("usd", Type.MONEY, "Cost, US dollars.")
+_SAVED = Column("saved_usd", Type.MONEY, "Saving by cached tokens against the uncached price, US dollars.")
 
 TASKS = View(
     "gold.tasks",
     grain="one user request: a task that ran, or runs, a program",
     columns=(
-        Column("task_id", Type.STRING, "Id of the task, as the answer carries it."),
+        Column("task_id", Type.STRING, "Id of the task, as in the answer."),
         _TENANT,
-        Column("user_id", Type.STRING, "Who asked, as the app says; NULL when it does not say.", True),
+        Column("user_id", Type.STRING, "User as the app names them; NULL when the app names none.", True),
         _APP,
-        Column("key_id", Type.STRING, "API key that it was charged to."),
+        Column("key_id", Type.STRING, "API key that was charged."),
         _PROGRAM,
         Column("program_version", Type.STRING, "Version of the compiled program; `uncompiled` for none."),
         Column(
-            "status", Type.STRING, "How it ended: `answered`, `partial` …; NULL while its end is not loaded yet.", True
+            "status",
+            Type.STRING,
+            "`answered`, `partial`, `refused` or `failed`; NULL until its end is loaded.",
+            True,
         ),
-        Column("started_at", Type.TIME, "When its first call, or itself, began."),
-        Column("latency_s", Type.DOUBLE, "Seconds until it ended; NULL while its end is not loaded yet.", True),
-        Column("hops", Type.INT, "Searches that followed one another, e.g. 2."),
-        Column("calls", Type.LONG, "Model calls, failed ones included."),
-        Column("searches", Type.LONG, "Retrievals, failed ones included."),
+        Column("started_at", Type.TIME, "Start of the task or of its first call, the earlier."),
+        Column("latency_s", Type.DOUBLE, "Duration, seconds; NULL until the end of the task is loaded.", True),
+        Column("hops", Type.INT, "Hops of the task, e.g. 2."),
+        Column("calls", Type.LONG, "Model calls, including failed calls."),
+        Column("searches", Type.LONG, "Searches, including failed searches."),
         _INPUT,
         _CACHED,
         _OUTPUT,
@@ -90,8 +93,8 @@ COST_DAILY = View(
         _TENANT,
         _APP,
         _PROGRAM,
-        Column("model", Type.STRING, "Model called; NULL sums the searches and tool calls.", True),
-        Column("calls", Type.LONG, "Calls, failed ones included."),
+        Column("model", Type.STRING, "Model; NULL for searches and tool calls.", True),
+        Column("calls", Type.LONG, "Calls, including failed calls."),
         _INPUT,
         _CACHED,
         _OUTPUT,
@@ -119,18 +122,18 @@ GROUP BY CAST(started_at AS DATE), tenant_id, app, program, model
 
 COST_PER_SUCCESS = View(
     "gold.cost_per_success",
-    grain="one evaluation that had gold answers, with what its successes cost",
+    grain="one evaluation with gold answers",
     columns=(
-        Column("run_id", Type.STRING, "The evaluation; joins `gold.eval_runs`."),
+        Column("run_id", Type.STRING, "Id of the evaluation; joins `gold.eval_runs`."),
         _TENANT,
-        Column("program", Type.STRING, "Program asked."),
-        Column("program_version", Type.STRING, "Its version; NULL until its calls are loaded.", True),
+        Column("program", Type.STRING, "Program that answered."),
+        Column("program_version", Type.STRING, "Version of the program; NULL until its calls are loaded.", True),
         Column("model", Type.STRING, "Model that answered; NULL until its calls are loaded.", True),
         Column("questions", Type.STRING, "Name of the questions file."),
         Column("started_at", Type.TIME, "When the evaluation began."),
-        Column("tasks", Type.LONG, "Questions with a gold answer, failed ones included."),
-        Column("successes", Type.LONG, "Those whose answer holds a gold answer."),
-        Column("usd", Type.MONEY, "What all these tasks cost, failures included, US dollars."),
+        Column("tasks", Type.LONG, "Questions with a gold answer, including failed tasks."),
+        Column("successes", Type.LONG, "Tasks whose answer contains a gold answer."),
+        Column("usd", Type.MONEY, "Cost of all tasks, including failed tasks, US dollars."),
         Column(
             "usd_per_success",
             Type.MONEY,
@@ -185,30 +188,30 @@ FOCUS_COSTS = View(
         Column("ChargePeriodStart", Type.TIME, "First moment of the UTC day."),
         Column("ChargePeriodEnd", Type.TIME, "First moment of the day after it."),
         Column("BillingCurrency", Type.STRING, "`USD`."),
-        Column("BilledCost", Type.MONEY, "What the calls cost."),
-        Column("EffectiveCost", Type.MONEY, "The same: nothing is paid in advance."),
-        Column("ContractedCost", Type.MONEY, "The same: `prices.toml` holds the agreed prices."),
-        Column("ListCost", Type.MONEY, "What they would have cost with no token cached."),
+        Column("BilledCost", Type.MONEY, "Cost of the calls, US dollars."),
+        Column("EffectiveCost", Type.MONEY, "Equal to `BilledCost`: nothing is paid in advance."),
+        Column("ContractedCost", Type.MONEY, "Equal to `BilledCost`: `prices.toml` holds the agreed prices."),
+        Column("ListCost", Type.MONEY, "Cost of the calls if no token had been cached, US dollars."),
         Column("ChargeCategory", Type.STRING, "`Usage`."),
         Column("ChargeFrequency", Type.STRING, "`Usage-Based`."),
         Column("ChargeDescription", Type.STRING, "One line for a reader, e.g. `multihop calls SmolLM2-135M-Instruct`."),
         Column("ServiceProviderName", Type.STRING, "`Lakehop`."),
         Column("ServiceName", Type.STRING, "`Model calls`."),
-        Column("ServiceCategory", Type.STRING, "`AI and Machine Learning`, FOCUS's own term."),
+        Column("ServiceCategory", Type.STRING, "`AI and Machine Learning`, a term of FOCUS."),
         Column("ResourceId", Type.STRING, "The model."),
         Column("ResourceType", Type.STRING, "`Model`."),
         Column(
-            "SkuPriceId", Type.STRING, "Model and day of its price, e.g. `m@2026-01-01`; NULL where none applied.", True
+            "SkuPriceId", Type.STRING, "Model and day of its price, e.g. `m@2026-01-01`; NULL without a price.", True
         ),
-        Column("ConsumedQuantity", Type.LONG, "Tokens read and written."),
+        Column("ConsumedQuantity", Type.LONG, "Input and output tokens."),
         Column("ConsumedUnit", Type.STRING, "`Tokens`."),
         Column("x_App", Type.STRING, "App of the API key."),
-        Column("x_KeyId", Type.STRING, "API key that it was charged to."),
+        Column("x_KeyId", Type.STRING, "API key that was charged."),
         Column("x_Program", Type.STRING, "Program that made the calls."),
-        Column("x_Calls", Type.LONG, "Model calls, failed ones included."),
-        Column("x_InputTokens", Type.LONG, "Prompt tokens, cached ones included."),
-        Column("x_CachedTokens", Type.LONG, "Prompt tokens that the model server had cached."),
-        Column("x_OutputTokens", Type.LONG, "Tokens that the model wrote."),
+        Column("x_Calls", Type.LONG, "Model calls, including failed calls."),
+        Column("x_InputTokens", Type.LONG, "Input tokens, including cached tokens."),
+        Column("x_CachedTokens", Type.LONG, "Input tokens that the model server had cached."),
+        Column("x_OutputTokens", Type.LONG, "Tokens that models wrote."),
     ),
     sql="""
 WITH daily AS (
@@ -267,30 +270,28 @@ FROM daily
 """,
 )
 
-_NOT_YET = "NULL while its step has not run."
+_NOT_YET = "NULL until its step has run."
 
 INGEST_RUNS = View(
     "gold.ingest_runs",
     grain="one ingest run, its steps summed",
     columns=(
         Column("run_id", Type.STRING, "Airflow's run id."),
-        Column("tenant_id", Type.STRING, "Whose documents it took in."),
-        Column("source", Type.STRING, "Folder, file or feed that it read."),
-        Column("steps", Type.LONG, "Steps that finished, of 5."),
-        Column("documents_seen", Type.LONG, f"Documents and rows in the input, refused ones too; {_NOT_YET}", True),
+        Column("tenant_id", Type.STRING, "Tenant of the documents."),
+        Column("source", Type.STRING, "Source that was read."),
+        Column("steps", Type.LONG, "Finished steps."),
+        Column("documents_seen", Type.LONG, f"Documents in the input, including refused documents; {_NOT_YET}", True),
         Column("documents_added", Type.LONG, f"New documents; {_NOT_YET}", True),
         Column("documents_changed", Type.LONG, f"Known documents that changed; {_NOT_YET}", True),
-        Column("documents_unchanged", Type.LONG, f"Known documents found as they were; {_NOT_YET}", True),
-        Column("documents_deleted", Type.LONG, f"Documents that a snapshot no longer held; {_NOT_YET}", True),
-        Column("documents_quarantined", Type.LONG, f"Refused documents and rows; {_NOT_YET}", True),
-        Column("documents_skipped", Type.LONG, f"Files that are no documents, as hidden ones; {_NOT_YET}", True),
+        Column("documents_unchanged", Type.LONG, f"Known documents that did not change; {_NOT_YET}", True),
+        Column("documents_deleted", Type.LONG, f"Documents that were missing in a snapshot; {_NOT_YET}", True),
+        Column("documents_quarantined", Type.LONG, f"Quarantined documents; {_NOT_YET}", True),
+        Column("documents_skipped", Type.LONG, f"Files that are not documents, e.g. hidden files; {_NOT_YET}", True),
         Column("chunks_written", Type.LONG, f"Chunks added or changed; {_NOT_YET}", True),
         Column("chunks_deleted", Type.LONG, f"Chunks removed; {_NOT_YET}", True),
-        Column("links_written", Type.LONG, f"Links added or changed; {_NOT_YET}", True),
-        Column("links_deleted", Type.LONG, f"Links removed; {_NOT_YET}", True),
-        Column("embedded", Type.LONG, f"Texts that the model embedded; {_NOT_YET}", True),
-        Column("started_at", Type.TIME, "When its first step began."),
-        Column("seconds", Type.DOUBLE, "What its steps took together, waiting between them left out."),
+        Column("embedded", Type.LONG, f"Texts that were embedded; {_NOT_YET}", True),
+        Column("started_at", Type.TIME, "Start of its first step."),
+        Column("seconds", Type.DOUBLE, "Duration of all steps, seconds, without waiting between them."),
     ),
     sql="""
 SELECT
@@ -307,8 +308,6 @@ SELECT
   CAST(sum(documents_skipped) AS BIGINT) AS documents_skipped,
   CAST(sum(chunks_written) AS BIGINT) AS chunks_written,
   CAST(sum(chunks_deleted) AS BIGINT) AS chunks_deleted,
-  CAST(sum(links_written) AS BIGINT) AS links_written,
-  CAST(sum(links_deleted) AS BIGINT) AS links_deleted,
   CAST(sum(embedded) AS BIGINT) AS embedded,
   min(started_at) AS started_at,
   sum(seconds) AS seconds
@@ -319,13 +318,13 @@ GROUP BY run_id
 
 QUARANTINE_OPEN = View(
     "gold.quarantine_open",
-    grain="one kind of reason for which a tenant's source holds things that are still refused",
+    grain="one reason why documents of a tenant's source are in quarantine",
     columns=(
-        Column("tenant_id", Type.STRING, "Whose things they are; `-` for call records that cannot be read."),
-        Column("source", Type.STRING, "Folder, file or feed that holds them."),
-        Column("reason", Type.STRING, "What is wrong, up to the colon, e.g. `invalid UTF-8`."),
-        Column("things", Type.LONG, "Documents, lines and rows still refused for it."),
-        Column("oldest_at", Type.TIME, "When the first of them was last refused."),
+        Column("tenant_id", Type.STRING, "Tenant; `-` for call records that cannot be read."),
+        Column("source", Type.STRING, "Source of the documents."),
+        Column("reason", Type.STRING, "Reason up to its first colon, e.g. `invalid UTF-8`."),
+        Column("things", Type.LONG, "Documents, lines and rows in quarantine for this reason."),
+        Column("oldest_at", Type.TIME, "Earliest time of a refusal that is still open."),
     ),
     sql="""
 SELECT

@@ -1,8 +1,8 @@
 """Read-only SQL over every table and gold view, on one machine and without a server: DuckDB over Delta.
 
-DuckDB's own Delta extension is a download; here the rows come as Arrow streams from `deltalake`, which is part of the
-environment. A table is opened when a statement reads it and not before, so a query costs what it touches. Analysts
-who need more than one machine use the Spark Thrift server, which shows the same names.
+DuckDB's Delta extension is a download; here the rows come as Arrow streams from `deltalake`, which is in the
+environment. A table is opened only when a statement reads it. The Spark Thrift server offers the same tables and views
+where one machine is too small.
 """
 
 import math
@@ -27,21 +27,21 @@ from lakehouse.settings import Settings
 from lakehouse.storage.delta import arrow_schema, existing_table, first_line
 from lakehouse.tables import TABLES, Forget, Table
 
-SCHEMAS = ("gold", "silver", "bronze", "ops")  # also the order in which a name without a schema is looked up
+SCHEMAS = ("gold", "silver", "bronze", "ops")  # in the order of the search path
 _READS = (duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN)  # SHOW, DESCRIBE and WITH parse as SELECT
 
 
 @dataclass(frozen=True)
 class QueryResult:
-    """A result that is ready for JSON: decimals are strings that keep all places, times ISO 8601 in UTC."""
+    """A result ready for JSON: decimals are strings with all places, times are ISO 8601 in UTC."""
 
     columns: list[str]
     rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Scope:
-    """What a query may see and use, where it is not an operator's: rows of one tenant that a caller may read."""
+class QueryScope:
+    """Limits of a caller's query: rows of one tenant that the caller may read, and bounds on rows, time and memory."""
 
     tenant_id: str
     allowed_keys: tuple[str, ...]
@@ -50,11 +50,11 @@ class Scope:
     memory_mb: int = 512
 
     def tables(self) -> list[Table]:
-        """Those in which each row says whose it is; and by `acl_key`, where they hold what stands in documents."""
-        return [table for table in TABLES if "tenant_id" in table.column_names and self._tells_rights(table)]
+        """Tables whose rows carry their tenant, and their `acl_key` if they hold text of documents."""
+        return [table for table in TABLES if "tenant_id" in table.column_names and self._carries_rights(table)]
 
     def readable(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        """The rows of a table that the scope covers."""
+        """The rows of a batch that the caller may read."""
         mine = pc.equal(batch["tenant_id"], self.tenant_id)
         for name in batch.schema.names:
             if name.endswith("acl_key"):
@@ -62,16 +62,16 @@ class Scope:
         return batch.filter(pc.fill_null(mine, False))
 
     @staticmethod
-    def _tells_rights(table: Table) -> bool:
-        if table.forget is Forget.MEMORY:  # a user's own, and not all of the tenant's
+    def _carries_rights(table: Table) -> bool:
+        if table.forget is Forget.MEMORY:  # it belongs to one user, not to the tenant
             return False
         return table.forget is not Forget.DOCUMENT or any(name.endswith("acl_key") for name in table.column_names)
 
 
-def run_query(settings: Settings, statement: str, scope: Scope | None = None) -> QueryResult:
-    """Run one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN statement over all rows, or over those of a scope.
+def run_query(settings: Settings, statement: str, scope: QueryScope | None = None) -> QueryResult:
+    """Run one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN statement, over all rows or over the rows of a scope.
 
-    Raises InvalidInput for anything else and for what DuckDB refuses, Unavailable when the warehouse can't be read.
+    Raises InvalidInput for other statements and for errors of DuckDB, Unavailable when the warehouse can't be read.
     """
     streams = [_TableStream(settings, table, scope) for table in (scope.tables() if scope else TABLES)]
     with duckdb.connect(config={"python_enable_replacements": "false"}) as connection, _timed(connection, scope):
@@ -79,7 +79,7 @@ def run_query(settings: Settings, statement: str, scope: Scope | None = None) ->
         _register(connection, streams, scope)
         try:
             relation = connection.sql(statement)
-            found = pa.table({}) if relation is None else _fetched(relation, scope)
+            result = pa.table({}) if relation is None else _fetch(relation, scope)
         except duckdb.InterruptException:
             raise InvalidInput(f"{statement[:80]!r}: ran out of time. Ask for less.") from None
         except duckdb.Error as error:
@@ -89,13 +89,13 @@ def run_query(settings: Settings, statement: str, scope: Scope | None = None) ->
                         "warehouse", f"{stream.table.name}: {first_line(stream.failure)}"
                     ) from stream.failure
             raise InvalidInput(f"{error}") from None
-    return _json_ready(found)
+    return _json_ready(result)
 
 
 class _TableStream:
-    """A Delta table as DuckDB's Arrow source: its schema is the declared one, its rows are read at each scan."""
+    """A Delta table as an Arrow source for DuckDB; its rows are read at each scan."""
 
-    def __init__(self, settings: Settings, table: Table, scope: Scope | None) -> None:
+    def __init__(self, settings: Settings, table: Table, scope: QueryScope | None) -> None:
         self.table = table
         self.failure: Exception | None = None
         self._settings = settings
@@ -127,15 +127,15 @@ def _check_reads_only(connection: duckdb.DuckDBPyConnection, statement: str) -> 
     except duckdb.Error as error:
         raise InvalidInput(f"{error}") from None
     if len(parsed) != 1 or parsed[0].type not in _READS:
-        kinds = ", ".join(one.type.name for one in parsed) or "nothing"
+        kinds = ", ".join(part.type.name for part in parsed) or "nothing"
         raise InvalidInput(
             f"{statement!r} is {kinds}: must be one SELECT, WITH, SHOW, DESCRIBE or EXPLAIN. The tables are written by "
             "Spark jobs only; `SHOW ALL TABLES` lists them."
         )
 
 
-def _fetched(relation: duckdb.DuckDBPyRelation, scope: Scope | None) -> pa.Table:
-    """All rows, or the first that a scope allows; a LIMIT around the statement might lose its order."""
+def _fetch(relation: duckdb.DuckDBPyRelation, scope: QueryScope | None) -> pa.Table:
+    """The first rows, up to the limit of the scope. A LIMIT around the statement could lose its order."""
     if scope is None:
         return relation.to_arrow_table()
     reader = relation.to_arrow_reader(scope.max_rows)
@@ -148,8 +148,8 @@ def _fetched(relation: duckdb.DuckDBPyRelation, scope: Scope | None) -> pa.Table
 
 
 @contextmanager
-def _timed(connection: duckdb.DuckDBPyConnection, scope: Scope | None) -> Iterator[None]:
-    """Interrupt what runs longer than a scope allows."""
+def _timed(connection: duckdb.DuckDBPyConnection, scope: QueryScope | None) -> Iterator[None]:
+    """Interrupt a query at the time limit of its scope."""
     if scope is None:
         yield
         return
@@ -159,11 +159,11 @@ def _timed(connection: duckdb.DuckDBPyConnection, scope: Scope | None) -> Iterat
         yield
     finally:
         timer.cancel()
-        timer.join()  # an interrupt must not meet a closed connection
+        timer.join()  # an interrupt of a closed connection would fail
 
 
-def _register(connection: duckdb.DuckDBPyConnection, streams: list[_TableStream], scope: Scope | None) -> None:
-    """Name all tables and views, then shut DuckDB in: no file, no extension, and no setting that could undo it."""
+def _register(connection: duckdb.DuckDBPyConnection, streams: list[_TableStream], scope: QueryScope | None) -> None:
+    """Register tables and views, then lock DuckDB: no files, no extensions, no further settings."""
     connection.execute("SET TimeZone = 'UTC'")
     for schema in SCHEMAS:
         connection.execute(f"CREATE SCHEMA {schema}")
@@ -175,7 +175,7 @@ def _register(connection: duckdb.DuckDBPyConnection, streams: list[_TableStream]
         try:
             connection.execute(f"CREATE VIEW {view.name} AS {view.sql}")
         except duckdb.CatalogException:
-            if scope is None:  # a view over a table that the scope does not cover is not covered either
+            if scope is None:  # within a scope, a view over a table outside of it does not exist
                 raise
     if scope:
         connection.execute(f"SET memory_limit = '{scope.memory_mb}MB'; SET threads = 1")
@@ -183,15 +183,15 @@ def _register(connection: duckdb.DuckDBPyConnection, streams: list[_TableStream]
     connection.execute("SET temp_directory = ''; SET enable_external_access = false; SET lock_configuration = true")
 
 
-def _json_ready(found: pa.Table) -> QueryResult:
-    columns = found.column_names
+def _json_ready(result: pa.Table) -> QueryResult:
+    columns = result.column_names
     repeated = [name for name, count in Counter(columns).items() if count > 1]
     if repeated:
         raise InvalidInput(f"column {repeated[0]!r} occurs twice in the result. Name one of them with AS.")
-    whole = {field.name for field in found.schema if pa.types.is_decimal(field.type) and field.type.scale == 0}
+    whole = {field.name for field in result.schema if pa.types.is_decimal(field.type) and field.type.scale == 0}
     rows = [
         {name: int(value) if name in whole and value is not None else _plain(value) for name, value in row.items()}
-        for row in found.to_pylist()
+        for row in result.to_pylist()
     ]
     return QueryResult(columns, rows)
 

@@ -1,8 +1,8 @@
-"""What every model call, tool call, search and finished task leaves behind, and the spool that never loses one.
+"""Call records, one for every model call, tool call, search and finished task, and the spool that keeps them.
 
-A call's cost is known only to the process that made it, and the lakehouse may be down or far away at that moment.
-So a service writes the record to its own disk first, and only then uses the result; `load_llm_calls` takes what is
-spooled into `bronze.llm_calls` later. A record that was acknowledged survives kill -9 and a power cut.
+Only the process that made a call knows its cost, and the lakehouse may be unavailable at that moment. So a service
+writes the record to its own disk before it uses the call's result; the job `load_llm_calls` loads spooled records into
+`bronze.llm_calls` later. An acknowledged record survives kill -9 and a power cut.
 """
 
 import fcntl
@@ -26,10 +26,10 @@ MONEY_PLACES = 10
 
 @dataclass(frozen=True, kw_only=True)
 class CallRecord:
-    """One row of `silver.llm_calls` before it is loaded; the columns are described in `lakehouse.tables`.
+    """One row of `silver.llm_calls` before it is loaded; `lakehouse.tables` describes the columns.
 
-    Raises InvalidInput for a time without a zone, and for money that is no Decimal or has over ten places: such a
-    record could be spooled but never loaded.
+    Raises InvalidInput for a time without a zone, and for money that is not a Decimal with at most ten places: such a
+    record could be spooled and never loaded.
     """
 
     call_id: str
@@ -76,7 +76,7 @@ class CallRecord:
 
     @classmethod
     def from_json(cls, line: str) -> "CallRecord":
-        """The record that `to_json` wrote; InvalidInput names what is wrong with any other text."""
+        """The record of a line that `to_json` wrote. Raises InvalidInput for any other text."""
         try:
             plain: dict[str, Any] = json.loads(line)
             plain["started_at"] = datetime.fromisoformat(plain["started_at"])
@@ -91,9 +91,9 @@ class CallRecord:
 class Spool:
     """Durable outbox of call records: `append` returns when they are on disk. Safe for threads and processes.
 
-    Each instance writes its own segment in `folder/open`. Anyone may `seal` at any time: that moves the segments
-    to `folder/sealed`, where nobody writes any more. An append takes one fsync, milliseconds on a disk: call it off
-    the event loop.
+    Each instance writes its own segment file in `folder/open`. Any process may `seal` at any time, which moves the
+    segments to `folder/sealed`, where nobody writes. An append needs one fsync, some milliseconds: call it off the
+    event loop.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -102,7 +102,7 @@ class Spool:
         self._threads = threading.Lock()
 
     def append(self, *records: CallRecord) -> None:
-        """Write the records, in order and one after the other. Raises Unavailable when they are not on disk."""
+        """Write the records in order. Raises Unavailable when they could not be written to disk."""
         lines = "".join(record.to_json() + "\n" for record in records).encode()
         if not lines:
             return
@@ -110,7 +110,7 @@ class Spool:
             with self._threads, self._locked_segment() as segment:
                 segment.write(lines)
         except OSError as error:
-            self._segment = None  # what lies at its end is unknown: never write behind it
+            self._segment = None  # its end may hold half a record: never write behind it
             raise Unavailable(
                 "spool",
                 f"call records cannot be written to {str(self._open_folder)!r}: {error}. Free or repair the disk.",
@@ -119,27 +119,26 @@ class Spool:
     @contextmanager
     def _locked_segment(self) -> Iterator["_Segment"]:
         while True:
-            if (
-                self._segment is None or self._segment.process != os.getpid()
-            ):  # a fork shares the lock, so not the segment
+            # A forked process shares its parent's lock on a segment, so it needs a segment of its own.
+            if self._segment is None or self._segment.process != os.getpid():
                 self._segment = _Segment(self._open_folder)
             with _flock(self._segment.file):
                 if self._segment.is_at_its_path():
                     yield self._segment
                     return
-            self._segment = None  # sealed since
+            self._segment = None  # it was sealed in the meantime
 
     @staticmethod
     def lines(folder: Path) -> Iterator[str]:
-        """All records that are spooled now, as JSON lines. What is loaded meanwhile may be left out, nothing else."""
+        """All spooled records as JSON lines; only records that are being loaded at this moment may be missing."""
         for place in ("open", "sealed"):
             for path in sorted((folder / place).glob("*.jsonl")):
-                with suppress(FileNotFoundError):  # it was sealed, and comes again below, or loaded
+                with suppress(FileNotFoundError):  # sealed (then it is read again in the second folder) or loaded
                     yield from segment_lines(path)
 
     @staticmethod
     def seal(folder: Path) -> list[Path]:
-        """Move every open segment to `folder/sealed`; return those moved, oldest first. Waits for running appends."""
+        """Move every open segment to `folder/sealed`; return their paths, oldest first. Waits for running appends."""
         sealed_folder = folder / "sealed"
         _make_folder(sealed_folder)
         moved = [_seal_segment(path, sealed_folder) for path in sorted((folder / "open").glob("*.jsonl"))]
@@ -148,9 +147,9 @@ class Spool:
 
 
 def segment_lines(path: Path) -> Iterator[str]:
-    """The records of a segment, as JSON lines without their ends.
+    """The records of a segment as JSON lines, without line ends.
 
-    A last line with no end was cut off by a crash before its append was acknowledged, and is left out.
+    A last line without a line end was cut off by a crash before its append was acknowledged; it is left out.
     """
     with path.open("rb") as segment:
         for line in segment:
@@ -169,7 +168,7 @@ class _Segment:
         _sync_folder(folder)
 
     def is_at_its_path(self) -> bool:
-        """False once it was sealed; ask under the lock."""
+        """False after the segment was sealed. Call it while holding the lock."""
         try:
             there = os.stat(self.path)
         except FileNotFoundError:
@@ -177,7 +176,7 @@ class _Segment:
         return there.st_ino == os.fstat(self.file.fileno()).st_ino
 
     def write(self, lines: bytes) -> None:
-        """Put the lines on disk, all or none as far as the disk still allows."""
+        """Write the lines to disk; after an error, remove the part that was written, if the disk allows it."""
         before = self.file.tell()
         try:
             written = 0
@@ -196,12 +195,13 @@ def _seal_segment(path: Path, sealed_folder: Path) -> Path | None:
             if os.fstat(segment.fileno()).st_size == 0:
                 path.unlink()
                 return None
-            os.utime(path)  # Spark's file stream passes over files much older than those it has seen
+            os.utime(path)  # Spark's file stream skips files that are much older than files it has read
             return path.rename(sealed_folder / path.name)
     except FileNotFoundError:
         return None  # another process sealed it first
 
 
+# Not filelock: the lock must be on the segment itself, which a sealing process renames while others wait for it.
 @contextmanager
 def _flock(file: IO[bytes]) -> Iterator[None]:
     fcntl.flock(file, fcntl.LOCK_EX)
@@ -219,7 +219,7 @@ def _make_folder(folder: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the names in a folder durable; a file's own fsync does not."""
+    """Make the folder's file names durable; fsync of a file does not."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -1,6 +1,6 @@
-"""What a model call costs: prices per million tokens with the day from which each holds, in `prices.toml`.
+"""Prices of model calls: US dollars per million tokens, each valid from a day on, in `prices.toml`.
 
-Money never passes through a float: a price is text in the file and a Decimal from there on.
+Money never passes through a float: a price is a string in the file and a Decimal in code.
 """
 
 import tomllib
@@ -14,7 +14,7 @@ from typing import Any
 from lakehouse.errors import InvalidInput
 
 _MILLION = Decimal(1_000_000)
-_PLACES = Decimal("1e-10")  # as many as DECIMAL(18,10) keeps
+_PLACES = Decimal("1e-10")  # the scale of DECIMAL(18,10)
 _AMOUNTS = ("input", "cached", "output")
 
 
@@ -31,7 +31,7 @@ class Price:
 
 @dataclass(frozen=True)
 class Cost:
-    """What one call cost and what caching saved on it, US dollars to ten places; `price_from` is the price's day."""
+    """Cost of one call and saving by cached tokens, US dollars to ten places; `price_from`: the price's first day."""
 
     usd: Decimal
     saved_usd: Decimal
@@ -39,7 +39,7 @@ class Cost:
 
 
 class Prices:
-    """The price of every model that may be called, on any day."""
+    """Prices of all models, by day."""
 
     def __init__(self, prices: Iterable[Price], origin: str) -> None:
         self._newest_first = sorted(prices, key=lambda price: price.start, reverse=True)
@@ -65,7 +65,7 @@ class Prices:
     def require(self, model: str, at: datetime) -> Price:
         """The price of a model at a time. Raises InvalidInput, with the lines to add, when there is none.
 
-        Services call it once as they start: an unpriced model must not be found out by its first call.
+        Services call it once at their start, so that a model without a price fails the start and not a call.
         """
         day = at.astimezone(UTC).date()
         for price in self._newest_first:
@@ -81,7 +81,7 @@ class Prices:
     def cost(self, model: str, at: datetime, input_tokens: int, cached_tokens: int, output_tokens: int) -> Cost:
         """Price one call. `input_tokens` includes `cached_tokens`, as in OpenTelemetry and in vLLM's usage.
 
-        Raises InvalidInput for token counts that cannot be, and for a model with no price at that time.
+        Raises InvalidInput for impossible token counts, and for a model without a price at that time.
         """
         if not 0 <= cached_tokens <= input_tokens or output_tokens < 0:
             raise InvalidInput(
@@ -95,8 +95,8 @@ class Prices:
         return Cost(_dollars(usd), _dollars(saved), price.start.isoformat())
 
 
-def _dollars(usd_by_million: Decimal) -> Decimal:
-    return (usd_by_million / _MILLION).quantize(_PLACES, rounding=ROUND_HALF_EVEN)
+def _dollars(usd_times_million: Decimal) -> Decimal:
+    return (usd_times_million / _MILLION).quantize(_PLACES, rounding=ROUND_HALF_EVEN)
 
 
 def _price(path: Path, number: int, entry: dict[str, Any]) -> Price:

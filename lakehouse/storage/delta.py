@@ -1,12 +1,10 @@
 """Delta tables without a JVM: services and the command line read and write single rows through `deltalake`.
 
-Spark does the bulk work and takes 10 seconds to start; appending a row from here takes milliseconds. Both sides
-see the same tables, so what is created here must be what Spark writes: change data feed on where a job is incremental
-from it, and deletion vectors off, because a reader without them could not open the table.
+Spark does the bulk work and takes 10 seconds to start; an append from here takes milliseconds. Both sides use the same
+tables, so tables created here have the properties that Spark's jobs expect: the change data feed where a job is
+incremental, and no deletion vectors, which deltalake cannot read.
 """
 
-import random
-import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +19,7 @@ from deltalake import CommitProperties, DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from deltalake.fs import DeltaStorageHandler
 from deltalake.table import TableMerger
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
@@ -28,10 +27,11 @@ from lakehouse.tables import TABLES, Column, Forget, Table, Type
 
 Row = Mapping[str, Any]
 Filter = tuple[str, str, Any]
-"""Column, one of `OPERATORS`, and a value, or a collection of values for `in` and `not in`."""
+"""Column, operator (one of `OPERATORS`), and value; a collection of values for `in` and `not in`."""
 OPERATORS = ("=", "!=", "<", "<=", ">", ">=", "in", "not in")
 
-# The log would keep the first 32 characters of a file's least and greatest texts long after `lakehop forget`.
+# With statistics, the log would keep the first 32 characters of each file's least and greatest text after
+# `lakehop forget`.
 _NO_TEXT_IN_LOG = {"delta.dataSkippingNumIndexedCols": "0"}
 _HOLDS_TEXT = (Forget.DOCUMENT, Forget.EVAL_RUN, Forget.BILL, Forget.MEMORY)
 
@@ -49,24 +49,23 @@ ARROW_TYPES: dict[Type, pa.DataType] = {
 }
 
 _MERGE_ATTEMPTS = 20  # eight processes that merged into one table without a pause needed up to eight
-_APPENDS = CommitProperties(
-    max_commit_retries=50
-)  # an append conflicts with nothing: it only has to find a free version
+# An append conflicts with no other write; it only has to find a free version number.
+_APPENDS = CommitProperties(max_commit_retries=50)
 
 
 def arrow_schema(table: Table) -> pa.Schema:
-    """The table's columns in order; those that are never NULL are non-nullable."""
+    """The table's columns in order, with their nullability."""
     return pa.schema([pa.field(c.name, ARROW_TYPES[c.type], nullable=c.nullable) for c in table.columns])
 
 
 def table_uri(settings: Settings, table: Table) -> str:
-    """Address of the table as deltalake spells it; Hadoop's `s3a://` is `s3://` here."""
+    """Address of the table for deltalake, which spells Hadoop's `s3a://` as `s3://`."""
     path = table.path(settings.warehouse_root)
     return "s3://" + path.removeprefix("s3a://") if path.startswith("s3a://") else path
 
 
 def ensure_tables(settings: Settings) -> None:
-    """Create every declared table that does not exist yet, and add columns declared since to the others."""
+    """Create every declared table that does not exist yet, and add newly declared columns to the others."""
     for table in TABLES:
         with _reachable(table):
             open_table(settings, table)
@@ -75,7 +74,7 @@ def ensure_tables(settings: Settings) -> None:
 def open_table(settings: Settings, table: Table) -> DeltaTable:
     """The table at its newest version, created empty if it does not exist, with every declared column.
 
-    A column that was declared after the table was created is NULL in its old rows. Raises InvalidInput if it may
+    A column that was declared after the table was created is NULL in old rows. Raises InvalidInput if the column may
     not be NULL.
     """
     opened = existing_table(settings, table) or _created(settings, table)
@@ -87,13 +86,13 @@ def _created(settings: Settings, table: Table) -> DeltaTable:
         return DeltaTable.create(
             table_uri(settings, table),
             arrow_schema(table),
-            mode="ignore",  # another process may have created it since
+            mode="ignore",  # another process may have created it in the meantime
             partition_by=list(table.partition_by),
             description=table.grain,
             storage_options=settings.delta_storage,
             configuration=_properties(table),
         )
-    except CommitFailedError:  # … or in this very moment
+    except CommitFailedError:  # another process created it at the same moment
         return DeltaTable(table_uri(settings, table), storage_options=settings.delta_storage)
 
 
@@ -106,7 +105,7 @@ def _properties(table: Table) -> dict[str, str]:
 
 
 def existing_table(settings: Settings, table: Table) -> DeltaTable | None:
-    """The table at its newest version; None if nobody has created it."""
+    """The table at its newest version; None if it does not exist."""
     try:
         return DeltaTable(table_uri(settings, table), storage_options=settings.delta_storage)
     except TableNotFoundError:
@@ -119,7 +118,7 @@ def _with_declared_columns(opened: DeltaTable, table: Table) -> DeltaTable:
         return [column for column in table.columns if column.name not in present]
 
     def add() -> None:
-        opened.update_incremental()  # another process may have added them since
+        opened.update_incremental()  # another process may have added them in the meantime
         if columns := missing():
             declared = Schema.from_arrow(pa.schema([pa.field(c.name, ARROW_TYPES[c.type]) for c in columns]))
             opened.alter.add_columns(declared.fields)
@@ -137,7 +136,7 @@ def _with_declared_columns(opened: DeltaTable, table: Table) -> DeltaTable:
 
 
 def append(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
-    """Add rows in one commit; nothing is written when there are none. Safe from several processes at once.
+    """Add rows in one commit; without rows there is no commit. Several processes may append at once.
 
     Raises InvalidInput as `to_arrow` does, Unavailable when the storage fails.
     """
@@ -148,10 +147,10 @@ def append(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
 
 
 def upsert(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
-    """Write rows by `table.key` in one commit: a known key's row is replaced whole, a new one is added.
+    """Write rows by `table.key` in one commit: the row of a known key is replaced, the row of a new key is added.
 
-    Safe from several processes at once. Raises InvalidInput as `to_arrow` does and for two rows of one key,
-    Unavailable when the storage fails or other writers never pause.
+    Several processes may write at once. Raises InvalidInput as `to_arrow` does and for two rows with one key,
+    Unavailable when the storage fails or conflicts with other writers do not end.
     """
     if not rows:
         return
@@ -161,26 +160,26 @@ def upsert(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
 
 
 def replace_version(settings: Settings, table: Table, row: Row, read_version: int) -> bool:
-    """Replace the row of the same key if its `version` is still the one that was read; False when it is not.
+    """Replace the row of the same key if its `version` still is `read_version`; return whether it was replaced.
 
-    Of several processes that read the same version one succeeds. Raises as `upsert` does.
+    Of several processes that read the same version, one succeeds. Raises as `upsert` does.
     """
     unchanged = f"target.version = {read_version}"
     data = to_arrow(table, [row])
-    told = _merge(settings, table, data, lambda merger: merger.when_matched_update_all(predicate=unchanged))
-    return bool(told["num_target_rows_updated"])
+    metrics = _merge(settings, table, data, lambda merger: merger.when_matched_update_all(predicate=unchanged))
+    return bool(metrics["num_target_rows_updated"])
 
 
 def delete(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
-    """Delete rows by `table.key`. By a merge: the condition of a DELETE would stay in the table's log."""
+    """Delete rows by `table.key`. Uses a merge, because the condition of a DELETE stays in the table's log."""
     if rows:
         _merge(settings, table, to_arrow(table, rows), lambda merger: merger.when_matched_delete())
 
 
 def purge_deleted(settings: Settings, table: Table) -> int:
-    """Delete the files that commits have taken out of the table, for good; return how many that were.
+    """Delete the files that earlier commits removed from the table; return their number.
 
-    Only for tables whose changes nobody follows. Files that no commit names stay: a writer may be about to commit them.
+    Only for tables without a change feed reader. Files that no commit names stay: a writer may be about to commit them.
     """
     with _reachable(table):
         opened = open_table(settings, table)
@@ -188,14 +187,14 @@ def purge_deleted(settings: Settings, table: Table) -> int:
 
 
 def rows_in_files(settings: Settings, table: Table, tenant_id: str, columns: Sequence[str]) -> list[dict[str, Any]]:
-    """Those columns of every row in the tenant's files, whether the table's newest version names them or not."""
+    """The columns of every row in the tenant's files, including files that the newest version no longer names."""
     with _reachable(table):
-        opened = existing_table(settings, table)
-        if opened is None:
+        if existing_table(settings, table) is None:
             return []
-        files = pa.fs.PyFileSystem(DeltaStorageHandler.from_table(opened._table))
+        handler = DeltaStorageHandler(table_uri(settings, table), settings.delta_storage)
+        files = pa.fs.PyFileSystem(handler)
         below = pa.fs.FileSelector(f"tenant_id={tenant_id}", allow_not_found=True, recursive=True)
-        paths = [found.path for found in files.get_file_info(below) if found.path.endswith(".parquet")]
+        paths = [file.path for file in files.get_file_info(below) if file.path.endswith(".parquet")]
         return [
             row for path in paths for row in pq.read_table(path, columns=list(columns), filesystem=files).to_pylist()
         ]
@@ -204,28 +203,28 @@ def rows_in_files(settings: Settings, table: Table, tenant_id: str, columns: Seq
 def _merge(
     settings: Settings, table: Table, data: pa.Table, actions: Callable[[TableMerger], TableMerger]
 ) -> dict[str, Any]:
-    """Merge rows by `table.key`; return what the engine counted."""
+    """Merge rows by `table.key`; return the engine's metrics."""
     same_key = " AND ".join(f"target.{name} = source.{name}" for name in table.key)
-    told: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
 
     def merge() -> None:
         merger = open_table(settings, table).merge(
             data, predicate=same_key, source_alias="source", target_alias="target"
         )
-        told.update(actions(merger).execute())
+        metrics.update(actions(merger).execute())
 
     with _reachable(table):
         _retry_conflicts(merge)
-    return told
+    return metrics
 
 
 def read_rows(
     settings: Settings, table: Table, where: Sequence[Filter] = (), columns: Sequence[str] = ()
 ) -> list[dict[str, Any]]:
-    """Rows for which every filter in `where` holds, e.g. `[("tenant_id", "=", "acme")]`, in no order.
+    """Rows that pass every filter in `where`, e.g. `[("tenant_id", "=", "acme")]`, in no defined order.
 
-    `columns` limits what is read; none means all. Filters on partition columns skip whole files. A table that
-    does not exist has no rows. Raises InvalidInput for a filter on an unknown column or by an unknown operator.
+    `columns`: the columns to read; empty means all. Filters on partition columns skip whole files. A table that does
+    not exist has no rows. Raises InvalidInput for an unknown column or operator.
     """
     return [row for batch in read_batches(settings, table, where, columns) for row in batch.to_pylist()]
 
@@ -233,19 +232,19 @@ def read_rows(
 def read_batches(
     settings: Settings, table: Table, where: Sequence[Filter] = (), columns: Sequence[str] = ()
 ) -> Iterator[pa.RecordBatch]:
-    """The same rows as Arrow, a batch at a time, for what is too large to be Python objects."""
+    """The rows of `read_rows` as Arrow batches, for results that are too large for Python objects."""
     predicate = " AND ".join(_predicate(table, *condition) for condition in where)
     with _reachable(table):
         delta_table = existing_table(settings, table)
         if delta_table is None:
             return
         # not to_pyarrow_table: a merge writes strings as string_view, which pyarrow's filters cannot compare
-        found = delta_table.scan(columns=list(columns) or None, predicate=predicate or None)
-        yield from pa.RecordBatchReader.from_stream(found)
+        scan = delta_table.scan(columns=list(columns) or None, predicate=predicate or None)
+        yield from pa.RecordBatchReader.from_stream(scan)
 
 
 def to_arrow(table: Table, rows: Sequence[Row]) -> pa.Table:
-    """Rows as Arrow. A nullable column that a row leaves out is NULL.
+    """Rows as Arrow. A nullable column that is missing in a row is NULL.
 
     Raises InvalidInput naming the row and column: unknown column, missing value, wrong type, time without a zone.
     """
@@ -260,7 +259,7 @@ def _predicate(table: Table, name: str, operator: str, value: Any) -> str:
     if operator not in OPERATORS:
         raise InvalidInput(f"operator {operator!r}: must be one of {', '.join(OPERATORS)}.")
     if operator.endswith("in"):
-        literals = ", ".join(_literal(one) for one in value)
+        literals = ", ".join(_literal(item) for item in value)
         none_match = "FALSE" if operator == "in" else "TRUE"
         return f'"{name}" {operator.upper()} ({literals})' if literals else none_match
     return f'"{name}" {operator} {_literal(value)}'
@@ -307,15 +306,13 @@ def _check_unique(table: Table, rows: Sequence[Row]) -> None:
         raise InvalidInput(f"{table.name}: {count} rows for the key {named}. Send one row a key.")
 
 
-def _retry_conflicts(commit: Callable[[], None]) -> None:
-    for attempt in range(_MERGE_ATTEMPTS):
-        try:
-            commit()
-            return
-        except CommitFailedError:
-            if attempt == _MERGE_ATTEMPTS - 1:
-                raise
-            time.sleep(random.uniform(0, 0.05 * 2 ** min(attempt, 5)))  # noqa: S311  jitter, not a secret
+_retry_conflicts = Retrying(
+    retry=retry_if_exception_type(CommitFailedError),
+    stop=stop_after_attempt(_MERGE_ATTEMPTS),
+    wait=wait_random_exponential(multiplier=0.05, max=1.6),
+    reraise=True,
+)
+"""Commits again after a conflict with another writer."""
 
 
 @contextmanager
@@ -324,7 +321,7 @@ def _reachable(table: Table) -> Iterator[None]:
         yield
     except CommitFailedError as error:
         raise Unavailable(
-            "warehouse", f"{table.name}: other writers kept winning: {first_line(error)}. Try again."
+            "warehouse", f"{table.name}: conflicts with other writers did not end: {first_line(error)}. Try again."
         ) from error
     except (DeltaError, OSError) as error:
         raise Unavailable(
@@ -334,5 +331,5 @@ def _reachable(table: Table) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """What the error says; deltalake appends a backtrace of its own code."""
+    """The error's message without the backtrace that deltalake appends."""
     return str(error).split("\n", 1)[0]

@@ -1,8 +1,8 @@
 """Spark with Delta: the session of every job, and the declared tables as Spark sees them.
 
 Local masters get settings for small data. Delta's defaults (50 partitions to replay a log, 200 to shuffle) suit a
-cluster; on two cores they turn a merge of ten rows into ten seconds of scheduling. The executors of a cluster get our
-packages from the driver, so that all run its code; what those import has to be installed there.
+cluster; on two cores they turn a merge of ten rows into ten seconds of scheduling. The driver sends our packages to the
+executors of a cluster; the libraries that they import must be installed there.
 """
 
 import atexit
@@ -11,9 +11,9 @@ import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 from zipfile import ZipFile
 
+from delta.tables import DeltaTable
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import types as T  # noqa: N812  the name that Spark's own documentation uses
 
@@ -21,9 +21,6 @@ from lakehouse.errors import Unavailable
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.spark_conf import spark_conf
 from lakehouse.tables import Table, Type
-
-if TYPE_CHECKING:
-    from delta.tables import DeltaTable
 
 SPARK_TYPES: dict[Type, T.DataType] = {
     Type.STRING: T.StringType(),
@@ -40,15 +37,15 @@ SPARK_TYPES: dict[Type, T.DataType] = {
 
 _EVERYWHERE = {
     "spark.sql.execution.arrow.pyspark.enabled": "true",
-    # A document may have megabytes: a batch for Python is bounded by its bytes, and small ones by their number.
+    # A document may have megabytes, so batches for Python are bounded by bytes as well as by rows.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
     "spark.sql.execution.arrow.maxBytesPerBatch": str(32 * 1024 * 1024),
     "spark.python.worker.reuse": "true",
-    "spark.speculation": "false",  # a second copy of a task would be a second writer in Milvus
+    "spark.speculation": "false",  # a speculative copy of a task would be a second writer in Milvus
 }
 _LOCAL = {
-    "spark.sql.adaptive.enabled": "false",  # planning again after each stage costs more than it finds in small data
-    # A job has a hundred small queries: to generate and compile Java for each costs more than to interpret them.
+    "spark.sql.adaptive.enabled": "false",  # for small data, replanning after each stage costs more than it saves
+    # A job has a hundred small queries: compiling Java for each costs more than interpreting it.
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
     "spark.databricks.delta.snapshotPartitions": "1",
@@ -58,21 +55,20 @@ _LOCAL = {
     "spark.log.level": "ERROR",
 }
 _CLUSTER = {
-    # Many tasks that each write a little to many partitions make many small files; this shuffles before it writes.
+    # Shuffle before writing: otherwise many tasks write many small files to many partitions.
     "spark.databricks.delta.optimizeWrite.enabled": "true",
 }
-_SHIPPED = ("lakehouse", "spark_jobs")
-"""Packages that tasks import."""
+_PACKAGES_FOR_TASKS = ("lakehouse", "spark_jobs")
 
 
 def spark_session(settings: Settings, app_name: str) -> SparkSession:
-    """The process's session: Delta, UTC, Arrow. Under spark-submit it takes over what `lakehouse.spark_conf` gave.
+    """The process's session with Delta, UTC and Arrow; under spark-submit it extends the submitted configuration.
 
     Raises Unavailable when the machine has no Java.
     """
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise Unavailable("spark", "Spark needs a JDK, 17 or newer; set JAVA_HOME or put `java` on PATH.")
-    # Outside spark-submit, `spark.pyspark.python` is not read, and workers would be whatever `python3` is on PATH.
+    # Outside spark-submit, Spark ignores `spark.pyspark.python` and starts the first `python3` on PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).master(settings.spark_master)
     conf = spark_conf(settings) | _EVERYWHERE | _storage_conf(settings)
@@ -88,35 +84,35 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
 
 
 def _storage_conf(settings: Settings) -> dict[str, str]:
-    """How S3A reaches the buckets. Set in the driver's own process, for a command line can be read by all of a machine.
+    """Options of S3A. Set in the driver's process, because every user of a machine can read a command line.
 
-    A store that stops answering fails a task within minutes; by S3A's defaults (200 s, five attempts, seven retries) it
-    would hang for far longer.
+    If the store stops answering, a task fails within minutes; with S3A's defaults (200 s, five attempts, seven retries)
+    it would hang for far longer.
     """
     given = {
         "endpoint": settings.s3_endpoint,
         "endpoint.region": settings.s3_region,
         "access.key": settings.s3_access_key.get_secret_value(),
         "secret.key": settings.s3_secret_key.get_secret_value(),
-        "path.style.access": "true" if settings.s3_endpoint else "",  # only Amazon names a host for each bucket
+        "path.style.access": "true" if settings.s3_endpoint else "",  # only Amazon has a host name for each bucket
         "connection.establish.timeout": "10s",
         "connection.timeout": "30s",
         "connection.request.timeout": "60s",
-        "attempts.maximum": "0",  # of the SDK, below those of S3A
+        "attempts.maximum": "0",  # attempts of the SDK, which S3A multiplies by its own
         "retry.limit": "3",
-        # Hadoop's new default reads ahead by threads of its own, which these bounds don't hold for.
+        # Hadoop's new default reads ahead in threads that ignore these limits.
         "input.stream.type": "classic",
     }
     return {f"spark.hadoop.fs.s3a.{name}": value for name, value in given.items() if value}
 
 
 def _packed_code() -> str:
-    """A ZIP of the packages that tasks import, which lasts as long as this process."""
+    """Path of a ZIP of the packages that tasks import; it is deleted when this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="lakehop-code-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     packed = folder / "lakehop.zip"
     with ZipFile(packed, "w") as archive:
-        for package in _SHIPPED:
+        for package in _PACKAGES_FOR_TASKS:
             for file in sorted((PROJECT_ROOT / package).rglob("*.py")):
                 archive.write(file, file.relative_to(PROJECT_ROOT))
     return str(packed)
@@ -137,8 +133,6 @@ def append(settings: Settings, table: Table, rows: DataFrame) -> None:
     rows.write.format("delta").mode("append").save(table.path(settings.warehouse_root))
 
 
-def delta_table(spark: SparkSession, settings: Settings, table: Table) -> "DeltaTable":
+def delta_table(spark: SparkSession, settings: Settings, table: Table) -> DeltaTable:
     """The table as a target of merges."""
-    from delta.tables import DeltaTable
-
     return DeltaTable.forPath(spark, table.path(settings.warehouse_root))

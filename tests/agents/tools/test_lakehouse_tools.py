@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from lakehouse.access.permissions import Caller, acl_key
-from lakehouse.analytics.sql import Scope, run_query
+from lakehouse.analytics.sql import QueryScope, run_query
 from lakehouse.index.layout import collection_name
 from lakehouse.index.versions import Version, save
 from lakehouse.settings import Settings
@@ -138,7 +138,7 @@ async def test_costs_are_those_of_the_tenant(use):
 
 
 def test_what_does_not_tell_whose_its_rows_are_is_not_there(lake):
-    offered = {table.name for table in Scope("acme", ()).tables()}
+    offered = {table.name for table in QueryScope("acme", ()).tables()}
 
     assert offered.isdisjoint({"bronze.documents", "bronze.quarantine", "silver.embeddings", "bronze.llm_calls"})
     for table in TABLES:
@@ -160,6 +160,6 @@ async def test_a_table_out_of_scope_is_refused_and_nothing_is_written(use):
 async def test_a_query_without_end_is_interrupted_and_a_long_answer_is_cut(lake, settings):
     endless = "SELECT count(*) FROM range(100000) a, range(100000) b, range(1000) c WHERE a.range + b.range = c.range"
     with pytest.raises(Exception, match=r"ran out of time\. Ask for less"):
-        run_query(settings, endless, Scope("acme", (), max_seconds=0.3))
+        run_query(settings, endless, QueryScope("acme", (), max_seconds=0.3))
 
-    assert len(run_query(settings, "FROM range(1000)", Scope("acme", (), max_rows=7)).rows) == 7
+    assert len(run_query(settings, "FROM range(1000)", QueryScope("acme", (), max_rows=7)).rows) == 7

@@ -6,7 +6,7 @@ from lakehouse.settings import PROJECT_ROOT
 
 def test_the_committed_page_is_what_the_declarations_say() -> None:
     page = (PROJECT_ROOT / "docs" / "data-dictionary.md").read_text()
-    assert page == render(), "run: python -m lakehouse.analytics.dictionary > docs/data-dictionary.md"
+    assert page == render(), "run: make docs"
 
 
 def test_a_column_is_a_row_with_its_type_and_meaning() -> None:

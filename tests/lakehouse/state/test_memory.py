@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakehouse.access.permissions import Caller, acl_key
-from lakehouse.analytics.sql import Scope, run_query
+from lakehouse.analytics.sql import QueryScope, run_query
 from lakehouse.errors import InvalidInput, LakehopError, NotFound, StaleWrite
 from lakehouse.settings import Settings
 from lakehouse.state import memory
@@ -219,5 +219,5 @@ def test_the_sql_of_an_agent_does_not_know_the_table(settings: Settings, memorie
     memories.note(ANN, "mine")
 
     with pytest.raises(InvalidInput, match="memories"):
-        run_query(settings, "select text from silver.memories", Scope("acme", ("everyone",)))
+        run_query(settings, "select text from silver.memories", QueryScope("acme", ("everyone",)))
     assert run_query(settings, "select text from silver.memories").rows == [{"text": "mine"}]
