@@ -1,8 +1,8 @@
 """Compile a program: `python -m agents.compile --program P --optimizer O --questions FILE --tenant T --groups g`.
 
 A DSPy optimizer (`agents.compile.optimizers`) runs the program on training questions and finds instructions and
-demonstrations for its steps. What comes out is asked questions that the optimizer did not see, beside what answers
-now, and goes live only if success is not lower and a success costs no more.
+demonstrations for its steps. The compiled program and the current one answer test questions that the optimizer has not
+seen. The compiled one goes live only if success is not lower and a success costs no more.
 """
 
 import argparse
@@ -15,7 +15,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from agents.compile.optimizers import OPTIMIZERS, SEED, Optimizer, Question, Workbench, optimized
+from agents.compile.optimizers import OPTIMIZERS, SEED, SEES_WHOLE_RUNS, optimize
+from agents.compile.workbench import Workbench
 from agents.programs import PROGRAMS
 from agents.runtime import Dependencies, load_program, program_version
 from lakehouse.access.permissions import Caller, canonical_groups, check_tenant
@@ -25,28 +26,32 @@ from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings, load_settings
 from lakehouse.state.programs import ProgramRegistry
+from lakehouse.text.questions import LabelledQuestion, read_questions
 
 
-def judged(
+def compile_program(
     registry: ProgramRegistry,
     workbench: Workbench,
     caller: Caller,
     name: str,
-    optimizer: Optimizer,
-    train: Sequence[Question],
-    test: Sequence[Question],
+    optimizer: str,
+    train: Sequence[LabelledQuestion],
+    test: Sequence[LabelledQuestion],
 ) -> dict[str, Any]:
-    """Compile, ask the test questions before and after, and keep the version; the row of `ops.agent_programs`."""
+    """Compile, score before and after on the test questions, and store the version.
+
+    Returns its row of `ops.agent_programs`.
+    """
     answering = registry.answering(caller, name)
     current, _ = load_program(name, answering)
     before = workbench.score(current, test)
-    compiled = optimized(workbench, name, optimizer, current, before, train)
+    compiled = optimize(workbench, name, optimizer, current, before, train)
     after = workbench.score(compiled, test)
     state = json.dumps(compiled.dump_state(), ensure_ascii=False, sort_keys=True)
     row = {
         "tenant_id": caller.tenant_id,
         "program": name,
-        "version": program_version(f"{caller.tenant_id}\n{state}".encode()),  # two tenants' may be the same
+        "version": program_version(f"{caller.tenant_id}\n{state}".encode()),  # two tenants' states may be equal
         "optimizer": optimizer,
         "model": workbench.model,
         "trained_on": len(train),
@@ -59,37 +64,23 @@ def judged(
         "why": f"{after}; before, {before}",
         "created_at": datetime.now(UTC),
     }
-    # GEPA sees whole runs and goes on from what answers now; the others copy what was right.
-    quoted = registry.documents(caller.tenant_id, workbench.read if optimizer == "gepa" else workbench.copied)
-    if optimizer == "gepa" and answering:
+    sees_whole_runs = optimizer in SEES_WHOLE_RUNS
+    quoted = registry.documents(
+        caller.tenant_id, workbench.documents_read if sees_whole_runs else workbench.documents_of_successes
+    )
+    if sees_whole_runs and answering:
         quoted |= answering.documents
     registry.add(row, state, quoted)
     return row
 
 
-def read_questions(path: Path) -> list[Question]:
-    """The questions of a JSONL file that have an answer. Raises InvalidInput naming the line that is none."""
-    questions = []
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidInput(f"--questions {str(path)!r}: {error}. Name a readable JSONL file.") from None
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = dict(json.loads(line))
-            text = row["question"]
-            if "answer" in row:
-                answers = (str(row["answer"]), *(row.get("aliases") or row.get("answer_aliases", ())))
-                questions.append(Question(text, answers, tuple(row.get("gold_ids", ()))))
-        except (ValueError, KeyError, TypeError):
-            raise InvalidInput(
-                f'{path}, line {number}: {line[:80]!r}: must be JSON like {{"question": "…", "answer": "…"}}. Mend it.'
-            ) from None
-    return questions
+def read_answered(path: Path) -> list[LabelledQuestion]:
+    """The questions of a file that have an answer; others can be neither learned from nor scored."""
+    return [question for question in read_questions(path, need_ids=False) if question.answers]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Compile as the arguments say, print the result as JSON on stdout; 1 after an error, which stderr tells."""
+    """Compile and print the version's row as JSON on stdout. Returns 1 after an error, whose text goes to stderr."""
     given = _arguments(arguments)
     try:
         settings = load_settings()
@@ -97,9 +88,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         caller = _caller(given)
         workbench = Workbench(_dependencies(settings), caller, given.program, train)
         try:
-            with redirect_stdout(sys.stderr):  # DSPy prints its progress, and stdout carries the result alone
+            with redirect_stdout(sys.stderr):  # DSPy prints its progress; stdout holds the JSON document alone
                 registry = ProgramRegistry(settings)
-                row = judged(registry, workbench, caller, given.program, given.optimizer, train, test)
+                row = compile_program(registry, workbench, caller, given.program, given.optimizer, train, test)
         finally:
             workbench.close()
     except LakehopError as error:
@@ -121,11 +112,11 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _train_and_test(given: argparse.Namespace) -> tuple[list[Question], list[Question]]:
-    train = read_questions(given.questions)
+def _train_and_test(given: argparse.Namespace) -> tuple[list[LabelledQuestion], list[LabelledQuestion]]:
+    train = read_answered(given.questions)
     random.Random(SEED).shuffle(train)  # noqa: S311  an order, not a secret
     if given.test_questions:
-        test = read_questions(given.test_questions)
+        test = read_answered(given.test_questions)
     else:
         train, test = train[: len(train) // 2], train[len(train) // 2 :]
     seen = {question.text for question in train}

@@ -1,4 +1,4 @@
-"""Compiling: what the teacher is told, what becomes a demonstration, what goes live, and for whom."""
+"""Compiling: the teacher's hints, the choice of demonstrations, and whom a live version answers."""
 
 import asyncio
 import gc
@@ -9,8 +9,11 @@ from decimal import Decimal
 import dspy
 import pytest
 
-from agents.compile.compiler import judged, main, read_questions
-from agents.compile.optimizers import OPTIMIZERS, HintedAdapter, Question, Score, Workbench, Worth
+from agents.compile.compiler import compile_program, main, read_answered
+from agents.compile.optimizers import OPTIMIZERS, example_of
+from agents.compile.scores import Score, Worth
+from agents.compile.teacher import HintedAdapter
+from agents.compile.workbench import Workbench
 from agents.programs import PROGRAMS
 from agents.runtime import UNCOMPILED, load_program
 from lakehouse.access.permissions import Caller, acl_key
@@ -19,30 +22,31 @@ from lakehouse.settings import Settings
 from lakehouse.state.programs import SHIPPED, ProgramRegistry
 from lakehouse.storage import delta
 from lakehouse.tables import ACL_KEYS, CHUNKS, COMPILED_PROGRAMS
+from lakehouse.text.questions import LabelledQuestion
 from tests.agents.conftest import CALLER, Reply, passage
 
 RED = passage("Barn", "The barn is red.\nIt has 2 doors.")
-LENGTH = Question("How long is the Warta?", ("808 km",), ("Oder", "Warta"))
-SUM = Question("How many do both have?", ("1",), ("Oder", "Warta", "Neisse"))
-TRAIN = [Question(f"Which colour has barn {n}?", ("red",), ("Barn",)) for n in range(4)]
-TEST = [Question("Which colour has the barn?", ("red",), ("Barn",))]
+LENGTH = LabelledQuestion("How long is the Warta?", ("808 km",), ("Oder", "Warta"))
+SUM = LabelledQuestion("How many do both have?", ("1",), ("Oder", "Warta", "Neisse"))
+TRAIN = [LabelledQuestion(f"Which colour has barn {n}?", ("red",), ("Barn",)) for n in range(4)]
+TEST = [LabelledQuestion("Which colour has the barn?", ("red",), ("Barn",))]
 INSTRUCTION = "Name the colour and nothing else."
 
 
 def writing(body):
-    """A model that says `red`, and to an optimizer that asks for an instruction, one in the form asked for."""
+    """A model that answers `red`, and an optimizer's request with an instruction in the requested form."""
     prompt = "\n".join(message["content"] for message in body["messages"])
     if "[[ ## proposed_instruction ## ]]" in prompt:
         return Reply(f"[[ ## proposed_instruction ## ]]\n{INSTRUCTION}\n\n[[ ## completed ## ]]")
     if "[[ ## " in prompt:
         said = "".join(f"[[ ## {field} ## ]]\nBarns.\n\n" for field in ("observations", "summary"))
         return Reply(f"{said}[[ ## completed ## ]]")
-    return Reply(f"```\n{INSTRUCTION}\n```" if "```" in prompt else "red")  # GEPA wants its own in a fence
+    return Reply(f"```\n{INSTRUCTION}\n```" if "```" in prompt else "red")  # GEPA wants instructions in a fence
 
 
 @pytest.fixture
 def warehouse(warehouse, tmp_path):
-    """One of its own, with the document that is read."""
+    """A warehouse of this test alone, with the document that programs read."""
     settings = Settings(warehouse=str(tmp_path / "warehouse"))
     keys = [{"tenant_id": "acme", "acl_key": acl_key([name]), "acl_groups": [name]} for name in ("eng", "hr")]
     delta.upsert(settings, ACL_KEYS, keys)
@@ -61,10 +65,10 @@ def may_be_read_by(settings, group):
 
 @pytest.fixture(autouse=True)
 def nothing_ships(deps, index, monkeypatch, tmp_path):
-    """So that what answers is what was compiled here."""
+    """No shipped program: only a program compiled by the test answers."""
     monkeypatch.setattr("agents.runtime.COMPILED", tmp_path)
     monkeypatch.setattr("lakehouse.state.programs._AGE_S", 0.0)
-    monkeypatch.setattr(deps.retriever, "_vector", lambda *_: None)  # which model a collection has is not here
+    monkeypatch.setattr(deps.retriever, "_embed", lambda *_: None)  # there is no collection to look its model up in
     index.passages = [RED]
     load_program.cache_clear()
     yield
@@ -83,7 +87,7 @@ async def judge(deps, registry):
     def compile_and_judge(optimizer):
         workbench = Workbench(deps, CALLER, "single_shot", TRAIN)
         try:
-            return judged(registry, workbench, CALLER, "single_shot", optimizer, TRAIN, TEST)
+            return compile_program(registry, workbench, CALLER, "single_shot", optimizer, TRAIN, TEST)
         finally:
             workbench.close()
 
@@ -122,7 +126,7 @@ def test_the_teacher_reads_any_number_where_the_answer_is_worked_out_from_severa
 
 
 def test_the_teacher_is_not_led_to_an_answer_that_the_question_says_itself():
-    question = Question("Which is longer, the Oder or the Warta?", ("Oder",), ("Oder", "Warta"))
+    question = LabelledQuestion("Which is longer, the Oder or the Warta?", ("Oder",), ("Oder", "Warta"))
     assert "grammar" in hint(question, predictor("team", "describe"), question=question.text)
 
 
@@ -223,7 +227,7 @@ def test_without_any_success_the_cheaper_one_is_no_worse():
 
 def test_an_optimizer_is_told_what_a_success_costs():
     worth = Worth.beside(Score(10, 5, Decimal("0.10")))  # two cents a success
-    example = TRAIN[0].example()
+    example = example_of(TRAIN[0])
 
     def told(answer, usd):
         return worth(example, dspy.Prediction(answer=answer, usd=Decimal(usd)))
@@ -295,7 +299,7 @@ async def test_a_version_from_before_a_step_was_there_is_passed_over(model, judg
 
 async def test_a_model_that_fails_ends_the_compilation_and_leaves_nothing_running(model, judge, monkeypatch, caplog):
     monkeypatch.setattr(
-        "tests.agents.compile.test_compiler.TEST", [*TEST, Question("And the other barn?", ("red",), ("Barn",))]
+        "tests.agents.compile.test_compiler.TEST", [*TEST, LabelledQuestion("And the other barn?", ("red",), ("Barn",))]
     )
     model.says(Reply(silent=True), Reply(status=500, text="out of memory"))
     with pytest.raises(Unavailable, match="HTTP 500"):
@@ -320,15 +324,18 @@ def test_questions_without_an_answer_are_left_out(tmp_path):
         '{"question": "c", "answer": "d", "answer_aliases": ["e"]}',  # as MuSiQue writes them
     ]
     file.write_text("\n".join(lines))
-    assert read_questions(file) == [Question("a", ("3", "three"), ("x",)), Question("c", ("d", "e"), ())]
+    assert read_answered(file) == [
+        LabelledQuestion("a", ("3", "three"), ("x",)),
+        LabelledQuestion("c", ("d", "e"), ()),
+    ]
 
 
 @pytest.mark.parametrize("line", ["{", '{"answer": "no question"}', "[]", "3"])
 def test_a_line_that_is_no_question_is_named(tmp_path, line):
     file = tmp_path / "questions.jsonl"
     file.write_text(f'{{"question": "a", "answer": "b"}}\n{line}\n')
-    with pytest.raises(InvalidInput, match=r"questions\.jsonl, line 2: .*must be JSON like"):
-        read_questions(file)
+    with pytest.raises(InvalidInput, match=r"questions\.jsonl line 2: .*A line is"):
+        read_answered(file)
 
 
 def test_the_command_line_says_in_one_line_what_is_missing(capsys, tmp_path):
