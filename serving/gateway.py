@@ -22,8 +22,9 @@ from lakehouse.costs.prices import Prices
 from lakehouse.errors import InvalidInput
 from lakehouse.index.embedding import load_tokenizer
 from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
-from serving.http.app import Services, create_api
+from serving.http.app import create_api
 from serving.http.readiness import PROBE_TIMEOUT_S
+from serving.http.services import Services
 from serving.tasks.durable import DurableTasks, check_database_url
 from serving.tasks.idempotency import StoredAnswers
 from serving.tasks.paid import OVERRUN_S, Tasks
@@ -94,7 +95,6 @@ class Gateway:
         self.model = _model_client(settings)
         api.state.services = Services(
             settings=settings,
-            agents=self.agents,
             ledger=self.ledger,
             answers=self.answers,
             memories=memories,

@@ -12,8 +12,9 @@ from agents.runtime import Agents
 from lakehouse.access.ledger import Ledger
 from lakehouse.settings import Settings
 from lakehouse.state.memory import Memories
-from serving.http.app import Services, create_api
+from serving.http.app import create_api
 from serving.http.readiness import Probe
+from serving.http.services import Services
 from serving.tasks.durable import DurableTasks
 from serving.tasks.idempotency import StoredAnswers
 from serving.tasks.paid import Tasks
@@ -59,7 +60,6 @@ def serve(agents: Agents, settings: Settings, probes: Mapping[str, Probe]) -> Se
     tasks = Tasks(settings, agents, ledger, answers, memories, api.state.metrics)
     api.state.services = Services(
         settings=settings,
-        agents=agents,
         ledger=ledger,
         answers=answers,
         memories=memories,

@@ -30,22 +30,22 @@ _HEADERS = {
 # Swagger UI sets style attributes as it draws; scripts stay strict.
 _DOCS_HEADERS = _HEADERS | {"Content-Security-Policy": _POLICY.format(styles=" 'unsafe-inline'")}
 
-pages = APIRouter(include_in_schema=False)
+router = APIRouter(include_in_schema=False)
 
 
-@pages.get("/")
+@router.get("/")
 async def console() -> FileResponse:
     """The console."""
     return FileResponse(CONSOLE / "index.html", headers=_HEADERS)
 
 
-@pages.get("/docs")
+@router.get("/docs")
 async def docs() -> FileResponse:
     """The API docs, drawn from /openapi.json."""
     return FileResponse(CONSOLE / "docs.html", headers=_DOCS_HEADERS)
 
 
-@pages.get("/openapi.json")
+@router.get("/openapi.json")
 async def openapi(request: Request) -> JSONResponse:
     """The OpenAPI document."""
     return JSONResponse(request.app.openapi())

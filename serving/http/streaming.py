@@ -1,6 +1,6 @@
 """A task as server-sent events: steps, tokens and citations as they come, usage, then one done or one error.
 
-What fails before the first event keeps its HTTP status. Once the stream has begun, failure is an `error` event with
+What fails before the first event keeps its HTTP status. Once the stream has begun, a failure is an `error` event with
 a problem document, never text that a client could take for an answer.
 """
 
@@ -9,14 +9,15 @@ import contextlib
 import json
 from collections.abc import AsyncIterator, Callable
 
-from starlette.responses import StreamingResponse
+from sse_starlette import EventSourceResponse, ServerSentEvent
 from starlette.types import Receive, Scope, Send
 
 from agents.answer import Event
+from lakehouse.settings import MAX_TASK_SECONDS
 from serving.contract.problems import problem_of
 from serving.tasks.paid import RunningTask
 
-# An error that shows at once (an unknown tenant, a refused connection) still gets its own HTTP status.
+# An error within this time (an unknown tenant, a refused connection) still gets its own HTTP status.
 FIRST_EVENT_S = 1.0
 # Proxies cut a silent connection after 30 to 60 s; a model on a CPU can be silent for longer.
 KEEP_ALIVE_S = 15.0
@@ -24,59 +25,58 @@ KEEP_ALIVE_S = 15.0
 Events = asyncio.Queue[Event | None]  # None: the task has ended
 
 
-class TaskStream(StreamingResponse):
-    """Sends a task's events as they come; `when_over` is called however the stream ends."""
+class TaskStream(EventSourceResponse):
+    """Sends a task's events as they come; calls `on_end` however the stream ends."""
 
-    def __init__(self, lines: AsyncIterator[str], when_over: Callable[[], None]) -> None:
-        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        super().__init__(lines, media_type="text/event-stream", headers=headers)
-        self._when_over = when_over
+    def __init__(self, events: AsyncIterator[ServerSentEvent], on_end: Callable[[], None]) -> None:
+        super().__init__(
+            events,
+            sep="\n",
+            ping=KEEP_ALIVE_S,
+            ping_message_factory=lambda: ServerSentEvent(comment="keep-alive", sep="\n"),
+            # A gateway that stops ends its tasks after its own grace; sse-starlette would cut the stream at once.
+            shutdown_grace_period=MAX_TASK_SECONDS,
+        )
+        self._on_end = on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await super().__call__(scope, receive, send)
-        finally:  # here, because a generator that was never begun runs no `finally`
-            self._when_over()
+        finally:  # here, because a generator that never began runs no `finally`
+            self._on_end()
 
 
 async def open_stream(task: RunningTask, events: Events, stops_with_client: bool) -> TaskStream:
-    """The task's stream, once it has begun to speak; raises what ended the task before that."""
+    """The task's stream, opened at its first event or after FIRST_EVENT_S; raises an error that came before."""
     task.answer.add_done_callback(lambda _: events.put_nowait(None))
-    begun: list[Event | None] = []
+    first: list[Event | None] = []
     with contextlib.suppress(TimeoutError):
-        begun.append(await asyncio.wait_for(events.get(), FIRST_EVENT_S))
-    if begun == [None]:
+        first.append(await asyncio.wait_for(events.get(), FIRST_EVENT_S))
+    if first == [None]:
         task.answer.result()
-    return TaskStream(_lines(task, begun, events), task.stop if stops_with_client else lambda: None)
+    return TaskStream(_task_events(task, first, events), task.stop if stops_with_client else lambda: None)
 
 
 def replay(answer: str) -> TaskStream:
-    """The stream of an answer that was given before: its `done` alone."""
+    """The stream of a stored answer: its `done` event alone."""
 
-    async def lines() -> AsyncIterator[str]:
-        yield _line("done", answer)
+    async def events() -> AsyncIterator[ServerSentEvent]:
+        yield _event("done", answer)
 
-    return TaskStream(lines(), lambda: None)
+    return TaskStream(events(), lambda: None)
 
 
-async def _lines(task: RunningTask, begun: list[Event | None], events: Events) -> AsyncIterator[str]:
-    while True:
-        try:
-            event = begun.pop() if begun else await asyncio.wait_for(events.get(), KEEP_ALIVE_S)
-        except TimeoutError:
-            yield ": keep-alive\n\n"
-            continue
-        if event is None:
-            break
-        yield _line(event.kind, json.dumps(event.data, default=str))
+async def _task_events(task: RunningTask, first: list[Event | None], events: Events) -> AsyncIterator[ServerSentEvent]:
+    while event := first.pop() if first else await events.get():
+        yield _event(event.kind, json.dumps(event.data, default=str))
     try:
         answer = task.answer.result()
     except Exception as error:
         problem, _ = problem_of(error)
-        yield _line("error", problem.model_dump_json(exclude_none=True))
+        yield _event("error", problem.model_dump_json(exclude_none=True))
     else:
-        yield _line("done", answer.model_dump_json())
+        yield _event("done", answer.model_dump_json())
 
 
-def _line(event: str, data: str) -> str:
-    return f"event: {event}\ndata: {data}\n\n"
+def _event(name: str, data: str) -> ServerSentEvent:
+    return ServerSentEvent(data, event=name, sep="\n")
