@@ -1,32 +1,33 @@
-"""Compiled programs of a tenant: which versions there are, which one answers, and for whom.
+"""Registry of compiled programs: the versions of each tenant, and which version answers a caller.
 
-A version quotes documents in its demonstrations. So it belongs to the tenant whose documents they are, answers only
-those who may now read every document that it quotes, and goes when one of these is forgotten; everybody else is
-answered by the program as it ships. `ops.agent_programs` says what is live and why, `silver.compiled_programs` holds
-what is loaded.
+A version quotes documents in its demonstrations. So it belongs to the tenant of these documents, answers only callers
+who may read every quoted document, and is deleted when one of the documents is forgotten; other callers get the shipped
+program. `ops.agent_programs` records which version is live and why, `silver.compiled_programs` holds the programs.
 """
 
 import threading
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lakehouse.access.permissions import AclDirectory, Caller, check_tenant
+from cachetools import TTLCache, cachedmethod
+
+from lakehouse.access.permissions import Caller, acl_directory, check_tenant
 from lakehouse.errors import InvalidInput
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import Filter, ensure_tables, read_rows, upsert
 from lakehouse.tables import AGENT_PROGRAMS, CHUNKS, COMPILED_PROGRAMS
 
 SHIPPED = "shipped"
-"""In place of a version: the program as it comes with Lakehop."""
-_AGE_S = 5.0  # how long a gateway goes on with what it read
+"""Version name of the program that comes with Lakehop."""
+_AGE_S = 5.0  # a gateway answers with a retired version for this long at most
+_MAX_LIVE = 1_024
 
 
 @dataclass(frozen=True)
 class CompiledProgram:
-    """What DSPy saved of one version, as JSON, and the documents that it quotes, as pairs of source and id."""
+    """One version: `state` is DSPy's saved JSON, `documents` are the quoted documents as pairs of source and id."""
 
     version: str
     state: str
@@ -34,16 +35,18 @@ class CompiledProgram:
 
 
 class ProgramRegistry:
-    """The versions of all tenants' programs; safe to share between threads."""
+    """Versions of all tenants' programs. Safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._acl = AclDirectory(settings)
+        self._acl = acl_directory(settings)
         self._lock = threading.Lock()
-        self._read: dict[tuple[str, str], tuple[float, CompiledProgram | None, frozenset[str]]] = {}
+        self._live_programs: TTLCache[tuple[str, str], tuple[CompiledProgram | None, frozenset[str]]] = TTLCache(
+            _MAX_LIVE, _AGE_S
+        )
 
     def add(self, row: dict[str, Any], state: str, documents: Iterable[tuple[str, str]]) -> None:
-        """Keep a version: `row` of `ops.agent_programs`, which replaces the live one where its own `live` says so."""
+        """Store a version. `row`: of `ops.agent_programs`; if its `live` is true, it replaces the live version."""
         ensure_tables(self._settings)
         pairs = sorted(documents)
         stored = {name: row[name] for name in ("tenant_id", "program", "version", "created_at")} | {"state": state}
@@ -55,16 +58,16 @@ class ProgramRegistry:
         upsert(self._settings, AGENT_PROGRAMS, rows)
 
     def versions(self, tenant_id: str, program: str | None = None) -> list[dict[str, Any]]:
-        """Rows of `ops.agent_programs`, the newest first."""
+        """Rows of `ops.agent_programs`, newest first."""
         where: list[Filter] = [("tenant_id", "=", check_tenant(tenant_id))]
         if program:
             where.append(("program", "=", program))
         return sorted(read_rows(self._settings, AGENT_PROGRAMS, where), key=lambda row: row["created_at"], reverse=True)
 
     def use(self, tenant_id: str, program: str, version: str) -> dict[str, Any]:
-        """Let a kept version answer from now on, or the shipped program. Raises InvalidInput for one that is not kept.
+        """Make a stored version or the shipped program live. Raises InvalidInput for an unknown version.
 
-        A gateway that runs follows within five seconds.
+        Running gateways follow within five seconds.
         """
         rows = {row["version"]: row for row in self.versions(tenant_id, program)}
         if version != SHIPPED and not (version in rows and self._stored(tenant_id, program, version)):
@@ -88,30 +91,20 @@ class ProgramRegistry:
         return None
 
     def documents(self, tenant_id: str, doc_ids: Iterable[str]) -> set[tuple[str, str]]:
-        """Source and id of these documents; of one that is gone, a source that nobody may read."""
+        """Source and id of these documents; a deleted document gets a source that nobody may read."""
         acl_keys = self._acl_keys(tenant_id, doc_ids)
         gone = set(doc_ids) - {doc_id for _, doc_id in acl_keys}
         return acl_keys.keys() | {("", doc_id) for doc_id in gone}
 
+    @cachedmethod(lambda self: self._live_programs, lock=lambda self: self._lock)
     def _live(self, tenant_id: str, program: str) -> tuple[CompiledProgram | None, frozenset[str]]:
-        key = (tenant_id, program)
-        with self._lock:
-            read_at, compiled, acl_keys = self._read.get(key, (float("-inf"), None, frozenset[str]()))
-        if time.monotonic() - read_at >= _AGE_S:
-            now = time.monotonic()
-            compiled, acl_keys = self._read_live(tenant_id, program)
-            with self._lock:
-                self._read[key] = (now, compiled, acl_keys)
-        return compiled, acl_keys
-
-    def _read_live(self, tenant_id: str, program: str) -> tuple[CompiledProgram | None, frozenset[str]]:
         live = next((row["version"] for row in self.versions(tenant_id, program) if row["live"]), None)
         compiled = self._stored(tenant_id, program, live) if live else None
         if not compiled:
             return None, frozenset()
         keys = self._acl_keys(tenant_id, {doc_id for _, doc_id in compiled.documents})
         if not compiled.documents <= keys.keys():
-            return None, frozenset()  # who might read a document that is gone, nobody knows
+            return None, frozenset()  # the readers of a deleted document are unknown: answer nobody
         return compiled, frozenset(keys[document] for document in compiled.documents)
 
     def _acl_keys(self, tenant_id: str, doc_ids: Iterable[str]) -> dict[tuple[str, str], str]:
@@ -129,5 +122,5 @@ class ProgramRegistry:
 
 
 def _retired(rows: Iterable[dict[str, Any]], by: str) -> list[dict[str, Any]]:
-    """The rows that are live and no longer will be."""
+    """Live rows of other versions, marked as replaced."""
     return [row | {"live": False, "why": f"replaced by {by}"} for row in rows if row["live"] and row["version"] != by]
