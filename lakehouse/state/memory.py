@@ -167,8 +167,8 @@ class Memories:
         left = sum(row["memory_id"] in ids for row in self._in_files(owner.tenant_id))
         if left:
             raise LakehopError(
-                f"{left} rows of what was to be forgotten lie in files that a writer left when it was killed. No reader "
-                "sees them; the DAG `maintenance` deletes such files after LAKEHOP_VACUUM_HOURS."
+                f"{left} rows of what was to be forgotten lie in files that a writer left when it was killed. "
+                "No reader sees them; the DAG `maintenance` deletes such files after LAKEHOP_VACUUM_HOURS."
             )
         return Forgotten(len(deleted), purged, left)
 
