@@ -1,9 +1,16 @@
 """`multihop`: follows names from passage to passage until the question is answered.
 
-It reads at once what the question compares, or what the search is confident of. Elsewhere it reads one thing at
-a time, for given one passage a small model copies the right fact, and given several it mixes them: the passage about
-what the question names leads to the names to look up next, each of those is read alone, and it concludes from the facts
-only. What a domain looks like is not in here; that comes with the demonstrations that `agents.compile` finds.
+It reads passages together where the question compares documents or the search is confident. Elsewhere it reads them one
+at a time, because a small model copies the right fact from one passage and mixes the facts of several: the first
+passage leads to the names to look up, each of their passages is read alone, and the model concludes from the facts.
+Nothing here depends on a domain; `agents.compile` finds demonstrations for one.
+
+When it stops (the bounds are in `agents.reading`):
+1. Before reading: no passage is likely (`confidence.NOTHING`), or none speaks of the subject (`answerability.COMMON`).
+2. After one call: the passages read together hold the answer.
+3. After the planned number of facts, or `reading_order.EXTRA_READS` passages that hold none; of these no unlikely one.
+4. At the task's `max_hops`: with 1, nothing is looked up. There are two hops at most: the search, and the look-ups.
+5. At the task's budget, with the best answer so far.
 """
 
 from typing import Annotated
@@ -11,23 +18,24 @@ from typing import Annotated
 import dspy
 
 from agents.prompting.constraints import NONE, OneOf
-from agents.reading.answerability import check_about
+from agents.reading.answerability import NothingFound, check_answerability
 from agents.reading.ballot import READ_AT_MOST, Ballot
-from agents.reading.reading_order import Trail, cite
+from agents.reading.citations import cite
+from agents.reading.confidence import nothing_is_likely
+from agents.reading.reading_order import ReadingOrder
 from agents.reading.signatures import (
     FOUND_PASSAGES,
     AnswerFromPassages,
     Conclude,
-    NothingFound,
     ReadFact,
-    concluded,
-    read_at_once,
-    shown,
+    conclude_from,
+    read_alone,
+    read_together,
 )
-from agents.task.recorder import mark
+from agents.task.purpose import ask_model
 from agents.task.task import Task, current_task
-from lakehouse.index.index import Passage
-from lakehouse.text.mentions import closest_sentence, is_mentioned
+from lakehouse.index.passages import Passage
+from lakehouse.text.mentions import is_mentioned
 
 NAMES_LOOKED_UP = 12  # a lexical search of milliseconds each
 
@@ -41,8 +49,7 @@ class PlanLookUps(dspy.Signature):
 
 
 class MultiHop(dspy.Module):
-    """Search, plan what is missing, read what is there already, or look it up by name: at most `max_hops` searches,
-    fewer when answered."""
+    """Search, plan the look-ups, read together where that is safe, else look up names and read one by one."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,91 +60,88 @@ class MultiHop(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
-        trail = Trail(question, await task.search(question, hop=1, k=FOUND_PASSAGES, mode="best"))
-        if trail.nothing_is_likely:
+        passages = await task.search(question, hop=1, k=FOUND_PASSAGES, mode="best")
+        if nothing_is_likely(passages):
             raise NothingFound("no passage is likely to be needed for it")
-        await check_about(task, question, trail.found)
-        together = trail.compared if task.reads_at_once > 1 else []
-        look_ups = await self._planned(task, trail) if not together else None
+        await check_answerability(task, question, passages)
+        order = ReadingOrder(question, passages)
+        together = order.compared if task.reads_at_once > 1 else []
+        look_ups = await self._plan_look_ups(task, order) if not together else None
         if task.reads_at_once > 1 and look_ups in (0, 1):
-            together = trail.chain
+            together = order.chain
         together = together[: task.reads_at_once]
-        answer = await read_at_once(self.answer, question, together, trail.hop) if together else NONE
+        answer = await read_together(self.answer, together, question, hop=order.hop) if together else NONE
         if answer == NONE:
-            answer = await self._read_one_by_one(task, trail, look_ups)
+            answer = await self._read_one_by_one(task, order, look_ups)
         else:
             await task.propose(answer, cite(question, (answer, together)))
         return dspy.Prediction(answer=answer)
 
-    async def _planned(self, task: Task, trail: Trail) -> int | None:
-        """How many documents are to be looked up; None where no second search may be made."""
-        if not trail.start or task.max_hops == 1:
+    async def _plan_look_ups(self, task: Task, order: ReadingOrder) -> int | None:
+        """How many documents to look up; None where no second hop is possible."""
+        if not order.start or task.max_hops == 1:
             return None
-        plan = await self.plan.acall(question=trail.question, config=mark(1))
+        plan = await ask_model(self.plan, hop=1, question=order.question)
         return int(plan.look_ups)
 
-    async def _read_one_by_one(self, task: Task, trail: Trail, look_ups: int | None) -> str:
-        """What follows from facts that were read alone, after so many look-ups. Raises NothingFound."""
+    async def _read_one_by_one(self, task: Task, order: ReadingOrder, look_ups: int | None) -> str:
+        """Look up names, note a fact from each passage, and conclude. Raises NothingFound."""
         if look_ups is not None:
-            await self._look_up(task, trail, look_ups)
-        for passage in trail.passages_to_read():
-            fact = await self._read(trail, passage)
+            await self._look_up(task, order, look_ups)
+        for passage in order.passages_to_read():
+            fact = await self._read(order, passage)
             if fact != NONE:
-                fact, passage = await self._agreed(task, trail, passage, fact)
-                trail.facts.append((passage, fact))
-                await task.propose(fact, trail.citations())
-        if not trail.facts:
+                fact, passage = await self._agreed(task, order, passage, fact)
+                order.facts.append((passage, fact))
+                await task.propose(fact, order.citations())
+        if not order.facts:
             raise NothingFound
-        answer = await self._concluded(task, trail)
-        await task.propose(answer, trail.citations())
+        answer = await self._conclude(task, order)
+        await task.propose(answer, order.citations())
         return answer
 
-    async def _read(self, trail: Trail, passage: Passage) -> str:
-        text = shown(passage)
-        closest = closest_sentence(text, trail.missing)
-        said = await self.read.acall(
-            passage=text, closest=closest, question=trail.question, config=mark(trail.hop, passage)
-        )
-        return str(said.fact)
+    async def _look_up(self, task: Task, order: ReadingOrder, needed: int) -> None:
+        """Look up the names in the first passage; the title in the question where no further page is needed."""
+        order.hop += 1
+        names = order.named
+        if needed:
+            names = order.names_to_look_up(await self._find_titles(task, order))[:NAMES_LOOKED_UP]
+        order.follow(await task.look_up(names, order.missing, hop=order.hop), max(1, needed))
 
-    async def _agreed(self, task: Task, trail: Trail, passage: Passage, fact: str) -> tuple[str, Passage]:
-        """The fact that as many documents as the task wants agree on, and one of them. Raises NothingFound."""
+    async def _find_titles(self, task: Task, order: ReadingOrder) -> list[Passage]:
+        """The passages for the rest of the question; a first search that followed names has found them already."""
+        if order.linked_from_start:
+            return order.linked_from_start
+        return await task.search(order.missing, hop=order.hop, k=FOUND_PASSAGES)
+
+    async def _read(self, order: ReadingOrder, passage: Passage) -> str:
+        return await read_alone(self.read, passage, order.question, hop=order.hop, focus=order.missing)
+
+    async def _agreed(self, task: Task, order: ReadingOrder, passage: Passage, fact: str) -> tuple[str, Passage]:
+        """The fact on which the task's quorum of documents agrees, with one of their passages. Raises NothingFound."""
         if task.quorum == 1:
             return fact, passage
-        ballot = Ballot(task, f"fact{len(trail.facts) + 1}", "multihop", trail.hop)
+        ballot = Ballot(task, f"fact{len(order.facts) + 1}", "multihop", order.hop)
         ballot.cast(passage, fact)
-        for other in await self._others(task, trail, passage):
-            said = await self._read(trail, other)
-            if said != NONE:
-                ballot.cast(other, said)
+        for other in await self._other_documents(task, order, passage):
+            other_fact = await self._read(order, other)
+            if other_fact != NONE:
+                ballot.cast(other, other_fact)
             if ballot.settled:
                 break
         fact, agreeing = await ballot.result()
         return fact, agreeing[0]
 
-    async def _others(self, task: Task, trail: Trail, passage: Passage) -> list[Passage]:
-        """Passages of other documents about the same thing."""
-        subject = trail.subject_of(passage)
-        query = f"{subject} {trail.missing}".strip()
-        found = await task.search(query, hop=trail.hop, k=READ_AT_MOST * task.quorum, mode="best")
-        others = [one for one in found if one.doc_id != passage.doc_id]
-        return [one for one in others if not subject or is_mentioned(subject, f"{one.title}\n{one.text}")]
+    async def _other_documents(self, task: Task, order: ReadingOrder, passage: Passage) -> list[Passage]:
+        """Passages of other documents on the same subject."""
+        subject = order.subject_of(passage)
+        query = f"{subject} {order.missing}".strip()
+        passages = await task.search(query, hop=order.hop, k=READ_AT_MOST * task.quorum, mode="best")
+        others = [other for other in passages if other.doc_id != passage.doc_id]
+        return [other for other in others if not subject or is_mentioned(subject, f"{other.title}\n{other.text}")]
 
-    async def _look_up(self, task: Task, trail: Trail, needed: int) -> None:
-        """Look up by name what the first passage leads to, or what the question names when the plan needs no more."""
-        trail.hop += 1
-        found = await self._named_further(task, trail) if needed else []
-        names = trail.names_to_look_up(found)[:NAMES_LOOKED_UP] if needed else trail.named
-        trail.follow(await task.look_up(names, trail.missing, hop=trail.hop), max(1, needed))
-
-    async def _named_further(self, task: Task, trail: Trail) -> list[Passage]:
-        """What the rest of the question finds; the first search has found that already where it went by names."""
-        if trail.led_to:
-            return trail.led_to
-        return await task.search(trail.missing, hop=trail.hop, k=FOUND_PASSAGES)
-
-    async def _concluded(self, task: Task, trail: Trail) -> str:
-        if len(trail.facts) == 1:
-            return trail.facts[0][1]
-        facts = [f"{passage.title}: {fact}" for passage, fact in trail.facts]
-        return await concluded(self.conclude, task, facts, trail.question, trail.hop)
+    async def _conclude(self, task: Task, order: ReadingOrder) -> str:
+        if len(order.facts) == 1:
+            return order.facts[0][1]
+        facts = [f"{passage.title}: {fact}" for passage, fact in order.facts]
+        return await conclude_from(self.conclude, task, facts, order.question, hop=order.hop)

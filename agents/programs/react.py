@@ -1,48 +1,28 @@
-"""`react`: perceive, reason, act. The model chooses one tool at a time until it can answer from what they said.
+"""`react`: the model chooses one tool at a time until it can answer from what the tools said.
 
-The question itself is searched for first, without asking: a model's first choice would be that in nearly every case.
+The first step is a search for the question itself, without asking: a model would choose that in nearly every case.
 """
 
-from typing import Annotated
+from typing import Any
 
 import dspy
 
-from agents.programs.observations import Notebook
-from agents.prompting.constraints import NONE, ChoiceOf, JsonOf
-from agents.reading.answerability import check_about
-from agents.reading.citations import numbers_behind
-from agents.reading.reading_order import cite
-from agents.reading.signatures import AnswerFromPassages, NothingFound
+from agents.programs.observations import Observations
+from agents.programs.tool_choice import ChooseTool, FillArguments, choose_tool, fill_arguments
+from agents.prompting.constraints import NONE
+from agents.reading.answerability import NothingFound, check_answerability
+from agents.reading.citations import cite, numbers_behind
+from agents.reading.signatures import AnswerFromPassages, answer_from
 from agents.task.loops import LoopDetected
-from agents.task.recorder import mark
 from agents.task.task import Task, current_task
 from agents.tools.contract import Observation, Tool
 
-TURNS = 10  # three steps each, of 96: who knows nothing by then goes on in vain
-ANSWER = "answer"
-
-
-class ChooseTool(dspy.Signature):
-    """Choose what to do next: the tool that finds what is still missing, or answer when nothing is."""
-
-    notes: list[str] = dspy.InputField(desc="what was done and what it said, oldest first")
-    tools: list[str] = dspy.InputField(desc="name: what it does")
-    question: str = dspy.InputField()
-    tool: Annotated[str, ChoiceOf("tools")] = dspy.OutputField(desc="one name")
-
-
-class FillArguments(dspy.Signature):
-    """Write what the tool is to be asked, as JSON, for the one fact that is still missing."""
-
-    notes: list[str] = dspy.InputField(desc="what was done and what it said, oldest first")
-    takes: dict = dspy.InputField(desc="JSON schema of what the tool takes")
-    tool: str = dspy.InputField(desc="name: what it does")
-    question: str = dspy.InputField()
-    arguments: Annotated[str, JsonOf("takes")] = dspy.OutputField(desc="JSON")
+TURNS = 10  # three steps each, of a task's 96: a model that knows nothing by then will not find it
+ANSWER = "answer: answer from what was found"  # beside the tools' lines in the prompt
 
 
 class React(dspy.Module):
-    """Choose a tool, call it, note what it said; answer from the notes. The budget and repeats end it, too."""
+    """Choose a tool, call it, note what it said; answer from the observations. The budget and repeats also end it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,57 +31,50 @@ class React(dspy.Module):
         self.answer = dspy.Predict(AnswerFromPassages, agent="answer")
 
     async def aforward(self, question: str) -> dspy.Prediction:
-        task, notes = current_task(), Notebook(question)
-        if remembered := await task.recall(question):
-            notes.add("memory", Observation("memory", remembered))
-        await self._act(task, notes, "search", {"query": question[:1_000]}, 1)
+        task, observations = current_task(), Observations(question)
+        if remembered := await task.remembered(question):
+            observations.add("memory", Observation("memory", remembered))
+        await self._act(task, observations, "search", {"query": question[:1_000]}, 1)
         try:
-            await self._call_tools(task, notes, question)
+            await self._call_tools(task, observations, question)
         except LoopDetected:
-            await self._answered(task, notes, question)  # it knows by now what it will ever know: the best so far
+            await self._answer(task, observations, question)  # more calls bring nothing new: this is the best answer
             raise
-        return await self._answered(task, notes, question)
+        return await self._answer(task, observations, question)
 
-    async def _call_tools(self, task: Task, notes: Notebook, question: str) -> None:
-        """One after the other, until the model would rather answer. Raises LoopDetected."""
+    async def _call_tools(self, task: Task, observations: Observations, question: str) -> None:
+        """Call tools until the model prefers to answer. Raises LoopDetected."""
         hop = 1
         for _ in range(TURNS):
-            tool = await self._chosen(task, notes, question, hop)
+            tool = await self._choose(task, observations, question, hop)
             if tool is None:
                 break
             hop += tool.kind == "search"
-            lines, told = notes.lines(), tool_line(tool)
-            said = await self.fill.acall(
-                notes=lines, takes=tool.schema(), tool=told, question=question, config=mark(hop)
-            )
-            await self._act(task, notes, tool.name, said.arguments, hop)
+            arguments = await fill_arguments(self.fill, tool, observations.lines(), question, hop=hop)
+            await self._act(task, observations, tool.name, arguments, hop)
 
-    async def _chosen(self, task: Task, notes: Notebook, question: str, hop: int) -> Tool | None:
+    async def _choose(self, task: Task, observations: Observations, question: str, hop: int) -> Tool | None:
         away = await task.tools.away()
-        offered = {tool.name: tool for tool in task.tools.offered(away)}
-        told = [f"not to be had now: {', '.join(away)}"] if away else []
-        tools = [*map(tool_line, offered.values()), f"{ANSWER}: answer from what was found"]
-        said = await self.choose.acall(notes=notes.lines() + told, tools=tools, question=question, config=mark(hop))
-        return offered.get(said.tool)
+        tools = {tool.name: tool for tool in task.tools.offered(away)}
+        notes = observations.lines() + ([f"not to be had now: {', '.join(away)}"] if away else [])
+        return await choose_tool(self.choose, tools, ANSWER, notes, question, hop=hop)
 
-    async def _act(self, task: Task, notes: Notebook, tool: str, arguments: dict[str, str] | str, hop: int) -> None:
-        notes.add(tool, await task.tools.call(tool, arguments, hop=hop))
-        await task.propose(*notes.best())
+    async def _act(
+        self, task: Task, observations: Observations, tool: str, arguments: dict[str, Any] | str, hop: int
+    ) -> None:
+        observations.add(tool, await task.tools.call(tool, arguments, hop=hop))
+        await task.propose(*observations.best())
 
-    async def _answered(self, task: Task, notes: Notebook, question: str) -> dspy.Prediction:
-        evidence, passages, hop = notes.evidence(), notes.passages(), max(step.hop for step in task.steps)
+    async def _answer(self, task: Task, observations: Observations, question: str) -> dspy.Prediction:
+        evidence, passages = observations.evidence(), observations.passages()
         if not evidence:
             raise NothingFound("no tool said anything")
-        if notes.has_only_read():
-            await check_about(task, question, passages)
-        said = await self.answer.acall(passages=evidence, question=question, config=mark(hop, *passages))
-        if said.answer == NONE:
+        if observations.are_all_passages():
+            await check_answerability(task, question, passages)
+        hop = max(step.hop for step in task.steps)
+        answer = await answer_from(self.answer, evidence, question, passages=passages, hop=hop)
+        if answer == NONE:
             raise NothingFound("what the tools said does not answer it")
-        facts = [said.answer, *numbers_behind(said.answer, task.steps)]
-        await task.propose(said.answer, cite(question, *((fact, passages) for fact in facts)))
-        return dspy.Prediction(answer=said.answer)
-
-
-def tool_line(tool: Tool) -> str:
-    """A tool as a model that chooses among several is told of it."""
-    return f"{tool.name}: {tool.description}"
+        facts = [answer, *numbers_behind(answer, task.steps)]
+        await task.propose(answer, cite(question, *((fact, passages) for fact in facts)))
+        return dspy.Prediction(answer=answer)

@@ -1,23 +1,44 @@
-"""Which claims of an answer no citation carries: one place for all programs, so that none of them can hide one."""
+"""Citations of an answer, and the claims that no citation carries: one place for all programs."""
 
 from collections.abc import Sequence
 
 from agents.answer import Citation, Step
-from agents.prompting.constraints import NUMBER
+from agents.prompting.constraints import NO, NUMBER, YES
+from lakehouse.index.passages import Passage
+from lakehouse.text.mentions import is_mentioned, quote_of
+from lakehouse.text.names import without_parenthesis
 from lakehouse.text.scoring import supported
-from lakehouse.text.terms import sentences
+from lakehouse.text.sentences import closest_sentence, sentences
 
-WORK_OUT = ("calculate", "python")
+CALCULATING_TOOLS = ("calculate", "python")
+
+
+def cite(question: str, *facts: tuple[str, Sequence[Passage]]) -> list[Citation]:
+    """Quote each fact from the first of its passages that holds it, in the passage's own words.
+
+    A fact that no passage holds whole is quoted sentence by sentence. A yes, a no and a name from the question stand in
+    no passage as an answer: for these the passages' sentences closest to the question are quoted.
+    """
+    citations = []
+    for fact, passages in facts:
+        if fact in (YES, NO) or is_mentioned(fact, question):
+            citations += _grounds(question, passages)
+        if fact not in (YES, NO):
+            whole = _quote(fact, passages)
+            citations += whole or [quote for sentence in sentences(fact) for quote in _quote(sentence, passages)]
+    return list(dict.fromkeys(citations))
 
 
 def uncited(answer: str, citations: Sequence[Citation], steps: Sequence[Step]) -> list[str]:
-    """The sentences of an answer that stand in no quote, name no cited document and were worked out from neither."""
+    """The answer's sentences that no citation carries: no quote holds them, they name no cited document, and no tool
+    calculated them from quotes."""
     titles = {passage.chunk_id: passage.title for step in steps for passage in step.passages}
-    carrying = [one.quote for one in citations] + [titles.get(one.chunk_id, "") for one in citations]
-    for step in _sums(steps):  # in their order, for one may go on with what another gave
-        worked_out = (step.query or "", step.output or "")
-        if NUMBER.search(worked_out[0]) and supported(worked_out[1], carrying, [worked_out]):
-            carrying.append(worked_out[1])
+    carrying = [citation.quote for citation in citations]
+    carrying += [titles.get(citation.chunk_id, "") for citation in citations]
+    for step in _calculations(steps):  # in their order: a calculation may use an earlier one's result
+        calculation = (step.query or "", step.output or "")
+        if NUMBER.search(calculation[0]) and supported(calculation[1], carrying, [calculation]):
+            carrying.append(calculation[1])
     if supported(answer, carrying):
         return []
     claims = sentences(answer)
@@ -26,10 +47,27 @@ def uncited(answer: str, citations: Sequence[Citation], steps: Sequence[Step]) -
 
 
 def numbers_behind(answer: str, steps: Sequence[Step]) -> list[str]:
-    """The numbers that an answer was worked out from; none where it was not."""
-    sums = [step for step in _sums(steps) if step.output == answer]
-    return list(dict.fromkeys(number for step in sums for number in NUMBER.findall(step.query or "")))
+    """The numbers from which a tool calculated the answer; none where no tool did."""
+    calculations = [step for step in _calculations(steps) if step.output == answer]
+    return list(dict.fromkeys(number for step in calculations for number in NUMBER.findall(step.query or "")))
 
 
-def _sums(steps: Sequence[Step]) -> list[Step]:
-    return [step for step in steps if step.kind == "tool" and step.agent in WORK_OUT and step.output]
+def _calculations(steps: Sequence[Step]) -> list[Step]:
+    return [step for step in steps if step.kind == "tool" and step.agent in CALCULATING_TOOLS and step.output]
+
+
+def _grounds(question: str, passages: Sequence[Passage]) -> list[Citation]:
+    """The sentence closest to the question in each passage whose title the question names, else in the first."""
+    named = [passage for passage in passages if is_mentioned(without_parenthesis(passage.title), question)]
+    quotes = ((passage, closest_sentence(passage.text, question)) for passage in named or passages[:1])
+    return [_citation(passage, quote) for passage, quote in quotes if quote]
+
+
+def _quote(fact: str, passages: Sequence[Passage]) -> list[Citation]:
+    """The first passage that holds the fact, as a list of one citation; empty without any."""
+    quotes = ((passage, quote_of(fact, passage.text)) for passage in passages)
+    return [_citation(passage, quote) for passage, quote in quotes if quote][:1]
+
+
+def _citation(passage: Passage, quote: str) -> Citation:
+    return Citation(doc_id=passage.doc_id, chunk_id=passage.chunk_id, quote=quote)

@@ -1,7 +1,7 @@
-"""A judge of answers: does the evidence that an answer rests on say what it claims?
+"""A judge of answers: does the evidence state what the answer claims?
 
-It is a task as any other, of a program of its own, so that its money stands apart on the bill. It is held to yes or no,
-and what is neither is no judgement.
+A judgement is a task of a program of its own, so that its cost is apart on the bill. The model is held to yes or no;
+anything else is no judgement.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,8 @@ from typing import Annotated
 import dspy
 
 from agents.prompting.constraints import OneOf
-from agents.reading.signatures import NothingFound
+from agents.reading.answerability import NothingFound
+from agents.task.purpose import ask_model
 
 JUDGE = "judge"
 
@@ -25,7 +26,7 @@ class Support(dspy.Signature):
 
 
 class Judge(dspy.Module):
-    """Judges one answer, in one call; its own answer is yes or no."""
+    """Judge one answer in one call; the judgement is yes or no."""
 
     def __init__(self, answer: str, evidence: Sequence[str]) -> None:
         super().__init__()
@@ -33,7 +34,9 @@ class Judge(dspy.Module):
         self._answer, self._evidence = answer, "\n".join(evidence)
 
     async def aforward(self, question: str) -> dspy.Prediction:
-        said = await self.support.acall(evidence=self._evidence, question=question, answer=self._answer)
-        if not said.supported:
+        prediction = await ask_model(
+            self.support, hop=0, evidence=self._evidence, question=question, answer=self._answer
+        )
+        if not prediction.supported:
             raise NothingFound("the judge said neither yes nor no")
-        return dspy.Prediction(answer=said.supported)
+        return dspy.Prediction(answer=prediction.supported)

@@ -1,7 +1,7 @@
-"""A fact that decides the answer, taken only when k independent sources say the same: one that lies is outvoted.
+"""A quorum: a fact is taken only when k independent sources agree, so that a single false source is outvoted.
 
-Independent means another document with another text: a copy, or one source that is read twice, has one vote. What was
-said otherwise is kept, for it belongs into the trace.
+Independent sources are different documents with different texts: a copy, or a second passage of one document, has no
+vote. Deviating votes are kept for the trace.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ from lakehouse.errors import InvalidInput
 from lakehouse.text.scoring import normalise
 
 VOTING_PROGRAMS = ("multihop", "team")
-"""Those that read one passage at a time; where all are read at once, nobody has a vote of their own."""
+"""Programs that read one passage at a time; passages read together have no votes of their own."""
 
 
 def check_quorum(program: str, quorum: int) -> None:
-    """Raises InvalidInput for a quorum that the program would pass over in silence."""
+    """Raise InvalidInput for a quorum that the program would ignore."""
     if quorum > 1 and program not in VOTING_PROGRAMS:
         raise InvalidInput(
             f"quorum={quorum}: program {program!r} lets no documents vote, {' and '.join(VOTING_PROGRAMS)} do. "
@@ -25,7 +25,7 @@ def check_quorum(program: str, quorum: int) -> None:
 
 @dataclass(frozen=True)
 class Vote:
-    """What one source says: `source` is a document's id or a tool's name, `text` what was read there."""
+    """The value that one source states. `source`: a document's id or a tool's name; `text`: the passage read."""
 
     value: str
     source: str
@@ -34,18 +34,18 @@ class Vote:
 
 @dataclass(frozen=True)
 class Verdict:
-    """`value` is None while no value has k votes and more than any other.
+    """The result of a vote. `value`: with at least k votes and more than any other; None without such a value.
 
-    `settled`: it leads by k votes, so further sources need not be read. To stop at k votes already would be cheaper and
-    give colluding sources that happen to stand first the fact.
+    `settled`: the value leads by k votes, so that further sources need not be read. Stopping at k votes would cost
+    less, but then k colluding sources that happen to come first would decide the fact.
     """
 
     value: str | None
     sources: tuple[str, ...]
-    """Who says the value."""
+    """Sources of the value."""
     settled: bool
     against: tuple[tuple[str, tuple[str, ...]], ...]
-    """What was said otherwise, and by which sources."""
+    """Each other value with its sources."""
 
     @property
     def votes(self) -> int:
@@ -53,7 +53,7 @@ class Verdict:
 
     @property
     def disagreement(self) -> str:
-        """For the trace; empty where all agree."""
+        """The other values and their sources, for the trace; empty where all agree."""
         others = "; ".join(f"{value!r} says {', '.join(sources)}" for value, sources in self.against)
         if not others:
             return ""
@@ -61,7 +61,7 @@ class Verdict:
 
     @property
     def counts(self) -> str:
-        """The same without a word of any document, for the bill, which outlives them; empty where all agree."""
+        """The same as numbers, for the call record, which outlives the documents; empty where all agree."""
         otherwise = sum(len(sources) for _, sources in self.against)
         if not otherwise:
             return ""
@@ -71,24 +71,24 @@ class Verdict:
 
 
 def decide(votes: Sequence[Vote], k: int) -> Verdict:
-    """What the votes come to so far, compared without case, articles and punctuation."""
-    said: dict[str, list[Vote]] = {}
+    """Count the votes. Case, articles and punctuation of a value do not matter."""
+    by_value: dict[str, list[Vote]] = {}
     for vote in _independent(votes):
-        said.setdefault(normalise(vote.value), []).append(vote)
-    most, second, *_ = [*sorted(map(len, said.values()), reverse=True), 0, 0]
+        by_value.setdefault(normalise(vote.value), []).append(vote)
+    most, second, *_ = [*sorted(map(len, by_value.values()), reverse=True), 0, 0]
     lead = most - second
-    winner = max(said, key=lambda value: len(said[value])) if lead > 0 and most >= k else None
+    winner = max(by_value, key=lambda value: len(by_value[value])) if lead > 0 and most >= k else None
     against = tuple(
-        (mine[0].value, tuple(vote.source for vote in mine)) for value, mine in said.items() if value != winner
+        (same[0].value, tuple(vote.source for vote in same)) for value, same in by_value.items() if value != winner
     )
     if winner is None:
         return Verdict(None, (), settled=False, against=against)
-    sources = tuple(vote.source for vote in said[winner])
-    return Verdict(said[winner][0].value, sources, settled=lead >= k, against=against)
+    sources = tuple(vote.source for vote in by_value[winner])
+    return Verdict(by_value[winner][0].value, sources, settled=lead >= k, against=against)
 
 
 def _independent(votes: Sequence[Vote]) -> list[Vote]:
-    """The first vote of each source and of each text."""
+    """The first vote of each source, without copies of a text that has voted."""
     sources: set[str] = set()
     texts: set[str] = set()
     counted = []

@@ -1,23 +1,18 @@
-"""What the programs share: how they read, how they conclude, and what they say when there was nothing to read."""
+"""Reading and concluding, for all programs: the signatures, and the calls that fill them."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import dspy
 
 from agents.prompting.constraints import SpanOf, SumOf, YesNoOr, is_sum
-from agents.task.recorder import mark
+from agents.task.purpose import ask_model
+from agents.task.task import Task
 from agents.tools.documents import PASSAGE_CHARACTERS
-from lakehouse.index.index import Passage
+from lakehouse.index.passages import Passage
+from lakehouse.text.sentences import closest_sentence
 
-if TYPE_CHECKING:
-    from agents.task.task import Task
-
-FOUND_PASSAGES = 20  # of a hop's search; few of them are read, the others tell which names have a document
-
-
-class NothingFound(Exception):
-    """The documents that the asker may read do not answer the question."""
+FOUND_PASSAGES = 20  # of a hop's search; few of them are read, the others show which names have a document
 
 
 class AnswerFromPassages(dspy.Signature):
@@ -45,21 +40,40 @@ class Conclude(dspy.Signature):
     answer: Annotated[str, YesNoOr(SumOf("facts"), or_none=False)] = dspy.OutputField()
 
 
-async def concluded(predictor: dspy.Predict, task: "Task", facts: list[str], question: str, hop: int) -> str:
-    """What follows from several facts; a sum is worked out by the calculator."""
-    said = await predictor.acall(facts=facts, question=question, config=mark(hop))
-    if is_sum(said.answer):
-        return await task.calculate(said.answer, hop=hop) or str(said.answer)
-    return str(said.answer)
+async def answer_from(
+    predictor: dspy.Predict, text: str, question: str, *, passages: Sequence[Passage], hop: int
+) -> str:
+    """The answer in a text, by AnswerFromPassages; "none" without any. `passages`: the sources of the text."""
+    prediction = await ask_model(predictor, hop=hop, reading=passages, passages=text, question=question)
+    return str(prediction.answer)
 
 
-async def read_at_once(predictor: dspy.Predict, question: str, passages: Sequence[Passage], hop: int) -> str:
-    """What passages say together; "none" where the model finds nothing there."""
-    texts = "\n\n".join(map(shown, passages))
-    said = await predictor.acall(passages=texts, question=question, config=mark(hop, *passages))
-    return str(said.answer)
+async def read_together(predictor: dspy.Predict, passages: Sequence[Passage], question: str, *, hop: int) -> str:
+    """The answer in several passages, read in one call; "none" without any."""
+    return await answer_from(predictor, "\n\n".join(map(excerpt, passages)), question, passages=passages, hop=hop)
 
 
-def shown(passage: Passage) -> str:
+async def read_alone(
+    predictor: dspy.Predict, passage: Passage, question: str, *, hop: int, focus: str | None = None
+) -> str:
+    """The fact in one passage, by ReadFact; "none" without any. The sentence closest to `focus` is pointed out."""
+    text = excerpt(passage)
+    closest = closest_sentence(text, question if focus is None else focus)
+    prediction = await ask_model(
+        predictor, hop=hop, reading=[passage], passage=text, closest=closest, question=question
+    )
+    return str(prediction.fact)
+
+
+async def conclude_from(predictor: dspy.Predict, task: Task, facts: list[str], question: str, *, hop: int) -> str:
+    """The answer that follows from several facts, by Conclude; the calculator evaluates a sum."""
+    prediction = await ask_model(predictor, hop=hop, facts=facts, question=question)
+    answer = str(prediction.answer)
+    if is_sum(answer):
+        return await task.calculate(answer, hop=hop) or answer
+    return answer
+
+
+def excerpt(passage: Passage) -> str:
     """As much of a passage as a small model reads at once."""
     return passage.text[:PASSAGE_CHARACTERS]

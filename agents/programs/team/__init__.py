@@ -1,1 +1,1 @@
-"""`team`: a planner, specialists, and the plan that they carry out."""
+"""`team`: a planner, specialists, and the plan that they do."""

@@ -1,8 +1,7 @@
-"""A debate between rival answers to a look-up, held only where retrieval is not sure that it found the right passage.
+"""A debate between rival answers to a look-up, held only where the search is not sure of the passage.
 
-A wrong fact is carried on by whatever needs it, so each look-up is settled before the next: an answer is as certain as
-the least certain look-up that it rests on. Rivals are read from what the asker's own search returned, and nothing else
-is looked at, so none can say what the asker may not read.
+Later look-ups build on a wrong fact, so each look-up is settled before the next: an answer is as certain as the least
+certain look-up behind it. All rivals come from the caller's own search, so none reveals what the caller may not read.
 """
 
 from collections.abc import Sequence
@@ -11,20 +10,18 @@ from typing import Annotated
 
 import dspy
 
+from agents.answer import PassageRef
 from agents.prompting.constraints import BestOf
-from agents.reading.signatures import shown
+from agents.reading.signatures import excerpt
 from agents.task.blackboard import MAX_CHARACTERS
-from agents.task.recorder import mark, reference
+from agents.task.purpose import ask_model
 from agents.task.task import Task
-from lakehouse.index.index import Passage
-from lakehouse.text.mentions import closest_sentence
+from lakehouse.index.passages import Passage
 from lakehouse.text.scoring import normalise
+from lakehouse.text.sentences import closest_sentence
 
-HARD = 0.5
-"""A look-up is hard when the passage that its fact was read from is rather not needed than needed.
-`tests.benchmarks.confidence` measures how often the first passage is right above and below it."""
 QUOTE_CHARACTERS = 200
-DEBATE = "debate"
+DEBATE = "debate"  # name of a debate in steps and records
 
 
 class PickAnswer(dspy.Signature):
@@ -44,21 +41,17 @@ class Rival:
 
     @property
     def probability(self) -> float:
-        """That the question needs its passage."""
+        """Probability that the question needs the passage; 0 where the search gives none."""
         return self.passage.probability or 0.0
 
     def line(self, question: str) -> str:
-        quote = closest_sentence(shown(self.passage), f"{question} {self.fact}")
+        """The rival in the prompt: its fact and the sentence around it."""
+        quote = closest_sentence(excerpt(self.passage), f"{question} {self.fact}")
         return " ".join(f"{self.fact}: {quote}".split())[:QUOTE_CHARACTERS]
 
 
-def is_hard(passage: Passage) -> bool:
-    """Whether the search gave a probability, and it is too low to take the passage's word."""
-    return passage.probability is not None and passage.probability < HARD
-
-
-def differing(rivals: Sequence[Rival]) -> list[Rival]:
-    """One for each thing said, compared as votes are; the first that says it."""
+def distinct(rivals: Sequence[Rival]) -> list[Rival]:
+    """The first rival of each fact; facts are compared as votes are."""
     first: dict[str, Rival] = {}
     for rival in rivals:
         first.setdefault(normalise(rival.fact), rival)
@@ -66,44 +59,46 @@ def differing(rivals: Sequence[Rival]) -> list[Rival]:
 
 
 class Debate(dspy.Module):
-    """Has the model pick among rivals, then again in the opposite order, for it may choose a place and not an answer.
-    Unless both picks agree, the likeliest rival stands; so where it is picked first, nothing more is asked."""
+    """Let the model pick a rival, then again in the opposite order, because it may pick by position.
+
+    Without two equal picks the likeliest rival stands; so a first pick of the likeliest needs no second.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.pick = dspy.Predict(PickAnswer, agent=DEBATE)
 
     async def winner(self, task: Task, id: str, rivals: Sequence[Rival], question: str, hop: int) -> Rival:
-        """Which of at least two rivals stands, once the debate is in the trace. `id`: of the look-up."""
-        likeliest = max(rivals, key=lambda one: one.probability)
-        picks = [await self._picked(rivals, question, hop)]
-        if picks[0] not in (likeliest, None):  # else no second round can change what stands
-            picks.append(await self._picked(rivals[::-1], question, hop))
+        """The rival that stands, of at least two, after the debate is in the trace. `id`: of the look-up."""
+        likeliest = max(rivals, key=lambda rival: rival.probability)
+        picks = [await self._pick(rivals, question, hop)]
+        if picks[0] not in (likeliest, None):  # otherwise no second pick can change the result
+            picks.append(await self._pick(rivals[::-1], question, hop))
         stands = picks[0] if picks[0] and picks[0] == picks[-1] else likeliest
-        await _show(task, id, rivals, picks, stands, hop)
+        await _trace(task, id, rivals, picks, stands, hop)
         return stands
 
-    async def _picked(self, rivals: Sequence[Rival], question: str, hop: int) -> Rival | None:
-        """None where the model says no number of a rival."""
-        answers = "\n".join(f"{number}. {one.line(question)}" for number, one in enumerate(rivals, start=1))
-        marked = mark(hop, *(one.passage for one in rivals))
-        said = await self.pick.acall(answers=answers, question=question, config=marked)
-        return rivals[int(said.number) - 1] if said.number else None
+    async def _pick(self, rivals: Sequence[Rival], question: str, hop: int) -> Rival | None:
+        """None where the model gives no number of a rival."""
+        answers = "\n".join(f"{number}. {rival.line(question)}" for number, rival in enumerate(rivals, start=1))
+        passages = [rival.passage for rival in rivals]
+        prediction = await ask_model(self.pick, hop=hop, reading=passages, answers=answers, question=question)
+        return rivals[int(prediction.number) - 1] if prediction.number else None
 
 
-async def _show(
+async def _trace(
     task: Task, id: str, rivals: Sequence[Rival], picks: Sequence[Rival | None], stands: Rival, hop: int
 ) -> None:
-    """On the board who said what; in the record, which outlives the documents, only how it was decided."""
+    """Write facts and sources to the board; the call record, which outlives documents, gets numbers only."""
     if picks == [stands]:
         why = "it is the likeliest, and was picked"
     elif picks == [stands, stands]:
         why = "both rounds picked it"
     else:
         why = "the rounds did not agree, it is the likeliest"
-    said = "; ".join(f"{one.fact!r} says {one.passage.doc_id} ({one.probability:.2f})" for one in rivals)
-    picked = ", ".join(repr(one.fact) if one else "none" for one in picks)
-    await task.decided(
+    facts = "; ".join(f"{rival.fact!r} says {rival.passage.doc_id} ({rival.probability:.2f})" for rival in rivals)
+    picked = ", ".join(repr(pick.fact) if pick else "none" for pick in picks)
+    await task.record_decision(
         DEBATE,
         f"{id}: {len(rivals)} rival answers",
         stands.fact,
@@ -114,7 +109,7 @@ async def _show(
     await task.board.write(
         f"{id}.debate",
         "debate",
-        f"{stands.fact!r} stands: {why}. Rivals: {said}. Picks: {picked}"[:MAX_CHARACTERS],
+        f"{stands.fact!r} stands: {why}. Rivals: {facts}. Picks: {picked}"[:MAX_CHARACTERS],
         author="researcher",
-        provenance=[reference(one.passage) for one in rivals],
+        provenance=[PassageRef.of(rival.passage) for rival in rivals],
     )

@@ -1,67 +1,35 @@
-"""`team`: a planner cuts the question into sub-tasks, specialists do them side by side, what they found is gathered.
+"""`team`: a planner cuts the question into sub-tasks, specialists do them side by side, their findings are combined.
 
-They share the task's blackboard and its budget. Every way in which a plan can be wrong ends in a mended plan or in one
-plain research task, never in none.
+The specialists share the task's blackboard and budget. A wrong plan is corrected by the model once; after that the plan
+is a single look-up.
 """
 
-import re
-from collections.abc import Collection, Iterable, Sequence
-from itertools import count
-from typing import Annotated
+from collections.abc import Sequence
 
 import dspy
 
-from agents.answer import Citation
-from agents.programs.team.plan import MAX_SUB_TASKS, Plan, PlanRefused, SubTask, carry_out, read_plan
-from agents.programs.team.roles import Finding, roles_to_be_had, specialists
-from agents.prompting.constraints import MISSING, NONE, JsonAs, QuestionOr, SpanOf
-from agents.reading.reading_order import cite
-from agents.reading.signatures import Conclude, NothingFound, concluded
+from agents.answer import PassageRef
+from agents.programs.team.findings import Findings, joined
+from agents.programs.team.plan import Plan, PlanRefused, SubTask, read_plan
+from agents.programs.team.roles import available_roles, specialists
+from agents.programs.team.schedule import carry_out
+from agents.programs.team.signatures import COMPLETE, AskForMore, FindDescribed, PlanTasks
+from agents.prompting.constraints import MISSING, NONE
+from agents.reading.answerability import NothingFound
+from agents.reading.signatures import Conclude, conclude_from
 from agents.task.blackboard import MAX_CHARACTERS, Kind
-from agents.task.recorder import mark, reference
+from agents.task.purpose import ask_model
 from agents.task.task import Task, current_task
 
-ROUNDS = 2  # the critic may ask for one more: what two rounds have not found, a third does not
-_FINDING, _EACH_NAME = "{{{}}}", "{{each {}}}"  # where in a question what a sub-task found stands
-_NAMES = re.compile(r",\s*(?:and\s+)?|\s+and\s+")  # between those of a list
-COMPLETE = "complete"
-DESCRIPTION_WORDS = 3  # fewer are a name, or "none"
-WORDS_LEFT = 3  # of a question beside a description: fewer, such as "Who is", ask for what is described itself
-NAMED = "named"  # the sub-task that looks up what the question describes
-PLAN = "_plan"  # on the board, where no sub-task's id can be that
-
-
-class FindDescribed(dspy.Signature):
-    """Copy the words of the question that describe one thing in place of its name. Say "none" where each thing is
-    named."""
-
-    question: str = dspy.InputField()
-    described: Annotated[str, SpanOf("question")] = dspy.OutputField(desc="a few words of the question, or none")
-
-
-class PlanTasks(dspy.Signature):
-    """Cut the question into as few sub-tasks as it needs. A sub-task that uses what another found names that in
-    needs, and writes {id} where the finding stands, or {each id} to be asked once for each name in it."""
-
-    roles: list[str] = dspy.InputField(desc="role: what it does")
-    refused: str = dspy.InputField(desc="what was wrong with the last plan, or none")
-    question: str = dspy.InputField()
-    plan: Annotated[str, JsonAs(Plan, max_tokens=700)] = dspy.OutputField(desc="JSON")
-
-
-class AskForMore(dspy.Signature):
-    """Say "complete" when the findings answer the question, else what is missing, as the one question still open."""
-
-    facts: list[str] = dspy.InputField(desc="what was found, as name: fact")
-    answer: str = dspy.InputField()
-    question: str = dspy.InputField()
-    open: Annotated[str, QuestionOr(COMPLETE)] = dspy.OutputField(
-        desc='"complete", or "missing: " and a question of a few words'
-    )
+ROUNDS = 2  # the critic may ask for one more round: what two rounds have not found, a third does not find either
+DESCRIPTION_WORDS = 3  # fewer words are a name, or "none"
+WORDS_LEFT = 3  # of a question beside a description: fewer, such as "Who is", ask for the described thing itself
+NAMED = "named"  # id of the sub-task that looks up the described thing
+PLAN = "_plan"  # key of the plan on the board; no sub-task's id begins so
 
 
 class Team(dspy.Module):
-    """Plan; name what is only described, and plan anew; do what can be done side by side; gather; once more if the
+    """Plan; look up what the question only describes and plan again; do the sub-tasks; combine; once more where the
     critic misses something."""
 
     def __init__(self) -> None:
@@ -74,184 +42,128 @@ class Team(dspy.Module):
         self.specialists = specialists()
 
     async def aforward(self, question: str) -> dspy.Prediction:
-        task, findings = current_task(), _Findings(question)
-        plan = await self._planned(task, self.plan, question, findings)
-        wants_names = plan is None or plan.combines
-        if wants_names and (named := await self._named(task, question, findings)) != question:
-            question, plan = named, await self._planned(task, self.plan_named, named, findings) or plan
-        plan = plan or _one_look_up("research", question)
+        task, findings = current_task(), Findings(question)
+        plan = await self._make_plan(task, self.plan, question, findings)
+        if plan is None or plan.combines:
+            named = await self._with_name(task, question, findings)
+            if named != question:
+                question, plan = named, await self._make_plan(task, self.plan_named, named, findings) or plan
+        plan = plan or _look_up("research", question)
         last: list[str] = []
         for round_number in range(1, ROUNDS + 1):
-            await self._round(task, plan, findings)
+            await self._do_round(task, plan, findings)
             last += [sub.id for sub in plan.last()]
-            answer = await self._gathered(task, last, findings, question)
-            if round_number == ROUNDS or not (missing := await self._missing(plan, answer, findings, question)):
+            answer = await self._combine(task, last, findings, question)
+            if round_number == ROUNDS or not (missing := await self._find_missing(plan, answer, findings, question)):
                 break
-            plan = _one_look_up(findings.unused_id("more"), missing)
+            plan = _look_up(findings.unused_id("more"), missing)
         if not answer:
             raise findings.why_not or NothingFound("no sub-task found anything")
         return dspy.Prediction(answer=answer)
 
-    async def _named(self, task: Task, question: str, findings: "_Findings") -> str:
-        """The question with the name of what it only describes, which is looked up first: a small model's plan of
-        several numbers passes over it, or is refused. As it is where it describes nothing, or nothing is found."""
-        said = await self.describe.acall(question=question, config=mark(0))
-        if not _is_part(said.described, question):
-            return question
-        await self._round(task, _one_look_up(NAMED, f"Which is {said.described}?"), findings)
-        return question.replace(said.described, findings.joined(NAMED)) if NAMED in findings.by_id else question
-
-    async def _planned(self, task: Task, planner: dspy.Predict, question: str, findings: "_Findings") -> Plan | None:
-        """The model's plan, mended once where it was refused; None where it was refused again."""
-        roles = await roles_to_be_had(task)
+    async def _make_plan(self, task: Task, planner: dspy.Predict, question: str, findings: Findings) -> Plan | None:
+        """The model's plan; None where it is refused twice."""
+        roles = await available_roles(task)
         lines, refused = [f"{role}: {does}" for role, does in roles.items()], NONE
         for _ in range(2):
-            said = await planner.acall(roles=lines, refused=refused, question=question, config=mark(0))
+            prediction = await ask_model(planner, hop=0, roles=lines, refused=refused, question=question)
             try:
-                plan = read_plan(said.plan, roles=roles, max_depth=task.budget.limits.max_depth, taken=findings.taken)
+                plan = read_plan(
+                    prediction.plan, roles=roles, max_depth=task.budget.limits.max_depth, taken=findings.begun_ids
+                )
             except PlanRefused as refusal:
                 refused = str(refusal)
             else:
-                await self._noted(task, plan.model_dump_json())
+                await self._write_plan(task, plan.model_dump_json())
                 return plan
-        await self._noted(task, f"refused twice: {refused}")
+        await self._write_plan(task, f"refused twice: {refused}")
         return None
 
-    async def _noted(self, task: Task, plan: str) -> None:
+    async def _write_plan(self, task: Task, plan: str) -> None:
         before = task.board.read(PLAN)
         version = before.version if before else 0
         await task.board.write(PLAN, "plan", plan[:MAX_CHARACTERS], author="planner", read_version=version)
 
-    async def _round(self, task: Task, plan: Plan, findings: "_Findings") -> None:
+    async def _with_name(self, task: Task, question: str, findings: Findings) -> str:
+        """The question with a description replaced by the name that a look-up finds; unchanged without either.
+
+        A small model's plan for several numbers ignores a description, or is refused.
+        """
+        described = (await ask_model(self.describe, hop=0, question=question)).described
+        if not _is_description(described, question):
+            return question
+        await self._do_round(task, _look_up(NAMED, f"Which is {described}?"), findings)
+        return question.replace(described, findings.joined(NAMED)) if NAMED in findings.by_id else question
+
+    async def _do_round(self, task: Task, plan: Plan, findings: Findings) -> None:
+        """Do all sub-tasks of a plan."""
         before = findings.hops
         findings.expect(plan)
+        await carry_out(
+            plan,
+            task.budget.limits.max_fan_out,
+            lambda sub: self._do_sub_task(task, sub, findings, before),
+            task.journal,
+        )
 
-        async def work(sub: SubTask) -> None:
-            known = findings.lines(*(need for need in sub.needs if need not in sub.spelled()))
-            hop = findings.begin(sub, before)
-            try:
-                questions = findings.filled(sub)
-                specialist = self.specialists[sub.role]
-                found = [
-                    await specialist.find(task, sub.id if len(questions) == 1 else f"{sub.id}.{n}", asked, known, hop)
-                    for n, asked in enumerate(questions, start=1)
-                ]
-            except NothingFound as nothing:
-                findings.why_not = nothing
-                await task.board.write(sub.id, "review", f"nothing: {nothing}"[:MAX_CHARACTERS], author=sub.role)
-                return
-            kind: Kind = "review" if sub.role == "critic" else "finding"
-            read = [reference(passage) for one in found for passage in one.passages]
-            text = _joined(found)
-            await task.board.write(sub.id, kind, text[:MAX_CHARACTERS], author=sub.role, provenance=read)
-            if sub.role != "critic":
-                findings.add(sub.id, found)
-                await task.propose(text, findings.citations())
+    async def _do_sub_task(self, task: Task, sub: SubTask, findings: Findings, before: int) -> None:
+        """Ask the role's specialist and write its findings, or the reason for none, to the board."""
+        known = findings.facts(*(need for need in sub.needs if need not in sub.ids_in_question()))
+        hop = findings.begin(sub, before)
+        specialist = self.specialists[sub.role]
+        try:
+            questions = findings.questions_of(sub)
+            ids = [sub.id] if len(questions) == 1 else [f"{sub.id}.{n}" for n in range(1, len(questions) + 1)]
+            found = [
+                await specialist.find(task, id, question, known, hop)
+                for id, question in zip(ids, questions, strict=True)
+            ]
+        except NothingFound as nothing:
+            findings.why_not = nothing
+            await task.board.write(sub.id, "review", f"nothing: {nothing}"[:MAX_CHARACTERS], author=sub.role)
+            return
+        kind: Kind = "review" if sub.role == "critic" else "finding"
+        text, sources = joined(found), [PassageRef.of(passage) for finding in found for passage in finding.passages]
+        await task.board.write(sub.id, kind, text[:MAX_CHARACTERS], author=sub.role, provenance=sources)
+        if sub.role != "critic":
+            findings.add(sub.id, found)
+            await task.propose(text, findings.citations())
 
-        await carry_out(plan, task.budget.limits.max_fan_out, work, task.journal)
+    async def _combine(self, task: Task, last: Sequence[str], findings: Findings, question: str) -> str:
+        """The answer from the findings of the last sub-tasks, of one plan or of two rounds; "" without any.
 
-    async def _gathered(self, task: Task, last: Sequence[str], findings: "_Findings", question: str) -> str:
-        """The finding of the last sub-task; where there are several, of a plan or of two rounds, what follows from
-        them. Where it has none, what follows from all that it needed; one of these alone is no answer yet."""
-        found = [id for id in last if id in findings.by_id]
-        if not found and len(found := findings.behind(last)) < 2:
+        Where these have none, from the findings that they needed, if there are two: a single one is an intermediate
+        result, no answer.
+        """
+        ids = [id for id in last if id in findings.by_id]
+        if not ids and len(ids := findings.needed_by(last)) < 2:
             return ""
-        facts = findings.lines(*found)
-        answer = findings.by_id[found[0]][0].text
+        facts = findings.facts(*ids)
+        answer = findings.by_id[ids[0]][0].text
         if len(facts) > 1:
-            answer = await concluded(self.conclude, task, facts, question, findings.hops)
+            answer = await conclude_from(self.conclude, task, facts, question, hop=findings.hops)
         await task.propose(answer, findings.citations())
         return answer
 
-    async def _missing(self, plan: Plan, answer: str, findings: "_Findings", question: str) -> str:
-        """What the critic still asks for; "" when nothing."""
+    async def _find_missing(self, plan: Plan, answer: str, findings: Findings, question: str) -> str:
+        """The question that the critic still asks; "" without any."""
         if not answer:
             return question
         if len(plan.tasks) == 1:
-            return ""  # one look-up, which found it: a critic would be half as dear again
-        facts = findings.lines(*findings.by_id)
-        said = await self.ask_for_more.acall(facts=facts, answer=answer, question=question, config=mark(findings.hops))
-        return "" if said.open == COMPLETE else str(said.open).removeprefix(MISSING)
+            return ""  # a look-up that found its fact: a critic would cost half as much again
+        facts = findings.facts(*findings.by_id)
+        prediction = await ask_model(
+            self.ask_for_more, hop=findings.hops, facts=facts, answer=answer, question=question
+        )
+        return "" if prediction.open == COMPLETE else str(prediction.open).removeprefix(MISSING)
 
 
-class _Findings:
-    """What the specialists found so far, by sub-task, in the order of the plans: which of two ends first is chance."""
-
-    def __init__(self, question: str) -> None:
-        self._question = question
-        self.by_id: dict[str, list[Finding]] = {}
-        self.why_not: NothingFound | None = None
-        self._hop: dict[str, int] = {}
-        self._needs: dict[str, Sequence[str]] = {}
-        self._order: list[str] = []
-
-    @property
-    def hops(self) -> int:
-        """How many sub-tasks have followed one another so far."""
-        return max(self._hop.values(), default=0)
-
-    @property
-    def taken(self) -> Collection[str]:
-        """Ids of all sub-tasks that were begun."""
-        return self._hop.keys()
-
-    def begin(self, sub: SubTask, before: int) -> int:
-        """The hop of a sub-task: one more than that of those that it needs, or than all of the rounds before."""
-        self._needs[sub.id] = sub.needs
-        self._hop[sub.id] = 1 + max((self._hop[need] for need in sub.needs), default=before)
-        return self._hop[sub.id]
-
-    def behind(self, ids: Iterable[str]) -> list[str]:
-        """Of what these needed, the last that found something."""
-        needed = [need for id in ids for need in self._needs[id]]
-        found = [one for need in needed for one in ([need] if need in self.by_id else self.behind([need]))]
-        return list(dict.fromkeys(found))
-
-    def unused_id(self, stem: str) -> str:
-        """An id that the planner has not given to a sub-task of its own."""
-        return next(id for number in count(1) if (id := f"{stem}{number}") not in self._hop)
-
-    def expect(self, plan: Plan) -> None:
-        """Findings of these come after all others."""
-        self._order += [sub.id for sub in plan.tasks]
-
-    def add(self, id: str, found: list[Finding]) -> None:
-        known = self.by_id | {id: found}
-        self.by_id = {one: known[one] for one in self._order if one in known}
-
-    def filled(self, sub: SubTask) -> list[str]:
-        """What the sub-task asks, each `{id}` replaced by what that one found; `{each id}`: once for each name in it.
-        Raises NothingFound where that one found nothing: a model would make something of the bare place."""
-        question, spelled = sub.question, [id for id in sub.spelled() if id in sub.needs]
-        if unfilled := next((id for id in spelled if id not in self.by_id), None):
-            raise NothingFound(f"{unfilled}, which it asks about, found nothing")
-        for id in spelled:
-            question = question.replace(_FINDING.format(id), self.joined(id))
-        for id in spelled:
-            if (each := _EACH_NAME.format(id)) in question:
-                return [question.replace(each, name) for name in _NAMES.split(self.joined(id))[:MAX_SUB_TASKS]]
-        return [question]
-
-    def joined(self, id: str) -> str:
-        """All that a sub-task found, as a list in one line."""
-        return _joined(self.by_id[id])
-
-    def lines(self, *ids: str) -> list[str]:
-        return [f"{id}: {one.text}" for id in ids for one in self.by_id.get(id, ())]
-
-    def citations(self) -> list[Citation]:
-        return cite(self._question, *((one.text, list(one.passages)) for found in self.by_id.values() for one in found))
-
-
-def _one_look_up(id: str, question: str) -> Plan:
+def _look_up(id: str, question: str) -> Plan:
+    """A plan of one look-up."""
     return Plan(tasks=(SubTask(id=id, role="researcher", question=question[:300], needs=()),))
 
 
-def _is_part(described: str, question: str) -> bool:
-    """Whether words are a description in a question, neither a name nor all that is asked."""
-    words = len(described.split())
-    return described in question and words >= DESCRIPTION_WORDS and len(question.split()) - words >= WORDS_LEFT
-
-
-def _joined(found: Iterable[Finding]) -> str:
-    return ", ".join(one.text for one in found)
+def _is_description(words: str, question: str) -> bool:
+    """Whether words of the question are a description in it: neither a name nor all that it asks for."""
+    count = len(words.split())
+    return words in question and count >= DESCRIPTION_WORDS and len(question.split()) - count >= WORDS_LEFT

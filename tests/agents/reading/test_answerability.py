@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from agents.programs import PROGRAMS
-from agents.reading.answerability import decisive, is_named, unspoken
+from agents.reading.answerability import decisive_terms, missing_terms, names_a_document
 from agents.runtime import NOTHING_FOUND, load_program
 from lakehouse.storage import delta
 from lakehouse.tables import FREQUENCIES
@@ -35,24 +35,24 @@ WORDS = {"Cut the question into": PLAN, "Choose what to do next": "answer", "How
     ],
 )
 def test_a_word_is_spoken_of_in_a_title_or_beside_another_word_of_the_question(question, missing):
-    assert unspoken([CFFI, ASGIREF], terms(question)) == missing
+    assert missing_terms([CFFI, ASGIREF], terms(question)) == missing
 
 
 def test_only_a_question_of_which_nothing_rare_is_spoken_of_is_about_nothing():
     rarity = {"licenc": 2.0, "packag": 1.0, "sol": 6.0, "bokeh": 7.0}
 
-    assert decisive(rarity, {"bokeh", "sol", "packag"}, 0.5) == ["bokeh", "sol"]
-    assert decisive(rarity, {"bokeh"}, 0.5) == []  # `sole` is spoken of, and may be what is asked about
-    assert decisive(rarity, set(), 0.5) == []
+    assert decisive_terms(rarity, {"bokeh", "sol", "packag"}, 0.5) == ["bokeh", "sol"]
+    assert decisive_terms(rarity, {"bokeh"}, 0.5) == []  # `sole` is spoken of, and may be what is asked about
+    assert decisive_terms(rarity, set(), 0.5) == []
 
 
 def test_a_document_is_named_by_its_title_as_a_whole_without_what_sets_it_apart():
     lisbon = passage("Lisbon (novel)", "A book.")
 
-    assert is_named("Who wrote lisbon?", [CFFI, lisbon])
-    assert not is_named("Who wrote Lisbonne?", [lisbon])
-    assert is_named("How old is cffi's code?", [CFFI])
-    assert not is_named("How old is cffi-headers?", [CFFI])
+    assert names_a_document("Who wrote lisbon?", [CFFI, lisbon])
+    assert not names_a_document("Who wrote Lisbonne?", [lisbon])
+    assert names_a_document("How old is cffi's code?", [CFFI])
+    assert not names_a_document("How old is cffi-headers?", [CFFI])
 
 
 @pytest.fixture

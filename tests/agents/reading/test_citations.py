@@ -6,14 +6,15 @@ from datetime import UTC, datetime
 import pytest
 
 from agents.answer import Citation, PassageRef, Step
-from agents.reading.citations import uncited
-from agents.reading.reading_order import cite
+from agents.reading.citations import cite, uncited
 from agents.runtime import load_program
 from tests.agents.conftest import passage
 from tests.serving.http.test_streaming import events_of
 
 ODER = passage("Oder", "The Oder is 866 km long. It rises in Moravia.")
 WARTA = passage("Warta", "The Warta is 808 km long.")
+NEISSE = passage("Neisse", "The Neisse is 254 km long.")
+RHINE = passage("Rhine", "The Rhine is longer.")
 
 
 def quoted(one, quote):
@@ -66,6 +67,22 @@ def test_each_sentence_of_an_answer_is_cited_where_it_stands():
         ("Oder", "It rises in Moravia."),
         ("Warta", "The Warta is 808 km long."),
     ]
+
+
+@pytest.mark.parametrize(("fact", "quotes"), [("808  KM", ["808 km"]), ("809 km", [])])
+def test_a_citation_quotes_what_stands_there_or_is_not_made(fact, quotes):
+    assert [citation.quote for citation in cite("", (fact, [RHINE, WARTA]))] == quotes
+
+
+def test_what_the_question_says_or_wants_a_yes_for_is_cited_by_what_it_was_told_from():
+    question = "Is the Warta or the Neisse longer?"
+    told = [("Warta", "The Warta is 808 km long."), ("Neisse", "The Neisse is 254 km long.")]
+    assert [(one.doc_id, one.quote) for one in cite(question, ("Warta", [WARTA, NEISSE]))] == [
+        *told,
+        ("Warta", "Warta"),
+    ]
+    assert [(one.doc_id, one.quote) for one in cite("Are Warta and Neisse rivers?", ("yes", [WARTA, NEISSE]))] == told
+    assert [one.doc_id for one in cite("Are they rivers?", ("no", [WARTA, NEISSE]))] == ["Warta"]
 
 
 # ---- the four programs ------------------------------------------------------------------------------------------

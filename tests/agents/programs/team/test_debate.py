@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from agents.programs.team.debate import HARD
+from agents.reading.confidence import HARD
 from agents.runtime import Agents
 from infra.cli.render_trace import tree_lines
 from infra.evaluation.trace import trace

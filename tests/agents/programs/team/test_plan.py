@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.programs.team.plan import MAX_SUB_TASKS, Plan, PlanRefused, carry_out, read_plan
+from agents.programs.team.plan import MAX_SUB_TASKS, Plan, PlanRefused, read_plan
 from agents.programs.team.roles import ROLES
+from agents.programs.team.schedule import carry_out
 from agents.task.journal import Journal
 
 
