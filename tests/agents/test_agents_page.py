@@ -1,4 +1,4 @@
-"""The page on agents tells how to add a tool, a specialist and a program: here it is followed, block by block."""
+"""The page on programs says how to add a tool, a specialist and a program; this follows it, block by block."""
 
 import re
 from dataclasses import replace
@@ -15,16 +15,16 @@ from lakehouse.settings import PROJECT_ROOT, Settings
 
 @pytest.fixture(scope="module")
 def page():
-    """What the page's blocks of Python define."""
-    text = (PROJECT_ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    """Names that the Python blocks of the page define."""
+    text = (PROJECT_ROOT / "docs" / "programs.md").read_text(encoding="utf-8")
     names = {}
     for block in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
-        exec(block, names)  # noqa: S102  the page's own
+        exec(block, names)  # noqa: S102  the page is ours
     return names
 
 
 def test_the_mcp_servers_of_the_page_are_a_file_that_loads(tmp_path):
-    text = (PROJECT_ROOT / "docs" / "agents.md").read_text(encoding="utf-8")
+    text = (PROJECT_ROOT / "docs" / "tools.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     (tmp_path / "mcp.json").write_text(block)
 
