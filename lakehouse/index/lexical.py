@@ -1,6 +1,6 @@
-"""The words' half of a search: how text is cut into terms, BM25 where Milvus has none, and how two rankings fuse.
+"""The lexical part of a search: the analyzer, BM25 where Milvus has none, and the fusion of rankings.
 
-Numbers measured on two pools of multi-hop questions (300 each, 2,960 and 5,021 passages, MiniLM vectors).
+Numbers were measured on two pools of multi-hop questions (300 each, 2,960 and 5,021 passages, MiniLM vectors).
 """
 
 import re
@@ -16,13 +16,13 @@ from lakehouse.text.stop_words import STOP_WORDS
 # fusion 82.5 and 58.4, with the usual values 82.3 and 56.9.
 BM25_K1 = 0.9
 BM25_B = 0.4
-# The usual 60 lets a passage that both rankings have at 30 beat the best of one: recall@5 80.7 and 54.4, against
-# 82.5 and 58.4.
+# With the usual 60, a passage at rank 30 of both rankings beats the best of one ranking: recall@5 80.7 and 54.4,
+# against 82.5 and 58.4.
 RRF_K = 1
-# Passages that each ranking puts in; 100 finds nothing more.
+# Passages of each ranking that are fused; 100 find no more.
 FUSION_DEPTH = 50
 
-# Milvus's analyzer, spelled so that milvus-lite and a server cut alike, and `_terms` does the same.
+# Milvus's analyzer, written so that milvus-lite and a Milvus server give equal terms; `_terms` gives the same.
 ANALYZER: dict[str, Any] = {
     "tokenizer": "standard",
     "filter": ["lowercase", {"type": "stop", "stop_words": list(STOP_WORDS)}],
@@ -38,12 +38,12 @@ class LexicalIndex:
         self._acl_keys = np.array([key for _, key, _ in rows])
         self._bm25: bm25s.BM25 | None = None
         corpus = [_terms(text) for _, _, text in rows]
-        if any(corpus):  # the library cannot index nothing
+        if any(corpus):  # bm25s cannot index an empty corpus
             self._bm25 = bm25s.BM25(method="lucene", k1=BM25_K1, b=BM25_B)
             self._bm25.index(corpus, show_progress=False)
 
     def search(self, query: str, allowed_keys: Sequence[str], limit: int) -> list[tuple[str, float]]:
-        """Chunk ids and BM25 scores, best first, of chunks that share a term and have one of the keys."""
+        """Chunk ids and BM25 scores, best first, of chunks with an allowed key that share a term with the query."""
         terms = _terms(query)
         if self._bm25 is None or not terms:
             return []
@@ -54,7 +54,7 @@ class LexicalIndex:
 
 
 def fuse(rankings: Sequence[Sequence[str]], limit: int) -> list[tuple[str, float]]:
-    """Reciprocal rank fusion: ids by the sum of 1 / (RRF_K + rank) over the rankings that hold them, best first.
+    """Reciprocal rank fusion: ids by the sum of 1 / (RRF_K + rank) over the rankings that hold the id, best first.
 
     Cormack, Clarke and Büttcher, SIGIR 2009. Milvus computes the same for `RRFRanker`.
     """

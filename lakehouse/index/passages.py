@@ -1,22 +1,20 @@
-"""Passages as a search finds them, and how they come from the engine's rows."""
+"""A passage as a search returns it, and the modes of a search."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
+from typing import Literal
 
-from lakehouse.index.layout import BESIDE, PASSAGE_COLUMNS
-from lakehouse.index.lexical import fuse
-
-FOUND_COLUMNS = ["chunk_id", *PASSAGE_COLUMNS]
-INDEXED_COLUMNS = [*FOUND_COLUMNS, *BESIDE]
+EngineMode = Literal["dense", "lexical", "hybrid"]
+"""Modes that are one call to Milvus."""
+Mode = Literal["dense", "lexical", "hybrid", "multihop"]
+"""All modes; `lakehouse.retrieval.multihop.search` makes `multihop` of several calls."""
 
 
 @dataclass(frozen=True)
 class PathStep:
-    """A passage on the way to another: the next one is reached from it by `how`, over the name `via`.
+    """A passage on the way to another passage. `how`: the relation to the next passage; `via`: the name that connects.
 
-    `how`: it `names` the next one's document, is `named_by` the next one, `links_to` it, is `linked_from` it, `shares`
-    a rare name with it, or the next one `continues` with what it leaves open.
+    `how`: this passage `names` the document of the next passage, is `named_by` it, `links_to` it, is `linked_from` it
+    or `shares` a rare name with it; or the next passage `continues` with what this passage leaves open.
     """
 
     chunk_id: str
@@ -27,10 +25,10 @@ class PathStep:
 
 @dataclass(frozen=True)
 class Passage:
-    """A chunk as found. `score` compares within one result only: cosine, BM25, or the fused rank (at most 1).
+    """A retrieved chunk. `score` compares within one result only: cosine, BM25, or the fused rank (at most 1).
 
-    By multi-hop search also the `probability` that the question needs it, the `path` of passages that led to it (empty
-    where it stands by itself) and the words of the question that it `covers` beyond them.
+    Multi-hop search adds the `probability` that the question needs the passage, the `path` of passages that lead to it
+    (empty for a passage that the first search returned) and the words of the question that it `covers` beyond them.
     """
 
     chunk_id: str
@@ -43,30 +41,3 @@ class Passage:
     probability: float | None = None
     path: tuple[PathStep, ...] = ()
     covers: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class Indexed:
-    """A passage with what is stored beside it for multi-hop search, as it is stored."""
-
-    passage: Passage
-    spoken: str
-    direction: str
-
-
-def passage(row: Mapping[str, Any], score: float) -> Passage:
-    """A passage of a row that holds `FOUND_COLUMNS`."""
-    return Passage(**{name: row[name] for name in FOUND_COLUMNS}, score=float(score))
-
-
-def indexed(found: Mapping[str, Any]) -> Indexed:
-    """A row of a search for `INDEXED_COLUMNS`."""
-    row = found["entity"]
-    return Indexed(passage(row, found["distance"]), row["spoken"], row["direction"])
-
-
-def fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:
-    """The first k of several rankings in one, by reciprocal rank fusion."""
-    known = {one.chunk_id: one for ranking in rankings for one in ranking}
-    best = fuse([[one.chunk_id for one in ranking] for ranking in rankings], k)
-    return [replace(known[chunk_id], score=score) for chunk_id, score in best]

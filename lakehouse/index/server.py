@@ -1,16 +1,17 @@
-"""One connection to Milvus, whatever its size: what it can do, how long it may take, and what its errors mean.
+"""One connection to Milvus: what the server can do, how long a call may take, and what its errors mean.
 
-`milvus-lite server` and a Milvus cluster are called alike. They differ in what they can do, which is read from the
-server's version, because a server that lacks a function may accept its schema and drop it in silence.
+`milvus-lite server` and a Milvus cluster are called alike. Their capabilities are read from the server's version,
+because a server that lacks a function may accept its schema and ignore it.
 """
 
 import logging
 import re
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import grpc
 from pymilvus import MilvusClient
@@ -19,29 +20,28 @@ from pymilvus.exceptions import MilvusException
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
 
-# It logs a traceback for every refusal, those that we expect too; ours say what is wrong.
+# pymilvus logs a traceback for every refusal, also for expected refusals; our own errors explain them.
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)
 
+JOB_TIMEOUT_S = 600.0
+"""Flushing, building and loading take longer the larger the collection is."""
 PATIENCE_S = 2.0
-"""How long a refused connection is tried again: a server that restarts answers, one that is down is told soon."""
+"""How long a refused connection is tried again: enough for a server that restarts, soon for one that is down."""
 _RETRY_PAUSE_S = 0.1
-_CHANNEL = {  # gRPC's own back-off reaches two minutes, long after the server is back
+_SILENCE_AFTER_FAILURE_S = 1.0
+_DEFAULT_PORTS = {"http": 19530, "https": 443}  # as pymilvus has them
+_CHANNEL_OPTIONS = {
+    "grpc.max_send_message_length": -1,
+    "grpc.max_receive_message_length": -1,
+    "grpc.enable_retries": 1,
+    "grpc.keepalive_time_ms": 10_000,
+    "grpc.keepalive_timeout_ms": 5_000,
+    "grpc.keepalive_permit_without_calls": 1,
+    # gRPC's own back-off reaches two minutes, long after a server that restarted is back
     "grpc.initial_reconnect_backoff_ms": 100,
     "grpc.min_reconnect_backoff_ms": 500,
-    "grpc.max_reconnect_backoff_ms": 1000,
+    "grpc.max_reconnect_backoff_ms": 1_000,
 }
-# Of the control characters only these end or confuse a literal; both servers read the rest as they are.
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
-
-
-def literal(text: str) -> str:
-    """A text as a string literal of a Milvus filter, so that no text can end the literal and add a condition."""
-    return f'"{text.translate(_ESCAPES)}"'
-
-
-def literals(texts: Iterable[str]) -> str:
-    """Texts as a list literal of a Milvus filter."""
-    return f"[{', '.join(literal(text) for text in texts)}]"
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,11 @@ class Capabilities:
 
     version: str
     bm25: bool
-    """It scores text itself and fuses it with vectors (Milvus 2.5 and newer, and milvus-lite 3)."""
+    """The server scores text itself and fuses it with vectors (Milvus 2.5 and newer, and milvus-lite 3)."""
     scalar_index: str
     """Index type of a text column that searches filter by."""
     several_writers: bool
-    """Its collections may be written to by several clients at once: the embedded server loses rows of theirs."""
+    """Several clients may write to one collection at once. The embedded server loses rows when they do."""
 
     @classmethod
     def of(cls, version: str) -> "Capabilities":
@@ -71,7 +71,7 @@ class Capabilities:
 
 
 class Server:
-    """A Milvus server as one process sees it: connects at the first call, outlives restarts, safe between threads."""
+    """A Milvus server: connects at the first call, survives the server's restarts, safe to share between threads."""
 
     def __init__(self, settings: Settings) -> None:
         self._uri = settings.milvus_uri
@@ -90,22 +90,29 @@ class Server:
         return self._capabilities
 
     def call(self, method: str, *args: Any, timeout_s: float | None = None, **kwargs: Any) -> Any:
-        """Call a method of `MilvusClient` that is safe to repeat; `timeout_s` is `milvus_timeout_s` if not given.
+        """Call a method of `MilvusClient` that is safe to repeat. `timeout_s` None: `milvus_timeout_s`.
 
-        Raises `Unavailable` when the server is down or too slow, `MilvusException` when it refuses the call.
+        Raises `Unavailable` when the server is down, too slow, or refuses the call.
         """
+        try:
+            return self.attempt(method, *args, timeout_s=timeout_s, **kwargs)
+        except MilvusException as error:
+            raise self.refused(error) from error
+
+    def job(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """As `call`, for a method that takes longer the larger the collection is."""
+        return self.call(method, *args, timeout_s=JOB_TIMEOUT_S, **kwargs)
+
+    def attempt(self, method: str, *args: Any, timeout_s: float | None = None, **kwargs: Any) -> Any:
+        """As `call`, but raises `MilvusException` when the server refuses, for callers that handle the refusal."""
         function = getattr(self._connected(), method)
-        give_up_at = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                return function(*args, timeout=timeout_s or self._timeout_s, **kwargs)
-            except grpc.RpcError as error:
-                if error.code() is not grpc.StatusCode.UNAVAILABLE or time.monotonic() > give_up_at:
-                    raise self.unavailable(error.details() or str(error.code())) from error
-            time.sleep(_RETRY_PAUSE_S)
+        try:
+            return function(*args, timeout=timeout_s or self._timeout_s, **kwargs)
+        except grpc.RpcError as error:
+            raise self.unavailable(error.details() or str(error.code())) from error
 
     def rows(self, pages: Any) -> Iterator[dict[str, Any]]:
-        """The rows of a query iterator, which calls the server page by page; errors as by `call`."""
+        """The rows of a query iterator, which calls the server page by page; errors as of `call`."""
         try:
             while page := pages.next():
                 yield from page
@@ -115,7 +122,7 @@ class Server:
             raise self.refused(error) from error
 
     def refused(self, error: MilvusException) -> Unavailable:
-        """The error for a call that the server answered by a refusal of its own."""
+        """The error for a call that the server refused."""
         return Unavailable(
             "milvus",
             f"Milvus at {self._uri} refused: {error.message}. If it has just started, try again; else read its log.",
@@ -146,17 +153,14 @@ class Server:
             return self._client
 
     def _connect(self) -> None:
-        # Threads that waited for this lock while another failed do not wait for a failure of their own.
-        if time.monotonic() - self._failed_at < 1:
+        # Threads that waited for this lock while another thread failed do not wait for a failure of their own.
+        if time.monotonic() - self._failed_at < _SILENCE_AFTER_FAILURE_S:
             raise self.unavailable("no connection a second ago")
         timeout_s = min(PATIENCE_S, self._timeout_s)
         try:
             client = MilvusClient(
-                self._uri, token=self._token, timeout=timeout_s, dedicated=True, grpc_options=_CHANNEL
+                self._uri, token=self._token, timeout=timeout_s, dedicated=True, channel=patient_channel(self._uri)
             )
-            # pymilvus would reconnect inside the call, one caller after the other under a lock of the process,
-            # and then repeat the call until its time-out. The channel reconnects by itself; `call` repeats.
-            client._handler._on_rpc_error = _give_back
             version = client.get_server_version(timeout=self._timeout_s)
         except (MilvusException, grpc.RpcError) as error:
             self._failed_at = time.monotonic()
@@ -165,5 +169,50 @@ class Server:
         self._client = client
 
 
-def _give_back(error: Exception) -> NoReturn:
-    raise error
+def patient_channel(uri: str) -> grpc.Channel:
+    """A gRPC channel to `http://host[:port]` or `https://…` that repeats refused calls for `PATIENCE_S`.
+
+    pymilvus passes `channel` on to its handler. With a channel of its own, pymilvus answers a refused connection by
+    reconnecting inside the call, one caller after the other under a lock of the process, and repeats the call until its
+    time-out. This channel reconnects by itself and ends the call after `PATIENCE_S`.
+    """
+    address = urlsplit(uri)
+    target = f"{address.hostname}:{address.port or _DEFAULT_PORTS[address.scheme]}"
+    options = list(_CHANNEL_OPTIONS.items())
+    if address.scheme == "https":
+        channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    else:
+        channel = grpc.insecure_channel(target, options)
+    return grpc.intercept_channel(channel, _RepeatRefused())
+
+
+class _RepeatRefused(grpc.UnaryUnaryClientInterceptor):
+    """Repeats a call while the connection is refused; after `PATIENCE_S` the call fails with `NoConnection`."""
+
+    def intercept_unary_unary(
+        self, continuation: Callable[[Any, Any], Any], client_call_details: Any, request: Any
+    ) -> Any:
+        give_up_at = time.monotonic() + PATIENCE_S
+        while (outcome := continuation(client_call_details, request)).code() is grpc.StatusCode.UNAVAILABLE:
+            if time.monotonic() > give_up_at:
+                return NoConnection(outcome.details())
+            time.sleep(_RETRY_PAUSE_S)
+        return outcome
+
+
+class NoConnection(grpc.RpcError):
+    """The connection was refused for `PATIENCE_S`. Its code is a code for which pymilvus does not repeat the call."""
+
+    def __init__(self, details: str) -> None:
+        super().__init__(details)
+        self._details = details
+
+    def code(self) -> grpc.StatusCode:
+        return grpc.StatusCode.DEADLINE_EXCEEDED
+
+    def details(self) -> str:
+        return self._details
+
+    def result(self, timeout: float | None = None) -> NoReturn:
+        """gRPC reads the outcome of an intercepted call by this method."""
+        raise self

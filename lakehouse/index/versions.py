@@ -1,8 +1,8 @@
-"""Which Milvus collections a tenant has had, by which model each was embedded, and which one is live.
+"""Versions of a tenant's index: the collections, the embedding model of each, and which collection is live.
 
-Milvus knows which collection an alias points at; it keeps no note of the embedding model (milvus-lite forgets a
-collection's description). So the model stands in `ops.index_versions`, written before the alias moves. A collection's
-name is never used again: who has read its model once may keep it.
+Milvus knows the collection behind an alias, but not its embedding model (milvus-lite forgets a collection's
+description). So `ops.index_versions` holds the model, written before the alias moves. A new version never gets the name
+of an earlier one, so callers may cache the model of a collection.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -36,45 +36,45 @@ class Version:
 
     @property
     def number(self) -> int:
-        """Which of the tenant's it is, from 1."""
+        """The version's number, from 1."""
         return version_of(self.tenant_id, self.collection) or 0
 
     def gone_live(self, run_id: str | None, chunks: int, recall: float | None) -> "Version":
-        """The same, as of now what searches read."""
+        """This version as the live one, from now."""
         return replace(self, state="live", run_id=run_id, chunks=chunks, recall=recall, live_from=datetime.now(UTC))
 
 
 def versions(settings: Settings, tenant_id: str) -> list[Version]:
-    """All versions of a tenant, the oldest first."""
+    """All versions of a tenant, oldest first."""
     rows = read_rows(settings, INDEX_VERSIONS, [("tenant_id", "=", tenant_id)])
-    found = [Version(**{n: value for n, value in row.items() if n != "alias" and value is not None}) for row in rows]
-    return sorted(found, key=lambda version: version.number)
+    known = [Version(**{n: value for n, value in row.items() if n != "alias" and value is not None}) for row in rows]
+    return sorted(known, key=lambda version: version.number)
 
 
 def live_version(settings: Settings, tenant_id: str) -> Version | None:
-    """The version that searches read; None while the tenant has none."""
+    """The version that searches read; None while the tenant has no live version."""
     return next((version for version in reversed(versions(settings, tenant_id)) if version.state == "live"), None)
 
 
 def model_of(settings: Settings, tenant_id: str, collection: str) -> str:
-    """The embedding model of a collection. `Unavailable` when nobody has noted it."""
+    """The embedding model of a collection. `Unavailable` when no version records it."""
     for version in versions(settings, tenant_id):
         if version.collection == collection:
             return version.embedding_model
     raise Unavailable(
         "index",
-        f"collection {collection!r} of tenant {tenant_id!r} stands in no row of ops.index_versions, so its embedding "
+        f"collection {collection!r} of tenant {tenant_id!r} has no row in ops.index_versions, so its embedding "
         f"model is unknown. Run `lakehop reconcile --tenant {tenant_id}`.",
     )
 
 
 def tenant_model(settings: Settings, tenant_id: str) -> str:
-    """The model that the tenant's chunks are embedded by: its live version's, or the setting's for a new tenant."""
+    """The embedding model of the tenant: of its live version, or of the setting for a new tenant."""
     live = live_version(settings, tenant_id)
     return live.embedding_model if live else settings.embedding_model
 
 
 def save(settings: Settings, *changed: Version) -> None:
-    """Write versions, each in place of the one of its name, in one commit."""
+    """Write versions in one commit, each in place of the version with the same collection."""
     rows = [asdict(version) | {"alias": alias_name(version.tenant_id)} for version in changed]
     upsert(settings, INDEX_VERSIONS, rows)

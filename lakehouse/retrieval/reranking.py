@@ -1,8 +1,8 @@
-"""The reranker slot: what orders the best that a search found, a cross-encoder or a model of the fleet.
+"""The reranker: an optional cross-encoder that orders the best passages of a search.
 
-Either sees only what the search gave it, which is what the caller may read. A cross-encoder reads question and passage
-together, here and for nothing. A model of the fleet costs money, so it is asked where money is counted: by
-`agents.task.reranking`. None is set by default: both cost time in every search.
+It gets only passages that the caller may read. It reads question and passage together, on this machine and without
+cost. A model of the fleet can rerank too, but costs money: `agents.task.reranking` calls it, where money is counted. No
+reranker is set by default, because it takes time in every search.
 """
 
 import threading
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sentence_transformers import CrossEncoder
 
 RERANKED = 20
-"""Passages that are read, or k if that is more."""
+"""Passages that the reranker reads, or k if k is larger."""
 _CPU_BATCH = 4
 
 
@@ -36,7 +36,7 @@ class Reranker:
         """The k passages that the model scores highest, best first; `score` is then the model's."""
         if not passages:
             return []
-        pairs = [(query, embedded_text(one.title, [one.heading], one.text)) for one in passages]
+        pairs = [(query, embedded_text(passage.title, [passage.heading], passage.text)) for passage in passages]
         with self._lock:
             scores = self._model.predict(pairs, batch_size=_CPU_BATCH, show_progress_bar=False)
         order = np.argsort(-np.asarray(scores), kind="stable")[:k]
@@ -45,9 +45,9 @@ class Reranker:
 
 @lru_cache(maxsize=2)
 def load_reranker(model: str) -> Reranker:
-    """Load a cross-encoder once a process: a folder, or an id that is in the model cache; never from the network.
+    """Load a cross-encoder once a process: a folder, or an id in the model cache; never from the network.
 
-    `InvalidInput` when there is none here, or it gives more than one number a pair.
+    `InvalidInput` when the model is not here, or gives more than one number for a pair.
     """
     from sentence_transformers import CrossEncoder
 

@@ -88,7 +88,7 @@ def repair(
                 found.withColumn("_change_type", kind), read(spark, settings, EMBEDDINGS), version.embedding_model
             )
             write_rows(settings, version.collection, repairs)
-            index.settle(version.collection)
+            index.collections.settle(version.collection)
         skip_to_now(spark, settings, CHUNKS, version.tenant_id, SYNC, version.collection)
         return {name: counted.get(name, 0) for name in DRIFTS}
     finally:
@@ -138,7 +138,7 @@ def reading(settings: Settings, collection: str) -> Callable[[Iterator[pa.Record
             for batch in batches:
                 for number in batch.column(0).to_pylist():
                     rows: list[dict[str, Any]] = []
-                    for row in index.rows(collection, _COMPARED, _BOUNDS[number], _BOUNDS[number + 1]):
+                    for row in index.reader.rows(collection, _COMPARED, _BOUNDS[number], _BOUNDS[number + 1]):
                         rows.append({name: row[name] for name in _COMPARED})
                         if len(rows) == _BATCH_ROWS:
                             yield pa.RecordBatch.from_pylist(rows, schema)

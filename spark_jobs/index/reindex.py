@@ -14,7 +14,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
-from lakehouse.access.permissions import AclDirectory
+from lakehouse.access.permissions import acl_directory
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.index.embedding import load_embedder
 from lakehouse.index.index import Index
@@ -78,10 +78,10 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
             written = sum(repair(spark, settings, index, kept, chunks).values())
         else:
             written = sync_collection(spark, settings, new)
-        index.settle(new.collection)
+        index.collections.settle(new.collection)
         recall = _check(spark, settings, index, new, chunks)
-        index.publish(tenant_id, new.collection)
-        rows = index.count(tenant_id, new.collection)
+        index.collections.publish(tenant_id, new.collection)
+        rows = index.reader.count(tenant_id, new.collection)
         note_exchange(settings, index, new.gone_live(run_id, rows, recall), old)
         log.info("tenant %s: %s live, %d embedded, %d written", tenant_id, new.collection, embedded, written)
     finally:
@@ -100,12 +100,12 @@ def _check_reads(model: str, tokens: int) -> None:
 
 def _is_whole(index: Index, collection: str) -> bool:
     """Whether it has every column that this version of Lakehop makes on this server."""
-    return index.has_names(collection) or not index.capabilities.bm25
+    return index.collections.has_names(collection) or not index.capabilities.bm25
 
 
 def _kept_version(settings: Settings, index: Index, tenant_id: str, model: str) -> Version | None:
     """The retired version by this model that Milvus still has."""
-    present = index.collections(tenant_id)
+    present = index.collections.versions(tenant_id)
     retired = [v for v in versions(settings, tenant_id) if v.state == "retired" and v.collection in present]
     kept = [version for version in retired if _is_whole(index, version.collection)]
     return next((version for version in reversed(kept) if version.embedding_model == model), None)
@@ -113,7 +113,7 @@ def _kept_version(settings: Settings, index: Index, tenant_id: str, model: str) 
 
 def _check(spark: SparkSession, settings: Settings, index: Index, version: Version, chunks: DataFrame) -> float:
     """Raise unless the collection holds every chunk and finds what is nearest; return its recall."""
-    wanted, held = chunks.count(), index.count(version.tenant_id, version.collection)
+    wanted, held = chunks.count(), index.reader.count(version.tenant_id, version.collection)
     if wanted != held:
         raise LakehopError(
             f"collection {version.collection!r} holds {held} rows, the tenant has {wanted} chunks. Run the reindex "
@@ -142,10 +142,10 @@ def sampled_recall(
     )
     exact = {row["query"]: row["scores"] for row in by_query.collect()}
     keys = read(spark, settings, ACL_KEYS).filter(F.col("tenant_id") == version.tenant_id).select("acl_key").collect()
-    allowed = list({row["acl_key"] for row in keys} | set(AclDirectory(settings).allowed_keys(version.tenant_id, ())))
+    allowed = list({row["acl_key"] for row in keys} | set(acl_directory(settings).allowed_keys(version.tenant_id, ())))
     shares = []
     for number, vector in enumerate(queries):
-        found = index.search(
+        found = index.reader.search(
             version.tenant_id, allowed, query="", vector=vector, mode="dense", k=NEAREST, collection=version.collection
         )
         least = exact[number][-1] - _TIE

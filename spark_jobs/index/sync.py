@@ -20,7 +20,7 @@ from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own 
 
 from lakehouse.errors import Unavailable
 from lakehouse.index.index import Index
-from lakehouse.index.layout import IndexRow
+from lakehouse.index.rows import IndexRow
 from lakehouse.index.versions import Version, live_version, save, tenant_model, versions
 from lakehouse.settings import Settings
 from lakehouse.storage.spark import read
@@ -48,13 +48,13 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
             if live.embedding_model != embedded_by:  # the note was late, and embed_chunks went by it
                 embed_chunks.run(spark, settings, args)
             if sync_collection(spark, settings, live):
-                index.settle(live.collection)
+                index.collections.settle(live.collection)
         elif building := next_version(
             spark, settings, index, args.tenant, tenant_model(settings, args.tenant), args.run_id
         ):
             sync_collection(spark, settings, building)
-            index.publish(args.tenant, building.collection)
-            rows = index.count(args.tenant, building.collection)
+            index.collections.publish(args.tenant, building.collection)
+            rows = index.reader.count(args.tenant, building.collection)
             note_exchange(settings, index, building.gone_live(args.run_id, rows, recall=None), None)
         return {}
     finally:
@@ -72,14 +72,14 @@ def agreed_version(settings: Settings, index: Index, tenant_id: str) -> Version 
 
     The alias decides: a run that died after it had moved the alias left the note of it unwritten.
     """
-    collection = index.live_collection(tenant_id)
+    collection = index.collections.live(tenant_id)
     noted = live_version(settings, tenant_id)
     if collection is None or (noted and noted.collection == collection):
         return noted if collection else None
     pointed = next((version for version in versions(settings, tenant_id) if version.collection == collection), None)
     if pointed is None:
         return None  # nobody noted its model: a new one is built beside it
-    changed = [pointed.gone_live(pointed.run_id, index.count(tenant_id), pointed.recall)]
+    changed = [pointed.gone_live(pointed.run_id, index.reader.count(tenant_id), pointed.recall)]
     if noted:
         changed.append(replace(noted, state="retired"))
     save(settings, *changed)
@@ -93,12 +93,12 @@ def next_version(
     dimension = _dimension(spark, settings, tenant_id, model)
     if dimension is None:
         return None
-    known, present = versions(settings, tenant_id), index.collections(tenant_id)
+    known, present = versions(settings, tenant_id), index.collections.versions(tenant_id)
     begun = [v for v in known if v.state == "building" and v.embedding_model == model and v.collection in present]
     if begun:
         return begun[-1]
     after = max((version.number for version in known), default=0)
-    collection = index.create_collection(tenant_id, dimension, after)
+    collection = index.collections.create(tenant_id, dimension, after)
     created = Version(tenant_id, collection, model, dimension, datetime.now(UTC), run_id)
     save(settings, created)
     return created
@@ -112,8 +112,8 @@ def note_exchange(settings: Settings, index: Index, live: Version, old: Version 
         if version.collection not in kept and version.state != "dropped":
             changed.append(replace(version, state="dropped"))
     save(settings, *changed)
-    for collection in set(index.collections(live.tenant_id)) - kept:
-        index.drop_collection(live.tenant_id, collection)
+    for collection in set(index.collections.versions(live.tenant_id)) - kept:
+        index.collections.drop(live.tenant_id, collection)
 
 
 def sync_collection(spark: SparkSession, settings: Settings, version: Version) -> int:
@@ -163,8 +163,9 @@ def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.Record
             for batch in batches:
                 is_delete = [kind == "delete" for kind in batch.column("_change_type").to_pylist()]
                 gone = batch.filter(pa.array(is_delete))
-                deleted = index.delete(collection, gone.column("chunk_id").to_pylist()) if gone.num_rows else 0
-                written = index.upsert(collection, _index_rows(batch.filter(pa.array([not one for one in is_delete]))))
+                deleted = index.writer.delete(collection, gone.column("chunk_id").to_pylist()) if gone.num_rows else 0
+                kept = batch.filter(pa.array([not flag for flag in is_delete]))
+                written = index.writer.upsert(collection, _index_rows(kept))
                 yield pa.RecordBatch.from_pydict({"written": [written], "deleted": [deleted]})
         finally:
             index.close()

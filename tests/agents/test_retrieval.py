@@ -9,7 +9,8 @@ import pytest
 from agents.runtime import Agents
 from lakehouse.access.permissions import EVERYONE, Caller
 from lakehouse.errors import NotFound, Unavailable
-from lakehouse.index.index import Index, IndexRow
+from lakehouse.index.index import Index
+from lakehouse.index.rows import IndexRow
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
 from tests.agents.conftest import CALLER, ENG, HR
@@ -48,9 +49,9 @@ def milvus(tmp_path_factory, free_port):
         "other": [("Merger", "Flask launch, merger with Acme.", EVERYONE)],
     }
     for tenant, documents in corpus.items():
-        collection = index.create_collection(tenant, 4)
-        index.upsert(collection, [chunk(tenant, *document) for document in documents])
-        index.publish(tenant, collection)
+        collection = index.collections.create(tenant, 4)
+        index.writer.upsert(collection, [chunk(tenant, *document) for document in documents])
+        index.collections.publish(tenant, collection)
     index.close()
     yield uri
     server.stop()

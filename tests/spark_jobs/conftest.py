@@ -11,7 +11,8 @@ import pytest
 from pyspark.sql import SparkSession
 
 from lakehouse.access.permissions import canonical_groups
-from lakehouse.index.index import Index, Passage
+from lakehouse.index.index import Index
+from lakehouse.index.passages import Passage
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import ensure_tables, open_table, read_rows
@@ -88,7 +89,7 @@ class Lake:
             name.removeprefix("documents_"): value
             for row in rows
             for name, value in row.items()
-            if value is not None and name.startswith(("documents_", "chunks_", "links_", "embedded"))
+            if value is not None and name.startswith(("documents_", "chunks_", "embedded"))
         }
 
     def parse(self, path: Path | str, **options: Any) -> dict[str, Any]:

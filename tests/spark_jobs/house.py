@@ -21,13 +21,13 @@ from lakehouse.index.layout import PASSAGE_COLUMNS
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.spark_conf import embedding_conf, spark_conf
 from lakehouse.storage.delta import read_rows
-from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, QUARANTINE, TITLES
+from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS, EMBEDDINGS, FREQUENCIES, QUARANTINE
 from spark_jobs.index.name_frequencies import NEXT_BATCH
 from tests.lite_server import LiteServer
 
-LOAD = ("parse_documents", "chunk_documents", "link_documents")
+LOAD = ("parse_documents", "chunk_documents")
 BUILD = ("embed_chunks", "sync_index")
-TABLES = (DOCUMENTS, QUARANTINE, CHUNKS, ACL_KEYS, MENTIONS, LINKS, TITLES)
+TABLES = (DOCUMENTS, QUARANTINE, CHUNKS, ACL_KEYS)
 CLOCKS = ("quarantined_at", "ingest_run_id", "resolved_by", "quarantine_id")
 
 
@@ -100,7 +100,7 @@ class House:
         found[FREQUENCIES.name] = sorted(count for count in counts if count[0] != NEXT_BATCH)  # a kill may part a batch
         index = Index(self.settings)
         columns = ("chunk_id", "tenant_id", "acl_key", "source", *PASSAGE_COLUMNS, "spoken", "vector")
-        rows = sorted(index.rows(index.live_collection("acme") or "", columns, "", ""), key=lambda row: row["chunk_id"])
+        rows = sorted(index.reader.rows(index.collections.live("acme") or "", columns, "", ""), key=lambda row: row["chunk_id"])
         index.close()
         found["vectors"] = np.array([row.pop("vector") for row in rows])
         found["milvus"] = list(map(self._placeless, rows))

@@ -76,7 +76,7 @@ def test_an_index_that_milvus_lost_is_built_again_without_embedding(lake: Lake) 
     path = lake.write(ORION, PAY)
     lake.ingest(path, groups="staff")
     index = Index(lake.settings)
-    index.drop_tenant(lake.tenant)
+    index.collections.drop_tenant(lake.tenant)
     index.close()
 
     counts = lake.ingest(path, groups="staff")

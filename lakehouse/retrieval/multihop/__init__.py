@@ -1,1 +1,1 @@
-"""Multi-hop search: passages that a question needs together, found without a model call."""
+"""Multi-hop search: finds the passages that a question needs together, without a model call."""

@@ -1,8 +1,8 @@
-"""Which passages to look at: the first search's best, and where the names in them lead.
+"""The candidate passages of a question: the best of a first search, and the passages that their names lead to.
 
-Two round trips to the index: a search by vector and words, then one by names. Each chunk stores a sparse
-vector of the names that its document has (`own`) and of those that it speaks of (`say`), made of its own text only; so
-nothing stored goes stale when other chunks change, and nothing here depends on how many passages there are.
+Two calls to the index: a search by vector and words, then a search by names. Each chunk stores a sparse vector of the
+names of its document (`own`) and of the names in its text (`say`), made from the chunk alone. So nothing stored goes
+stale when other chunks change, and the time does not depend on the number of passages.
 """
 
 from collections.abc import Sequence
@@ -11,48 +11,50 @@ import numpy as np
 
 from lakehouse.index.frequencies import Frequencies
 from lakehouse.retrieval.multihop.features import weights
-from lakehouse.retrieval.multihop.texts import MAX_TEXT, Candidate, Texts
+from lakehouse.retrieval.multihop.texts import MAX_TEXT, CandidatePassage, CandidateTexts
 from lakehouse.text.name_keys import OWN, SAY
 from lakehouse.text.terms import key
 
 FIRST_DEPTH = 50
-"""Passages that the first search brings by each ranking."""
+"""Passages that the first search returns by each ranking."""
 STARTS = 20
-"""Of them, those that stay candidates, and whose names are looked for."""
+"""Passages of the first search that stay candidates and whose names the second search looks for."""
 FETCHED = 100
+"""Passages that the second search returns beyond these."""
 KEPT = 80
+"""Candidates of a question."""
 MAX_NAMES = 500
-"""Of the second search; with twice as many it brings the same."""
+"""Names in the query of the second search; twice as many return the same passages."""
 _SHARPNESS = 0.2
 _ASKED = 0.3
-"""What a link over a name that the question says itself counts: the first search finds what has that name."""
+"""Factor for a name that the question itself holds: the first search finds the passages with that name."""
 _BACK = 0.5
 _SHARED = 0.5
 
 
-def first_seeds(
-    question: str, vector: np.ndarray, found: Sequence[Candidate], frequencies: Frequencies
-) -> tuple[list[Candidate], np.ndarray]:
-    """The best of what the first search found, best first, with their scores."""
-    scores = Texts(question, vector, found, frequencies).first_search
+def choose_seeds(
+    question: str, vector: np.ndarray, passages: Sequence[CandidatePassage], frequencies: Frequencies
+) -> tuple[list[CandidatePassage], np.ndarray]:
+    """The best passages of the first search, best first, with their scores."""
+    scores = CandidateTexts(question, vector, passages, frequencies).first_search
     best = np.argsort(-scores, kind="stable")[:STARTS]
-    return [found[number] for number in best], scores[best]
+    return [passages[number] for number in best], scores[best]
 
 
 def names_to_find(
-    question: str, seeds: Sequence[Candidate], scores: np.ndarray, frequencies: Frequencies
+    question: str, seeds: Sequence[CandidatePassage], scores: np.ndarray, frequencies: Frequencies
 ) -> dict[str, float]:
-    """The query of a search by names: keys of `name_vector` and how promising each is.
+    """The query of a search by names: keys of `name_vector` with a weight each.
 
-    Names that the question says itself are damped: the first search finds those.
+    Names in the question weigh less, because the first search finds them.
     """
     line = f" {key(question[:MAX_TEXT])} "
     best = float(scores.max()) if len(scores) else 0.0
     wanted: dict[str, float] = {}
 
-    def want(found: str, value: float) -> None:
-        if value > 0:
-            wanted[found] = max(value, wanted.get(found, 0.0))
+    def want(name_key: str, weight: float) -> None:
+        if weight > 0:
+            wanted[name_key] = max(weight, wanted.get(name_key, 0.0))
 
     names = list(dict.fromkeys(name for seed in seeds for name in (*seed.names.say, *seed.names.own)))
     worth = dict(
@@ -74,10 +76,10 @@ def names_to_find(
     return dict(sorted(wanted.items(), key=lambda item: -item[1])[:MAX_NAMES])
 
 
-def kept(
-    seeds: Sequence[Candidate], fetched: Sequence[Candidate], promise: Sequence[float], vector: np.ndarray
-) -> list[Candidate]:
-    """The candidates to score: the seeds, then of what was fetched the most promising that are like the question."""
-    likeness = [max(float(one.vector @ vector), 0.0) for one in fetched]
-    order = np.argsort(-np.array(promise) * (1 + 2 * np.array(likeness)), kind="stable")
+def choose_candidates(
+    seeds: Sequence[CandidatePassage], fetched: Sequence[CandidatePassage], promise: Sequence[float], vector: np.ndarray
+) -> list[CandidatePassage]:
+    """The candidates to score: the seeds, then the fetched passages with the highest `promise` and similarity."""
+    similarity = [max(float(passage.vector @ vector), 0.0) for passage in fetched]
+    order = np.argsort(-np.array(promise) * (1 + 2 * np.array(similarity)), kind="stable")
     return [*seeds, *(fetched[number] for number in order)][:KEPT]

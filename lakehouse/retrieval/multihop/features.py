@@ -1,11 +1,10 @@
-"""What is known of some 80 candidate passages of a question, and of each pair of them, as numbers.
+"""Features of some 80 candidate passages of a question, and of each pair of a seed and a candidate.
 
-Everything comes from the question and from what lies beside the candidates in the index: text, vector, the names they
-speak of with the weights those have in the whole tenant, and how rare their terms are. No corpus is at hand here, and
-nothing is looked up. `OWN` and `PAIR` name the features; what each means stands beside its name, for the weights file
-and the explanations are read by these names.
+All input is the question, the stored candidates (text, vector, names) and how rare names and terms are in the tenant.
+No other passage is read. `OWN` and `PAIR` name and describe the features; the weights file and the explanations use
+these names.
 
-Shapes: n candidates, s seeds (the first of them), t terms of the question, m distinct names, r (candidate, name) pairs.
+Shapes: n candidates, s seeds (the first candidates), t terms of the question, m distinct names.
 """
 
 from collections import Counter
@@ -17,8 +16,8 @@ import numpy as np
 from ahocorasick_rs import AhoCorasick
 
 from lakehouse.index.frequencies import Frequencies
-from lakehouse.retrieval.multihop.texts import TINY, Candidate, Texts
-from lakehouse.text.hyperlinks import is_address, is_path_end, shown
+from lakehouse.retrieval.multihop.texts import TINY, CandidatePassage, CandidateTexts
+from lakehouse.text.hyperlinks import is_address, is_path_end, readable_address
 from lakehouse.text.name_keys import OWN as OWN_KEY
 from lakehouse.text.name_keys import SAY
 from lakehouse.text.terms import stem
@@ -27,40 +26,40 @@ OWN = {
     "cosine": "of question and passage",
     "cosine_gap": "how far the cosine stays below the best candidate's",
     "bm25": "of the question's terms, over the sum of their idf",
-    "first_search": "cosine, bm25, title and name in one score, weighted by hand: what the seeds are chosen by",
+    "first_search": "cosine, bm25, title and name in one score, weighted by hand; it chooses the seeds",
     "coverage": "share of the question's terms, by idf, that the passage or its title holds",
-    "sentence_coverage": "the same for its best sentence with the title",
-    "text_coverage": "the same for its best sentence without the title",
+    "sentence_coverage": "coverage of the best sentence with the title",
+    "text_coverage": "coverage of the best sentence without the title",
     "text_share": "text_coverage over coverage",
-    "named": "the question names the passage's document, by the longest name that fits",
+    "named": "the question names the passage's document; by the longest such name",
     "named_share": "share of the question's terms, by idf, in that name",
     "named_whole": "named times named_share",
     "title_coverage": "share of the title's terms that the question holds",
     "walk": "personalised PageRank from the best seeds over the candidates' connections",
-    "walk_log": "its logarithm",
-    "dense_rank": "one over the place by cosine",
-    "words_rank": "one over the place by bm25",
+    "walk_log": "logarithm of walk",
+    "dense_rank": "1 / rank by cosine",
+    "words_rank": "1 / rank by bm25",
     "is_first": "first by first_search",
 }
 PAIR = {
     "link": "the seed speaks of the candidate by name",
-    "link_named": "the same, by a name that the question says itself",
-    "link_sentence": "link times what the naming sentence covers of the question",
+    "link_named": "link by a name that the question itself holds",
+    "link_sentence": "link times the naming sentence's coverage of the question",
     "link_focus": "link, less for a seed that names many candidates",
     "named_link": "link times whether the question names the seed",
     "back": "the candidate speaks of the seed by name",
-    "back_sentence": "back times what the naming sentence covers of the question",
-    "shared": "both speak of the same rare names, which the question does not say",
+    "back_sentence": "back times the naming sentence's coverage of the question",
+    "shared": "both speak of the same rare names, which the question does not hold",
     "shared_squared": "shared, squared",
     "shared_sentence": "shared, by names whose sentences cover the question",
     "residual": "bm25 of the terms that the seed leaves open, over the idf of all terms",
-    "residual_share": "share of what the seed leaves open that the candidate covers",
-    "residual_sentence": "the same for the candidate's best sentence, over all terms",
-    "residual_at_name": "what the sentence with the connecting name covers of what the seed leaves open",
+    "residual_share": "share of the terms that the seed leaves open that the candidate covers",
+    "residual_sentence": "residual coverage of the candidate's best sentence, over all terms",
+    "residual_at_name": "residual coverage of the sentence with the connecting name",
     "through_name": "residual_at_name, less where the seed's sentence with that name covers little of the question",
-    "joint_coverage": "what both cover together",
+    "joint_coverage": "coverage of both together",
     "cosine": "of the two passages",
-    "cosine_left": "of the candidate and what the seed's vector leaves of the question's",
+    "cosine_left": "of the candidate and the part of the question's vector that is orthogonal to the seed's",
     "cosine_sum": "of the question and the sum of both vectors",
     "cosine_span": "of the question and the plane of both vectors",
     "same_title": "both have the same title",
@@ -70,9 +69,9 @@ PAIR = {
 }
 MAX_COMMON = 20
 MAX_COMMON_SHARE = 0.03
-"""A name that more chunks speak of, by number and by share of all, connects nothing."""
+"""A name in the text of more chunks, by number and by share of all, connects nothing."""
 MAX_OWNERS = 20
-"""A title or address of more documents, or another name of more chunks, is nobody's name."""
+"""A title or address of more documents, or another name of more chunks, names no document."""
 _WALK_SEEDS = 20
 _WALK_ROUNDS = 12
 _SHARPNESS = 0.1
@@ -81,14 +80,14 @@ _BY_LINK = {"names": "links_to", "named_by": "linked_from"}
 
 
 def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-    """Of each name how much sharing it says, and how much naming it does, (len(names),) each, 0 to 1.
+    """Weights of each name, (len(names),) each, 0 to 1: for two passages that share it, and for one that links by it.
 
-    That two passages link to the same page says nothing. The end of a path may be several documents', and means each
-    the less.
+    Sharing a hyperlink's target weighs nothing. The end of a path may belong to several documents and weighs less for
+    each of them.
     """
-    said = frequencies.counts([SAY + name for name in names])
-    is_common = said > max(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
-    share = np.where(is_common, 0, frequencies.rarity(said))
+    counts = frequencies.counts([SAY + name for name in names])
+    is_common = counts > max(MAX_COMMON, MAX_COMMON_SHARE * frequencies.chunks)
+    share = np.where(is_common, 0, frequencies.rarity(counts))
     owned = frequencies.counts([OWN_KEY + name for name in names])
     is_link = np.array([is_address(name) for name in names], dtype=bool)
     is_end = np.array([is_path_end(name) for name in names], dtype=bool)
@@ -96,43 +95,50 @@ def weights(frequencies: Frequencies, names: Sequence[str]) -> tuple[np.ndarray,
     return np.where(is_link, 0, share), link
 
 
-class Evidence(Texts):
-    """The features of one question's candidates; the first `seeds` of them may lead to others."""
+class CandidateFeatures(CandidateTexts):
+    """The features of one question's candidates; the first `seeds` candidates may lead to other candidates."""
 
     def __init__(
-        self, question: str, vector: np.ndarray, candidates: Sequence[Candidate], seeds: int, frequencies: Frequencies
+        self,
+        question: str,
+        vector: np.ndarray,
+        candidates: Sequence[CandidatePassage],
+        seeds: int,
+        frequencies: Frequencies,
     ) -> None:
         super().__init__(question, vector, candidates, frequencies)
         self.seeds = min(seeds, len(self.candidates))
         self._read_names()
 
     def _read_names(self) -> None:
-        """Only names that two candidates have or speak of connect any; nine of ten stand in one alone."""
-        spoken, had = self._said(), [candidate.names.own for candidate in self.candidates]
-        holders = Counter(chain.from_iterable(say.keys() | own.keys() for say, own in zip(spoken, had, strict=True)))
-        said = [{name: sure for name, sure in names.items() if holders[name] > 1} for names in spoken]
-        owned = [{name: sure for name, sure in names.items() if holders[name] > 1} for names in had]
-        # a document doesn't say its own address
-        numbers = {name: number for number, name in enumerate(dict.fromkeys(chain(*said, *owned)))}
+        """Keep the names of at least two candidates: other names connect nothing, and nine of ten are of one alone."""
+        all_spoken, all_owned = self._spoken_names(), [candidate.names.own for candidate in self.candidates]
+        holders = Counter(
+            chain.from_iterable(say.keys() | own.keys() for say, own in zip(all_spoken, all_owned, strict=True))
+        )
+        spoken = [{name: certainty for name, certainty in names.items() if holders[name] > 1} for names in all_spoken]
+        owned = [{name: certainty for name, certainty in names.items() if holders[name] > 1} for names in all_owned]
+        numbers = {name: number for number, name in enumerate(dict.fromkeys(chain(*spoken, *owned)))}
         self.names = list(numbers)
         share, link = weights(self._frequencies, self.names)
         shape = (len(self.candidates), len(numbers))
         self._owned, self._shares, self._links = (np.zeros(shape, dtype=np.float32) for _ in range(3))
         for number, names in enumerate(owned):
             self._owned[number, [numbers[name] for name in names]] = list(names.values())
-        places = np.array([numbers[name] for names in said for name in names], dtype=np.int64)
-        owners = np.repeat(np.arange(len(said)), [len(names) for names in said])
-        sure = np.array([weight for names in said for weight in names.values()], dtype=np.float32)
+        places = np.array([numbers[name] for names in spoken for name in names], dtype=np.int64)
+        owners = np.repeat(np.arange(len(spoken)), [len(names) for names in spoken])
+        certainty = np.array([weight for names in spoken for weight in names.values()], dtype=np.float32)
         self._pairs = np.stack([owners, places], axis=1)
-        self._shares[owners, places], self._links[owners, places] = sure * share[places], sure * link[places]
-        self._read_places(said)
+        self._shares[owners, places] = certainty * share[places]
+        self._links[owners, places] = certainty * link[places]
+        self._read_places(spoken)
         self.is_asked = np.array([len(n) >= _LEAST_NAME and f" {n} " in self.line for n in self.names], dtype=bool)
-        self._links = np.where(self._owned > 0, 0, self._links)  # who has a name means itself by it
+        self._links = np.where(self._owned > 0, 0, self._links)  # a document that has a name means itself by it
 
-    def _read_places(self, said: Sequence[Mapping[str, float]]) -> None:
-        """In which sentences each (candidate, name) stands: their numbers, and where those of each pair begin."""
+    def _read_places(self, spoken: Sequence[Mapping[str, float]]) -> None:
+        """Find the sentences that hold each name: for each (candidate, name) the numbers of its sentences."""
         at: list[tuple[int, ...]] = []
-        for candidate, names in zip(self.candidates, said, strict=True):
+        for candidate, names in zip(self.candidates, spoken, strict=True):
             known = candidate.says_at
             at += [known[name] if name in known else candidate.sentences_with(name) for name in names]
         lengths = np.fromiter(map(len, at), dtype=np.int64, count=len(at))
@@ -141,30 +147,32 @@ class Evidence(Texts):
         self._names_at = np.repeat(self._pairs[:, 1], lengths)
         self._at = flat + np.repeat(self._begins[self._pairs[:, 0]], lengths)
 
-    def _said(self) -> list[dict[str, float]]:
-        """Of each candidate the names that it speaks of, and by which it or a seed speaks of the other in any case."""
+    def _spoken_names(self) -> list[dict[str, float]]:
+        """The names in each candidate's text: its stored names, and long names of other candidates in any letter case.
+
+        A seed is searched for the long names of all candidates, another candidate for those of the seeds.
+        """
         long_names = [
-            [name for name in one.names.own if " " in name and not is_address(name)] for one in self.candidates
+            [name for name in candidate.names.own if " " in name and not is_address(name)]
+            for candidate in self.candidates
         ]
-        names = list(dict.fromkeys(name for of_one in long_names for name in of_one))  # those of seeds come first
-        of_seeds = len({name for of_one in long_names[: self.seeds] for name in of_one})
+        names = list(dict.fromkeys(chain.from_iterable(long_names)))  # names of seeds come first
+        of_seeds = len(set(chain.from_iterable(long_names[: self.seeds])))
         matcher = AhoCorasick([f" {name} " for name in names]) if names else None
-        found = []
+        spoken = []
         for number, candidate in enumerate(self.candidates):
             matches = matcher.find_matches_as_indexes(candidate.joined, overlapping=True) if matcher else []
             last = len(names) if number < self.seeds else of_seeds
             mentioned = {names[match[0]]: 1.0 for match in matches if match[0] < last}
-            found.append({**candidate.names.say, **mentioned})
-        return found
-
-    # Of a candidate alone
+            spoken.append({**candidate.names.say, **mentioned})
+        return spoken
 
     def own(self) -> np.ndarray:
-        """(n, len(OWN))"""
+        """The features of each candidate, (n, len(OWN))."""
         coverage = self.covered @ self.idf / self._all_idf
-        with_title = self._best_sentence((self._sentences | self._titles[self._owners]) @ self.idf) / self._all_idf
-        text = self._best_sentence(self._sentences @ self.idf) / self._all_idf
-        sure, share = self.named
+        with_title = self._best_sentence((self._sentence_terms | self._titles[self._owners]) @ self.idf) / self._all_idf
+        text = self._best_sentence(self._sentence_terms @ self.idf) / self._all_idf
+        certainty, share = self.named
         walk = self._walk()
         columns = {
             "cosine": self._cosine,
@@ -175,9 +183,9 @@ class Evidence(Texts):
             "sentence_coverage": with_title,
             "text_coverage": text,
             "text_share": text / np.maximum(coverage, 0.05),
-            "named": sure,
+            "named": certainty,
             "named_share": share,
-            "named_whole": sure * share,
+            "named_whole": certainty * share,
             "title_coverage": self._titles.sum(axis=1) / self._title_length,
             "walk": walk,
             "walk_log": np.log(walk + 1e-4) / 9,
@@ -201,10 +209,8 @@ class Evidence(Texts):
             at = 0.5 * start + 0.5 * (step @ at)
         return np.asarray(at)
 
-    # Of a seed and a candidate
-
     def pair(self) -> np.ndarray:
-        """(s, n, len(PAIR)); zero for a candidate with itself"""
+        """The features of each pair, (s, n, len(PAIR)); zero for a candidate with itself."""
         s = self.seeds
         open_idf = ~self.covered[:s] * self.idf
         by_name = self._coverage_at_names()
@@ -229,7 +235,7 @@ class Evidence(Texts):
             "shared_sentence": self._shared(0.2 + by_name),
             "residual": residual,
             "residual_share": left / np.maximum(open_idf.sum(axis=1, keepdims=True), TINY),
-            "residual_sentence": self._best_sentence(self._sentences @ open_idf.T).T / self._all_idf,
+            "residual_sentence": self._best_sentence(self._sentence_terms @ open_idf.T).T / self._all_idf,
             "residual_at_name": at_name,
             "through_name": through,
             "joint_coverage": ((self.covered[:s] @ self.idf)[:, None] + left) / self._all_idf,
@@ -239,12 +245,12 @@ class Evidence(Texts):
             "connected_residual": connection * residual,
             "connected_at_name": connection * at_name,
         }
-        found = np.stack([columns[name] for name in PAIR], axis=2).astype(np.float32)
-        found[np.arange(s), np.arange(s)] = 0
-        return found
+        features = np.stack([columns[name] for name in PAIR], axis=2).astype(np.float32)
+        features[np.arange(s), np.arange(s)] = 0
+        return features
 
     def connection(self, seed: int, other: int) -> tuple[str, str]:
-        """How one candidate leads to another, as in `PathStep`, and by which name."""
+        """How one candidate leads to another: `how` and `via` of a `PathStep`."""
         ways = {
             "names": self._links[seed] * self._owned[other],
             "named_by": self._owned[seed] * self._links[other],
@@ -253,16 +259,16 @@ class Evidence(Texts):
         for how, strength in ways.items():
             if strength.size and strength.max() > 0:
                 name = self.names[int(strength.argmax())]
-                return (_BY_LINK[how], shown(name)) if is_address(name) else (how, name)
+                return (_BY_LINK[how], readable_address(name)) if is_address(name) else (how, name)
         return "continues", ""
 
     def _shared(self, worth: np.ndarray) -> np.ndarray:
-        """How much each seed shares with each candidate, (s, n), every mention counted by its worth."""
+        """How much each seed shares with each candidate, (s, n); `worth` weighs each mention."""
         worths = np.broadcast_to(worth, self._shares.shape) * self._shares * ~self.is_asked
         return np.asarray(1 - np.exp(-worths[: self.seeds] @ worths.T))
 
     def _coverage_at_names(self) -> np.ndarray:
-        """Share of the question that the best sentence with a name covers, beside the name itself, (n, m)."""
+        """Coverage of the question by the best sentence with each name, without the name's own terms, (n, m)."""
         covered = np.zeros(self._shares.shape, dtype=np.float32)
         if len(self._pairs):
             best = np.maximum.reduceat(self._beside_names @ self.idf, self._pair_begins)
@@ -270,12 +276,12 @@ class Evidence(Texts):
         return covered
 
     def _residual_at_names(self, open_idf: np.ndarray, at_seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What the candidate's sentence with the name that connects the two covers of what the seed leaves open.
+        """Coverage, by the candidate's sentence with the connecting name, of the terms that the seed leaves open.
 
-        The second of both counts a name by `at_seed` (s, m): what the seed says beside it.
+        (s, n) each. The second result weighs each name by `at_seed` (s, m), the coverage of the seed's sentence.
         """
         s = self.seeds
-        found, through = (np.zeros((len(self.candidates), s), dtype=np.float32) for _ in range(2))
+        residual, through = (np.zeros((len(self.candidates), s), dtype=np.float32) for _ in range(2))
         if len(self._pairs):
             best = np.maximum.reduceat(self._beside_names @ open_idf.T, self._pair_begins, axis=0) / self._all_idf
             owner, name = self._pairs.T
@@ -284,12 +290,12 @@ class Evidence(Texts):
             by_speaking = self._owned[:s].T[name] * self._links[owner, name][:, None]
             counted = np.maximum(by_sharing, by_speaking) * best
             owners, begins = np.unique(owner, return_index=True)  # a candidate's pairs lie together
-            found[owners] = np.maximum.reduceat(counted, begins)
+            residual[owners] = np.maximum.reduceat(counted, begins)
             through[owners] = np.maximum.reduceat(counted * at_seed.T[name], begins)
-        return found.T, through.T
+        return residual.T, through.T
 
     def _cosines(self) -> dict[str, np.ndarray]:
-        """How the vectors of question, seed and candidate lie to each other."""
+        """Cosines between the vectors of question, seed and candidate, (s, n) each."""
         s = self.seeds
         both = self._vectors[:s] @ self._vectors.T
         seed, other = self._cosine[:s, None], self._cosine[None]
@@ -303,14 +309,14 @@ class Evidence(Texts):
 
     @cached_property
     def _beside_names(self) -> np.ndarray:
-        """The terms of each sentence that holds a name, without the name's own, a row a (pair, sentence)."""
+        """The terms of each sentence with a name, without the name's own terms; a row for each (pair, sentence)."""
         of_names = np.zeros((len(self.names), len(self.terms)), dtype=bool)
         for number, name in enumerate(self.names):
             for term in _stems(name):
                 place = self._place.get(term)
                 if place is not None:
                     of_names[number, place] = True
-        return np.asarray((self._sentences[self._at] & ~of_names[self._names_at]).astype(np.float32))
+        return np.asarray((self._sentence_terms[self._at] & ~of_names[self._names_at]).astype(np.float32))
 
 
 @lru_cache(maxsize=1 << 16)

@@ -1,17 +1,17 @@
-"""Which passages a question needs together: pairs of passages scored by what the first leaves open. No model call.
+"""Ranks the passages that a question needs together, by pairs of passages. No model call.
 
-A question's second passage is seldom similar to the question, but to what the first passage leaves unanswered, and it
-is connected with the first by a name. So candidates are scored alone and as the second of a pair, and a passage
-counts as much as its best predecessors make of it:
+The second passage of a question is seldom similar to the question. It is similar to the part that the first passage
+leaves unanswered, and a name connects it with the first passage. So a candidate is scored alone and as the second of a
+pair:
 
     score(p) = own(p) + a softplus(in(p)) + b softplus(out(p))
     in(p)    = log sum over seeds s of exp(pair(s, p) + c log share(s)),    out(p) the same over what p leads to
 
-`share` is a passage's part of all scores: of `own` at first, of `score` when the same is done again, so that a passage
-that was found through another one can lead to a third.
+`share` is a passage's part of all scores: of `own` in the first round, of `score` in the second round, so that a
+second passage can lead to a third.
 
-`own` and `pair` are weighted sums of the features of `lakehouse.retrieval.multihop.features`; the weights stand in
-`multihop_weights.json` by the names of the features, and are learned by `lakehouse.retrieval.multihop.training`.
+`own` and `pair` are weighted sums of the features of `lakehouse.retrieval.multihop.features`. `weights.json` holds the
+weights by the names of the features; `lakehouse.retrieval.multihop.training` learns them.
 """
 
 import json
@@ -26,23 +26,23 @@ import numpy as np
 from lakehouse.errors import InvalidInput
 from lakehouse.index.frequencies import Frequencies
 from lakehouse.index.passages import PathStep
-from lakehouse.retrieval.multihop.features import OWN, PAIR, Evidence
-from lakehouse.retrieval.multihop.texts import Candidate
+from lakehouse.retrieval.multihop.features import OWN, PAIR, CandidateFeatures
+from lakehouse.retrieval.multihop.texts import CandidatePassage
 
 SEEDS = 24
-"""Candidates that may lead to others, the first ones."""
+"""The first candidates, which may lead to others."""
 ROUNDS = 2
-"""Once for pairs, once more for chains of three."""
+"""One round for pairs, a second for chains of three."""
 SHIPPED = Path(__file__).with_name("weights.json")
 _MAX_STEPS = 4
 _LEAST_LEAD = -2.0
-"""A predecessor that adds less than this (a logarithm) is none worth telling of."""
+"""A predecessor that adds less than this (a logarithm) is left out of the path."""
 _IMPOSSIBLE = -1e4
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What was learned: a weight for each feature, how pairs count, and how a score becomes a probability."""
+    """Learned numbers: a weight for each feature, the weights of pairs, and how a score becomes a probability."""
 
     own: Mapping[str, float]
     pair: Mapping[str, float]
@@ -58,25 +58,25 @@ class Weights:
     def read(cls, path: Path) -> "Weights":
         """Weights of a file as `write` leaves it. `InvalidInput` for one that lacks a feature or has another."""
         try:
-            found = cls(**json.loads(path.read_text(encoding="utf-8")))
+            weights = cls(**json.loads(path.read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError) as error:
             raise InvalidInput(f"weights {str(path)!r}: {error}. Learn them again.") from None
         for kind, expected in (("own", OWN), ("pair", PAIR)):
-            if unlike := set(getattr(found, kind)) ^ set(expected):
+            if unlike := set(getattr(weights, kind)) ^ set(expected):
                 raise InvalidInput(f"weights {str(path)!r}: {kind} features {sorted(unlike)} differ. Learn them again.")
-        return found
+        return weights
 
     def write(self, path: Path) -> None:
-        """Write them for people to read: four decimals, a line each."""
+        """Write the weights in a readable form: four decimals, a line each."""
         path.write_text(json.dumps(_rounded(asdict(self)), indent=1) + "\n", encoding="utf-8")
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """A candidate with its score, the probability that the question needs it, and why.
+    """A candidate with its score, the probability that the question needs it, and the reasons.
 
-    `path`: the passages that lead to it, from the first; empty where it stands by itself. `covers`: words of the
-    question that it adds to them.
+    `path`: the passages that lead to it, the first one first; empty if none does. `covers`: words of the question that
+    it holds and the passages of `path` do not.
     """
 
     chunk_id: str
@@ -97,7 +97,7 @@ class _Scores:
 def rank(
     question: str,
     vector: np.ndarray,
-    candidates: Sequence[Candidate],
+    candidates: Sequence[CandidatePassage],
     weights: Weights,
     *,
     k: int,
@@ -107,16 +107,16 @@ def rank(
     """The k candidates that the question needs most, best first; the first `seeds` candidates may lead to others."""
     if not candidates:
         return []
-    evidence = Evidence(question, vector, candidates, seeds, frequencies)
-    own, pair = evidence.own(), evidence.pair()
+    features = CandidateFeatures(question, vector, candidates, seeds, frequencies)
+    own, pair = features.own(), features.pair()
     scores = _scored(own, pair, weights)
-    sure = probabilities(scores.total, own, weights)
+    probability = probabilities(scores.total, own, weights)
     best = np.argsort(-scores.total, kind="stable")[:k]
-    return [_explained(evidence, scores, int(number), float(sure[number])) for number in best]
+    return [_explain(features, scores, int(number), float(probability[number])) for number in best]
 
 
 def score(own: np.ndarray, pair: np.ndarray, weights: Weights) -> np.ndarray:
-    """Scores (n,) of candidates with these features, as `Evidence` gives them."""
+    """Scores (n,) of candidates with these features, as `CandidateFeatures` gives them."""
     return _scored(own, pair, weights).total if len(own) else np.empty(0, dtype=np.float32)
 
 
@@ -142,36 +142,36 @@ def _scored(own_features: np.ndarray, pair_features: np.ndarray, weights: Weight
 
 
 def probabilities(total: np.ndarray, own_features: np.ndarray, weights: Weights) -> np.ndarray:
-    """How likely each candidate (n,) is needed, of scores and the features that `Evidence.own` gives."""
-    known = confidence_features(total, own_features)
-    logit = known @ np.array(list(weights.confidence.values())[1:]) + weights.confidence["constant"]
+    """The probability (n,) that each candidate is needed, from scores and the features of `CandidateFeatures.own`."""
+    features = confidence_features(total, own_features)
+    logit = features @ np.array(list(weights.confidence.values())[1:]) + weights.confidence["constant"]
     return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))))
 
 
 def confidence_features(total: np.ndarray, own_features: np.ndarray) -> np.ndarray:
-    """What a probability is made of, (n, 3): share of all scores as a logarithm, distance to the best, coverage."""
+    """Inputs of a probability, (n, 3): logarithm of the share of all scores, distance to the best score, coverage."""
     coverage = own_features[:, list(OWN).index("coverage")]
     return np.stack([total - _log_sum(total, 0), total - total.max(), coverage], axis=1)
 
 
-def _explained(evidence: Evidence, scores: _Scores, number: int, sure: float) -> Ranked:
+def _explain(features: CandidateFeatures, scores: _Scores, number: int, probability: float) -> Ranked:
     numbers = [number]
     steps: list[PathStep] = []
     while len(steps) < _MAX_STEPS:
         before = _predecessor(scores, numbers[0])
         if before is None or before in numbers:
             break
-        seed = evidence.candidates[before]
-        steps.insert(0, PathStep(seed.chunk_id, seed.title, *evidence.connection(before, numbers[0])))
+        seed = features.candidates[before]
+        steps.insert(0, PathStep(seed.chunk_id, seed.title, *features.connection(before, numbers[0])))
         numbers.insert(0, before)
-    before_it = evidence.covered[numbers[:-1]].any(axis=0) if steps else np.zeros(len(evidence.terms), dtype=bool)
-    added = evidence.covered[number] & ~before_it
-    covers = tuple(evidence.words[place] for place in np.flatnonzero(added))
-    return Ranked(evidence.candidates[number].chunk_id, float(scores.total[number]), sure, tuple(steps), covers)
+    before_it = features.covered[numbers[:-1]].any(axis=0) if steps else np.zeros(len(features.terms), dtype=bool)
+    added = features.covered[number] & ~before_it
+    covers = tuple(features.words[place] for place in np.flatnonzero(added))
+    return Ranked(features.candidates[number].chunk_id, float(scores.total[number]), probability, tuple(steps), covers)
 
 
 def _predecessor(scores: _Scores, number: int) -> int | None:
-    """The seed that makes most of a candidate; None where none does, or where the seed is the weaker of the two."""
+    """The seed that adds most to a candidate's score; None if no seed adds enough or the seed itself scores lower."""
     seed = int(np.argmax(scores.leading[:, number]))
     is_weak = scores.leading[seed, number] < _LEAST_LEAD
     return None if seed == number or is_weak or scores.own[seed] <= scores.own[number] else seed
@@ -188,5 +188,5 @@ def _softplus(values: np.ndarray) -> np.ndarray:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: _rounded(one) for name, one in value.items()}
+        return {name: _rounded(item) for name, item in value.items()}
     return round(value, 4)

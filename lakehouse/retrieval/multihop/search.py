@@ -1,56 +1,63 @@
-"""Multi-hop search of one tenant's index: two round trips, both filtered by what the caller may read, then arithmetic.
+"""Multi-hop search of one tenant's index: two calls to Milvus, both filtered by the caller's permissions, then scoring.
 
-Candidates, names and vectors come from those two searches alone. What the caller may not read is no candidate, so it
-neither appears, nor leads anywhere, nor counts for what others score; the counts of names and terms, which decide how
-rare something is, are the tenant's.
+Candidates, names and vectors come from those two searches alone. A passage that the caller may not read is no
+candidate: it is not returned, leads to no other passage and changes no score. The counts of names and terms, which say
+how rare a name is, are the whole tenant's.
 """
 
 import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from cachetools import LRUCache
 
 from lakehouse.index.frequencies import Frequencies, FrequencyDirectory
-from lakehouse.index.index import Index
-from lakehouse.index.layout import names_of, vector_of
-from lakehouse.index.passages import Indexed, Passage
-from lakehouse.retrieval.multihop.candidates import FETCHED, FIRST_DEPTH, STARTS, first_seeds, kept, names_to_find
-from lakehouse.retrieval.multihop.features import OWN, PAIR, Evidence
+from lakehouse.index.passages import Passage
+from lakehouse.index.reader import Reader
+from lakehouse.index.rows import StoredPassage
+from lakehouse.retrieval.multihop.candidates import (
+    FETCHED,
+    FIRST_DEPTH,
+    STARTS,
+    choose_candidates,
+    choose_seeds,
+    names_to_find,
+)
+from lakehouse.retrieval.multihop.features import OWN, PAIR, CandidateFeatures
 from lakehouse.retrieval.multihop.ranking import SEEDS, Weights, rank
-from lakehouse.retrieval.multihop.texts import Candidate
+from lakehouse.retrieval.multihop.texts import CandidatePassage
 
-CHARACTERS = 32_000_000
-"""Of rows that a process remembers as read, about 12,000 passages of 76 words; what is read of them takes as much."""
+MAX_CHARACTERS = 32_000_000
+"""Of rows whose decoded form stays in memory: about 12,000 passages of 76 words. The decoded form takes as much."""
 
 
 @dataclass(frozen=True)
 class Gathered:
-    """What two searches brought for a question: the candidates to score, and all passages by chunk id."""
+    """The results of both searches for a question: the candidates to score, and all passages by chunk id."""
 
     question: str
     vector: np.ndarray
-    candidates: Sequence[Candidate]
+    candidates: Sequence[CandidatePassage]
     passages: Mapping[str, Passage]
     frequencies: Frequencies
 
     def features(self) -> tuple[np.ndarray, np.ndarray]:
-        """Of each candidate (n, len(OWN)) and of each pair (s, n, len(PAIR)); both empty where nothing was found."""
+        """Features of each candidate (n, len(OWN)) and of each pair (s, n, len(PAIR)); empty without candidates."""
         if not self.candidates:
             return np.zeros((0, len(OWN)), dtype=np.float32), np.zeros((0, 0, len(PAIR)), dtype=np.float32)
-        evidence = Evidence(self.question, self.vector, self.candidates, SEEDS, self.frequencies)
-        return evidence.own(), evidence.pair()
+        features = CandidateFeatures(self.question, self.vector, self.candidates, SEEDS, self.frequencies)
+        return features.own(), features.pair()
 
 
 class MultihopSearch:
     """Finds the passages that a question needs together; blocking, safe to share between threads."""
 
-    def __init__(self, index: Index, frequencies: FrequencyDirectory, weights: Weights) -> None:
-        self._index = index
+    def __init__(self, reader: Reader, frequencies: FrequencyDirectory, weights: Weights) -> None:
+        self._reader = reader
         self._frequencies = frequencies
         self.weights = weights
-        self._rows = _ReadRows()
+        self._rows = _DecodedRows()
 
     def search(
         self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
@@ -59,70 +66,67 @@ class MultihopSearch:
 
         Raises `InvalidInput` where the server or the collection cannot be searched by names, `Unavailable`.
         """
-        found = self.gather(tenant_id, allowed_keys, query=query, vector=vector, collection=collection)
-        ranked = rank(query, vector, found.candidates, self.weights, k=k, frequencies=found.frequencies)
+        gathered = self.gather(tenant_id, allowed_keys, query=query, vector=vector, collection=collection)
+        ranking = rank(query, vector, gathered.candidates, self.weights, k=k, frequencies=gathered.frequencies)
         return [
             replace(
-                found.passages[one.chunk_id],
-                score=one.score,
-                probability=one.probability,
-                path=one.path,
-                covers=one.covers,
+                gathered.passages[ranked.chunk_id],
+                score=ranked.score,
+                probability=ranked.probability,
+                path=ranked.path,
+                covers=ranked.covers,
             )
-            for one in ranked
+            for ranked in ranking
         ]
 
     def gather(
         self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, collection: str
     ) -> Gathered:
-        """The candidates for a question, by two round trips; errors as of `search`."""
-        self._index.check_names(tenant_id, collection)
-        counts = self._frequencies.of(tenant_id)
+        """The candidates for a question, by two calls to Milvus; errors as of `search`."""
+        self._reader.check_names(tenant_id, collection)
+        frequencies = self._frequencies.of(tenant_id)
         if not allowed_keys or not query.strip():
-            return Gathered(query, vector, [], {}, counts)
-        found = self._index.candidates(
+            return Gathered(query, vector, [], {}, frequencies)
+        first = self._reader.candidates(
             tenant_id, allowed_keys, query=query, vector=vector, k=FIRST_DEPTH, collection=collection
         )
-        if not found:
-            return Gathered(query, vector, [], {}, counts)
-        seeds, scores = first_seeds(query, vector, [self._rows.candidate(one) for one in found], counts)
-        known = {seed.chunk_id for seed in seeds}
-        wanted = names_to_find(query, seeds, scores, counts)
-        by_names = self._index.candidates_by_names(
+        if not first:
+            return Gathered(query, vector, [], {}, frequencies)
+        seeds, scores = choose_seeds(query, vector, [self._rows.candidate(row) for row in first], frequencies)
+        seed_ids = {seed.chunk_id for seed in seeds}
+        wanted = names_to_find(query, seeds, scores, frequencies)
+        by_names = self._reader.candidates_by_names(
             tenant_id, allowed_keys, wanted=wanted, k=FETCHED + STARTS, collection=collection
         )
-        led = [one for one in by_names if one.passage.chunk_id not in known]
-        chosen = kept(seeds, [self._rows.candidate(one) for one in led], [one.passage.score for one in led], vector)
-        passages = {one.passage.chunk_id: one.passage for one in (*found, *led)}
-        return Gathered(query, vector, chosen, passages, counts)
+        second = [row for row in by_names if row.passage.chunk_id not in seed_ids]
+        fetched, promise = [self._rows.candidate(row) for row in second], [row.passage.score for row in second]
+        passages = {row.passage.chunk_id: row.passage for row in (*first, *second)}
+        return Gathered(query, vector, choose_candidates(seeds, fetched, promise, vector), passages, frequencies)
 
 
-class _ReadRows:
-    """Rows of the index as candidates, whose words and names need to be read but once.
+class _DecodedRows:
+    """Rows of the index as candidates: the words and names of a row are read once. Safe to share between threads.
 
-    A candidate follows from all that the engine returned of its row, and the whole of that is the key here: so nothing
-    goes stale, and who may not read a row has no key to it. Safe to share between threads.
+    The key is all that the index returned of a row, and the candidate follows from it alone. So no entry goes stale,
+    and a caller without permission for a row has no key to its entry.
     """
 
-    def __init__(self, max_characters: int = CHARACTERS) -> None:
-        self._max_characters = max_characters
-        self._characters = 0
+    def __init__(self, max_characters: int = MAX_CHARACTERS) -> None:
         self._lock = threading.Lock()
-        self._known: OrderedDict[tuple[str, ...], Candidate] = OrderedDict()
+        self._candidates: LRUCache[tuple[str, ...], tuple[CandidatePassage, int]] = LRUCache(
+            max_characters, getsizeof=lambda entry: entry[1]
+        )
 
-    def candidate(self, one: Indexed) -> Candidate:
-        """The row as a candidate, remembered while there is room."""
-        of = one.passage
-        row = (of.chunk_id, of.title, of.text, of.heading, one.spoken, one.direction)
+    def candidate(self, row: StoredPassage) -> CandidatePassage:
+        """The row as a candidate, from memory where it is there."""
+        passage = row.passage
+        key = (passage.chunk_id, passage.title, passage.text, passage.heading, row.spoken, row.direction)
         with self._lock:
-            if known := self._known.get(row):
-                self._known.move_to_end(row)
-                return known
-        read = Candidate(of.chunk_id, of.title, of.text, vector_of(one.direction), names_of(one.spoken), of.heading)
+            if entry := self._candidates.get(key):
+                return entry[0]
+        candidate = CandidatePassage(
+            passage.chunk_id, passage.title, passage.text, row.vector, row.names, passage.heading
+        )
         with self._lock:
-            if row not in self._known:
-                self._known[row] = read
-                self._characters += sum(map(len, row))
-            while self._characters > self._max_characters:
-                self._characters -= sum(map(len, self._known.popitem(last=False)[0]))
-        return read
+            self._candidates[key] = (candidate, sum(map(len, key)))
+        return candidate

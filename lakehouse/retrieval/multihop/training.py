@@ -1,7 +1,7 @@
-"""The weights of `lakehouse.retrieval.multihop.ranking`, learned from questions whose passages are known.
+"""Learns the weights of `lakehouse.retrieval.multihop.ranking` from questions with known passages.
 
-A list-wise loss: each needed passage should outscore all that are not needed. The model is small (some forty
-numbers), and weights are held near zero, so that what is learned on one collection serves another.
+A list-wise loss: each needed passage should outscore all other candidates. The model is small (some forty numbers) and
+weight decay holds it near zero, so that weights learned on one collection serve another collection.
 """
 
 import math
@@ -23,18 +23,18 @@ AT_ONCE = 64
 RATE = 0.03
 DECAY = 0.01
 PRACTICE_COUNTS = 0.3
-"""What all questions for practice count together, where the real ones count 1. docs/retrieval.md tries others."""
+"""Weight of all practice questions together; the real questions together weigh 1."""
 _CALIBRATED = 10
-"""Candidates of a question that the probability is fitted on: the others are never asked for."""
+"""The best candidates of a question, on which the probability is fitted: no caller asks for more."""
 _NEWTON_STEPS = 300
 _SEED = 7
 FOLDS = 5
-"""Parts that are left out in turn, to see what weights do for questions that they were not learned from."""
+"""Parts that are left out in turn, to test the weights on questions that they were not learned from."""
 
 
 @dataclass(frozen=True)
 class Example:
-    """The candidates' features, and which of them the question needs. `needed` (n,) is boolean."""
+    """The features of a question's candidates, and which candidates the question needs. `needed` (n,) is boolean."""
 
     own: np.ndarray
     pair: np.ndarray
@@ -42,20 +42,20 @@ class Example:
 
 
 def learn(examples: Sequence[Example], practice: Sequence[Example] = ()) -> Weights:
-    """Weights that rank what is needed first. `InvalidInput` when no example holds anything needed.
+    """Weights that rank needed passages first. `InvalidInput` when no example has a needed candidate.
 
-    `practice`: questions that nobody asked. They teach what ranks high, and nothing of how sure it is.
+    `practice`: generated questions. They train the ranking, but not the probabilities.
     """
-    telling = _telling(examples)
-    if not telling:
+    usable = _usable(examples)
+    if not usable:
         raise InvalidInput("no question has a needed passage among its candidates. Check the ids in `gold_ids`.")
-    return calibrated(_fitted(telling, _telling(practice)), telling)
+    return calibrated(_fit(usable, _usable(practice)), usable)
 
 
 def scored_apart(
     examples: Sequence[Example], features: Sequence[tuple[np.ndarray, np.ndarray]], folds: int = FOLDS
 ) -> list[np.ndarray]:
-    """Scores of each question's features (own, pair), by weights that are learned from the examples of other folds."""
+    """Scores of each question's features (own, pair), by weights learned from the examples of the other folds."""
     fold = np.random.default_rng(_SEED).permutation(len(examples)) % folds
     totals = [np.empty(0)] * len(examples)
     for left_out in range(folds):
@@ -69,42 +69,45 @@ def scored_apart(
 def calibrated(weights: Weights, examples: Sequence[Example]) -> Weights:
     """The weights with `confidence` fitted to the examples by logistic regression."""
     rows, needed = [], []
-    for one in examples:
-        total = score(one.own, one.pair, weights)
+    for example in examples:
+        total = score(example.own, example.pair, weights)
         best = np.argsort(-total, kind="stable")[:_CALIBRATED]
-        rows.append(confidence_features(total, one.own)[best])
-        needed.append(one.needed[best])
+        rows.append(confidence_features(total, example.own)[best])
+        needed.append(example.needed[best])
     fitted = _logistic(np.concatenate(rows), np.concatenate(needed).astype(float))
     names = ("constant", "log_share", "below_best", "coverage")
     return Weights(**{**vars(weights), "confidence": dict(zip(names, fitted, strict=True))})
 
 
-def calibration_error(sure: np.ndarray, needed: np.ndarray, bins: int = 10) -> float:
-    """Expected calibration error: mean distance of probability and share needed, over bins of equal width."""
-    places = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [abs(sure[places == at].mean() - needed[places == at].mean()) * (places == at).mean() for at in set(places)]
+def calibration_error(probability: np.ndarray, needed: np.ndarray, bins: int = 10) -> float:
+    """Expected calibration error: mean distance between probability and share needed, over bins of equal width."""
+    places = np.minimum((probability * bins).astype(int), bins - 1)
+    gaps = [
+        abs(probability[places == at].mean() - needed[places == at].mean()) * (places == at).mean()
+        for at in set(places)
+    ]
     return float(sum(gaps))
 
 
 def _logistic(rows: np.ndarray, needed: np.ndarray) -> list[float]:
-    """Coefficients of a logistic regression, the constant first, by Newton's method with a slight ridge."""
+    """Coefficients of a logistic regression, the constant first, by Newton's method with a small ridge."""
     design = np.hstack([np.ones((len(rows), 1)), rows])
-    found = np.zeros(design.shape[1])
+    coefficients = np.zeros(design.shape[1])
     for _ in range(_NEWTON_STEPS):
-        sure = 1 / (1 + np.exp(-np.clip(design @ found, -30, 30)))
-        curvature = (design.T * (sure * (1 - sure))) @ design + 1e-3 * np.eye(len(found))
-        step = np.linalg.solve(curvature, design.T @ (needed - sure) - 1e-3 * found)
-        found += step
+        probability = 1 / (1 + np.exp(-np.clip(design @ coefficients, -30, 30)))
+        curvature = (design.T * (probability * (1 - probability))) @ design + 1e-3 * np.eye(len(coefficients))
+        step = np.linalg.solve(curvature, design.T @ (needed - probability) - 1e-3 * coefficients)
+        coefficients += step
         if np.abs(step).max() < 1e-8:
             break
-    return [float(value) for value in found]
+    return [float(value) for value in coefficients]
 
 
-def _telling(examples: Sequence[Example]) -> list[Example]:
-    return [one for one in examples if one.needed.any() and not one.needed.all()]
+def _usable(examples: Sequence[Example]) -> list[Example]:
+    return [example for example in examples if example.needed.any() and not example.needed.all()]
 
 
-def _fitted(real: Sequence[Example], practice: Sequence[Example]) -> Weights:
+def _fit(real: Sequence[Example], practice: Sequence[Example]) -> Weights:
     import torch
 
     torch.manual_seed(_SEED)
@@ -181,19 +184,19 @@ def _loss(totals: "torch.Tensor", needed: "torch.Tensor", counts: "torch.Tensor"
 def _padded(examples: Sequence[Example]) -> tuple["torch.Tensor", "torch.Tensor", "torch.Tensor", "torch.Tensor"]:
     import torch
 
-    n = max(len(one.own) for one in examples)
-    s = max(len(one.pair) for one in examples)
+    n = max(len(example.own) for example in examples)
+    s = max(len(example.pair) for example in examples)
     own, pair = torch.zeros(len(examples), n, len(OWN)), torch.zeros(len(examples), s, n, len(PAIR))
     needed, present = (torch.zeros(len(examples), n, dtype=torch.bool) for _ in range(2))
-    for number, one in enumerate(examples):
-        rows, leading = len(one.own), len(one.pair)
-        own[number, :rows] = torch.from_numpy(one.own)
-        pair[number, :leading, :rows] = torch.from_numpy(one.pair)
-        needed[number, :rows] = torch.from_numpy(one.needed)
+    for number, example in enumerate(examples):
+        rows, leading = len(example.own), len(example.pair)
+        own[number, :rows] = torch.from_numpy(example.own)
+        pair[number, :leading, :rows] = torch.from_numpy(example.pair)
+        needed[number, :rows] = torch.from_numpy(example.needed)
         present[number, :rows] = True
     return own, pair, needed, present
 
 
 def _spread(rows: "torch.Tensor") -> "torch.Tensor":
-    """By what each feature is divided, so that all vary alike; one that hardly varies here may vary elsewhere."""
+    """Divisor of each feature, so that all vary alike; not near 0, for other data vary more."""
     return rows.std(dim=0).clamp(min=_LEAST_SPREAD) if len(rows) > 1 else rows.sum(dim=0) + 1

@@ -13,7 +13,7 @@ from lakehouse.access.permissions import acl_key
 from lakehouse.errors import InvalidInput
 from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder
 from lakehouse.index.index import Index
-from lakehouse.index.layout import IndexRow
+from lakehouse.index.rows import IndexRow
 from lakehouse.index.versions import Version, save
 from lakehouse.retrieval.multihop.ranking import Weights
 from lakehouse.settings import Settings
@@ -49,14 +49,14 @@ def fill(settings: Settings) -> None:
     upsert(settings, ACL_KEYS, [{"tenant_id": "acme", "acl_key": readers, "acl_groups": ["staff"]}])
     embedder = load_embedder(BUNDLED_MODEL)
     index = Index(settings)
-    collection = index.create_collection("acme", embedder.dimension)
+    collection = index.collections.create("acme", embedder.dimension)
     texts = [f"{title} {text}" for _, title, text in documents()]
-    index.upsert(collection, (
+    index.writer.upsert(collection, (
         IndexRow(chunk_id=doc_id, tenant_id="acme", acl_key=readers, doc_id=doc_id, source="s", title=title,
                  heading="", text=text, uri="", vector=vector)
         for (doc_id, title, text), vector in zip(documents(), embedder.encode(texts), strict=True)
     ))  # fmt: skip
-    index.publish("acme", collection)
+    index.collections.publish("acme", collection)
     index.close()
     save(settings, Version("acme", collection, BUNDLED_MODEL, embedder.dimension, datetime.now(UTC)))
     counts = Counter(key for _, title, text in documents() for key in counted_keys(title, "", text))

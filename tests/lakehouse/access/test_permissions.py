@@ -100,11 +100,27 @@ class TestAclDirectory:
 
         assert AclDirectory(settings).allowed_keys("acme", [group]) == ("everyone",)
 
-    def test_a_new_set_is_seen_when_the_directory_is_read_again(self, settings, monkeypatch):
-        directory = AclDirectory(settings)
+    def test_a_new_set_is_seen_when_the_directory_is_read_again(self, settings):
+        now_s = [0.0]
+        directory = AclDirectory(settings, timer=lambda: now_s[0])
         directory.allowed_keys("acme", ["hr"])
         self.add(settings, "acme", ("hr",))
 
-        monkeypatch.setattr(permissions, "DIRECTORY_AGE_S", 0)
+        now_s[0] = permissions.DIRECTORY_AGE_S
 
         assert directory.allowed_keys("acme", ["hr"]) == ("everyone", acl_key(["hr"]))
+
+    def test_a_failed_look_up_grants_nothing_that_an_earlier_one_granted(self, settings, monkeypatch):
+        now_s = [0.0]
+        directory = AclDirectory(settings, timer=lambda: now_s[0])
+        self.add(settings, "acme", ("hr",))
+        assert directory.allowed_keys("acme", ["hr"]) == ("everyone", acl_key(["hr"]))
+        now_s[0] = permissions.DIRECTORY_AGE_S
+
+        def unreadable(*_args, **_options):
+            raise OSError("storage is away")
+
+        monkeypatch.setattr(permissions, "read_rows", unreadable)
+
+        with pytest.raises(OSError, match="storage is away"):
+            directory.allowed_keys("acme", ["hr"])

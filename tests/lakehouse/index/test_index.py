@@ -11,8 +11,10 @@ import pytest
 
 from lakehouse.access.permissions import acl_key
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
-from lakehouse.index.index import MAX_K, Index, IndexRow, Superseded
+from lakehouse.index.index import Index
 from lakehouse.index.lexical import BM25_K1
+from lakehouse.index.reader import MAX_K, Superseded
+from lakehouse.index.rows import IndexRow
 from lakehouse.settings import Settings
 from tests.lakehouse.index import milvus_server
 from tests.lite_server import LiteServer
@@ -55,18 +57,18 @@ def test_a_wrong_search_is_refused_before_any_call(nowhere, arguments, complaint
     asked = {"tenant_id": "acme", "query": "zebra", "vector": AXES[0], "mode": "hybrid", "k": 3} | arguments
 
     with pytest.raises(InvalidInput, match=complaint.replace("(", "\\(").replace("|", "\\|")):
-        Index(nowhere).search(asked.pop("tenant_id"), ["everyone"], **asked)
+        Index(nowhere).reader.search(asked.pop("tenant_id"), ["everyone"], **asked)
 
 
 def test_no_allowed_key_finds_nothing_without_a_call(nowhere):
-    assert Index(nowhere).search("acme", [], query="zebra", vector=AXES[0], mode="hybrid", k=3) == []
+    assert Index(nowhere).reader.search("acme", [], query="zebra", vector=AXES[0], mode="hybrid", k=3) == []
 
 
 def test_a_server_that_was_never_there_is_unavailable_at_once(nowhere):
     began = time.monotonic()
 
     with pytest.raises(Unavailable, match=f"{nowhere.milvus_uri}.*lakehop up") as caught:
-        Index(nowhere).search("acme", ["everyone"], query="zebra", vector=None, mode="lexical", k=3)
+        Index(nowhere).reader.search("acme", ["everyone"], query="zebra", vector=None, mode="lexical", k=3)
 
     assert caught.value.part == "milvus"
     assert time.monotonic() - began < 3
@@ -127,15 +129,15 @@ def acme(index):
 
 
 def publish(index, tenant, rows) -> str:
-    collection = index.create_collection(tenant, 4)
-    index.upsert(collection, rows)
-    index.publish(tenant, collection)
+    collection = index.collections.create(tenant, 4)
+    index.writer.upsert(collection, rows)
+    index.collections.publish(tenant, collection)
     return collection
 
 
 def ids(index, keys, query, axis=0, mode="hybrid", k=5, tenant="acme", collection=None):
     asked = {"query": query, "vector": AXES[axis], "mode": mode, "k": k, "collection": collection}
-    return [passage.chunk_id for passage in index.search(tenant, keys, **asked)]
+    return [passage.chunk_id for passage in index.reader.search(tenant, keys, **asked)]
 
 
 def eventually(call, within_s=30):
@@ -153,16 +155,18 @@ def eventually(call, within_s=30):
 @pytest.mark.integration
 class TestSearch:
     def test_multihop_search_names_the_version_that_cannot(self, acme):
-        live = acme.live_collection("acme")
+        live = acme.collections.live("acme")
         if acme.capabilities.bm25:
-            acme.check_names("acme", live)
+            acme.reader.check_names("acme", live)
             return
         with pytest.raises(InvalidInput, match=r"needs Milvus 2\.5 or newer, and this is 'v2\.3"):
-            acme.check_names("acme", live)
+            acme.reader.check_names("acme", live)
 
     @pytest.mark.parametrize("mode", MODES)
     def test_every_mode_finds_the_passage_and_all_that_is_known_of_it(self, acme, mode):
-        best = acme.search("acme", [ENG], query="when does the rocket lift off", vector=AXES[0], mode=mode, k=5)[0]
+        best = acme.reader.search("acme", [ENG], query="when does the rocket lift off", vector=AXES[0], mode=mode, k=5)[
+            0
+        ]
 
         assert (best.chunk_id, best.doc_id, best.title) == ("launch", "doc-launch", "Zanzibar plan")
         assert (best.heading, best.text) == ("Dates › Launch", "The rocket lifts off in May.")
@@ -174,7 +178,7 @@ class TestSearch:
         assert ids(acme, [ENG, HR, "everyone"], "LAUNCH dates", mode="lexical") == ["launch"]
 
     def test_words_are_scored_by_bm25_with_our_constants(self, acme):
-        three, one = acme.search("globex", [ENG], query="yak", vector=None, mode="lexical", k=2)
+        three, one = acme.reader.search("globex", [ENG], query="yak", vector=None, mode="lexical", k=2)
 
         assert (three.chunk_id, one.chunk_id) == ("yak3", "yak1")
         # all three chunks are of one length: only k1 is left
@@ -184,7 +188,9 @@ class TestSearch:
         found = ids(acme, [ENG, "everyone"], "noodles", axis=2)
 
         assert found[0] == "canteen"
-        assert acme.search("acme", ["everyone"], query="noodles", vector=AXES[2], mode="hybrid", k=1)[0].score == 1
+        assert (
+            acme.reader.search("acme", ["everyone"], query="noodles", vector=AXES[2], mode="hybrid", k=1)[0].score == 1
+        )
 
     @pytest.mark.parametrize("query", ["", "  ", "?!", "the", '"', "noodles AND (", "💥"])
     @pytest.mark.parametrize("mode", MODES)
@@ -213,15 +219,15 @@ class TestSearch:
         assert ids(acme, [key], "quagga rocket noodles", axis=3, mode=mode, k=200) == mine
 
     def test_chunks_are_counted_for_the_tenant(self, acme):
-        assert acme.count("acme") == 123 + len(NASTY)
+        assert acme.reader.count("acme") == 123 + len(NASTY)
 
     @pytest.mark.parametrize("mode", MODES)
     def test_a_tenant_without_an_index_is_not_found(self, acme, mode):
         with pytest.raises(NotFound, match=r"'nobody'.*lakehop ingest"):
             ids(acme, ["everyone"], "rocket", mode=mode, tenant="nobody")
         with pytest.raises(NotFound):
-            acme.count("nobody")
-        assert acme.live_collection("nobody") is None
+            acme.reader.count("nobody")
+        assert acme.collections.live("nobody") is None
 
 
 @pytest.mark.integration
@@ -230,14 +236,16 @@ def test_a_live_index_follows_its_documents(index):
     keys = [ENG, "everyone"]
 
     # c1 moves to another group, c2 goes, c3 has a new text, c6 is new
-    index.upsert(collection, [chunk("c1", "report 1", 0, HR, "initech"), chunk("c3", "zebra", 0, ENG, "initech")])
-    index.upsert(collection, [chunk("c6", "report 6", 0, "everyone", "initech")])
-    named = index.delete(collection, ["c2", "never-there"])
-    index.publish("initech", collection)
+    index.writer.upsert(
+        collection, [chunk("c1", "report 1", 0, HR, "initech"), chunk("c3", "zebra", 0, ENG, "initech")]
+    )
+    index.writer.upsert(collection, [chunk("c6", "report 6", 0, "everyone", "initech")])
+    named = index.writer.delete(collection, ["c2", "never-there"])
+    index.collections.publish("initech", collection)
 
     assert named == 2
-    assert index.live_collection("initech") == collection
-    assert index.count("initech") == 6
+    assert index.collections.live("initech") == collection
+    assert index.reader.count("initech") == 6
     for mode in MODES:
         found = ids(index, keys, "report zebra 1 2", mode=mode, k=50, tenant="initech")
         assert sorted(found) == ["c0", "c3", "c4", "c5", "c6"], mode
@@ -248,7 +256,7 @@ def test_a_live_index_follows_its_documents(index):
 @pytest.mark.integration
 def test_a_refusal_of_the_server_says_what_it_is(index):
     with pytest.raises(Unavailable, match=r"refused: .*lakehop_nobody_v7") as caught:
-        index.upsert("lakehop_nobody_v7", [chunk("c", "zebra")])
+        index.writer.upsert("lakehop_nobody_v7", [chunk("c", "zebra")])
 
     assert caught.value.part == "milvus"
 
@@ -257,49 +265,49 @@ def test_a_refusal_of_the_server_says_what_it_is(index):
 def test_a_new_collection_goes_live_at_once_and_the_old_one_can_be_returned_to(index):
     old = publish(index, "hooli", [chunk("old", "zebra", tenant="hooli")])
 
-    new = index.create_collection("hooli", 4)
-    index.upsert(new, [chunk("new", "zebra", tenant="hooli")])
-    before = (index.live_collection("hooli"), ids(index, ["everyone"], "zebra", tenant="hooli"))
-    index.publish("hooli", new)
+    new = index.collections.create("hooli", 4)
+    index.writer.upsert(new, [chunk("new", "zebra", tenant="hooli")])
+    before = (index.collections.live("hooli"), ids(index, ["everyone"], "zebra", tenant="hooli"))
+    index.collections.publish("hooli", new)
 
     assert before == (old, ["old"])
-    assert index.live_collection("hooli") == new != old
+    assert index.collections.live("hooli") == new != old
     assert ids(index, ["everyone"], "zebra", tenant="hooli") == ["new"]
     assert ids(index, ["everyone"], "zebra", tenant="hooli", collection=old) == ["old"]
     with pytest.raises(InvalidInput, match=f"'{new}' is live"):
-        index.drop_collection("hooli", new)
+        index.collections.drop("hooli", new)
 
-    index.publish("hooli", old)
-    index.drop_collection("hooli", new)
+    index.collections.publish("hooli", old)
+    index.collections.drop("hooli", new)
 
     assert ids(index, ["everyone"], "zebra", tenant="hooli") == ["old"]
     with pytest.raises(Superseded, match=f"'{new}' is gone; '{old}' is live"):
         ids(index, ["everyone"], "zebra", tenant="hooli", collection=new)
-    assert index.create_collection("hooli", 4, after=7) == "lakehop_hooli_v8"
+    assert index.collections.create("hooli", 4, after=7) == "lakehop_hooli_v8"
 
 
 @pytest.mark.integration
 def test_rows_come_by_ranges_of_their_ids(acme):
-    rows = list(acme.rows(acme.live_collection("globex"), ["chunk_id", "text"], "yak", "yak3"))
+    rows = list(acme.reader.rows(acme.collections.live("globex"), ["chunk_id", "text"], "yak", "yak3"))
 
     assert rows == [{"chunk_id": "yak1", "text": "yak cow pig hen"}]
-    assert {row["chunk_id"] for row in acme.rows(acme.live_collection("globex"), ["chunk_id"], "", "")} == {
+    assert {row["chunk_id"] for row in acme.reader.rows(acme.collections.live("globex"), ["chunk_id"], "", "")} == {
         "other", "yak1", "yak3"
     }  # fmt: skip
 
 
 @pytest.mark.integration
 def test_a_tenants_collection_is_its_own_and_goes_with_it(acme):
-    collection = acme.create_collection("ac", 4)
+    collection = acme.collections.create("ac", 4)
 
     with pytest.raises(InvalidInput, match=f"'{collection}': tenant 'acme' has"):
-        acme.publish("acme", collection)
-    acme.publish("ac", collection)
-    acme.drop_tenant("ac")
-    acme.drop_tenant("ac")
+        acme.collections.publish("acme", collection)
+    acme.collections.publish("ac", collection)
+    acme.collections.drop_tenant("ac")
+    acme.collections.drop_tenant("ac")
 
-    assert acme.live_collection("ac") is None
-    assert acme.create_collection("ac", 4) == collection
+    assert acme.collections.live("ac") is None
+    assert acme.collections.create("ac", 4) == collection
     assert ids(acme, [ENG], "rocket") == ["launch"]
 
 
@@ -308,18 +316,18 @@ def test_a_documents_chunks_are_deleted_from_every_collection_of_the_tenant(inde
     rows = [chunk("a", "rocket", 0, tenant="rid"), chunk("b", "rocket", 1, tenant="rid")]
     rows.append({**chunk("c", "rocket", 2, tenant="rid"), "source": "mail", "doc_id": "doc-a"})
     publish(index, "rid", rows)
-    index.upsert(index.create_collection("rid", 4), rows)  # the next one, which is not live yet
-    assert index.count_documents("rid", None, ["doc-a"]) == 4
-    assert index.count_documents("rid", "wiki", NASTY) == 0
+    index.writer.upsert(index.collections.create("rid", 4), rows)  # the next one, which is not live yet
+    assert index.reader.count_documents("rid", None, ["doc-a"]) == 4
+    assert index.reader.count_documents("rid", "wiki", NASTY) == 0
 
-    index.delete_documents("rid", "wiki", ["doc-a", "doc-none"])
-    assert index.count_documents("rid", None, ["doc-a"]) == 2
-    assert index.count_documents("rid", None, []) == 4
+    index.writer.delete_documents("rid", "wiki", ["doc-a", "doc-none"])
+    assert index.reader.count_documents("rid", None, ["doc-a"]) == 2
+    assert index.reader.count_documents("rid", None, []) == 4
 
-    index.delete_documents("rid", None, ["doc-a"])
-    assert index.count_documents("rid", None, ["doc-a"]) == 0
-    assert index.count_documents("rid", "wiki", []) == index.count_documents("rid", None, []) == 2
-    assert index.count_documents("nobody", None, []) == 0
+    index.writer.delete_documents("rid", None, ["doc-a"])
+    assert index.reader.count_documents("rid", None, ["doc-a"]) == 0
+    assert index.reader.count_documents("rid", "wiki", []) == index.reader.count_documents("rid", None, []) == 2
+    assert index.reader.count_documents("nobody", None, []) == 0
 
 
 @pytest.mark.integration
@@ -331,7 +339,7 @@ def test_down_is_told_soon_and_the_same_client_searches_after_the_restart(server
     assert time.monotonic() - began < 5
 
     server.start()
-    eventually(lambda: acme.count("acme"))
+    eventually(lambda: acme.reader.count("acme"))
 
     assert {mode: ids(acme, [ENG], "rocket", mode=mode, k=3) for mode in MODES} == {m: ["launch"] for m in MODES}
-    assert acme.count("acme") == 123 + len(NASTY)
+    assert acme.reader.count("acme") == 123 + len(NASTY)

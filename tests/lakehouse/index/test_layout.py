@@ -9,18 +9,15 @@ from hypothesis import strategies as st
 
 from lakehouse.errors import InvalidInput
 from lakehouse.index.layout import (
-    FOR_MULTIHOP,
     MAX_TEXT_BYTES,
+    MULTIHOP_COLUMNS,
     NAMES,
-    IndexRow,
     alias_name,
     collection_name,
     layout,
-    names_of,
-    stored,
-    vector_of,
     version_of,
 )
+from lakehouse.index.rows import IndexRow, decode_names, decode_vector, to_row
 from lakehouse.index.server import Capabilities
 from lakehouse.text.name_keys import dimension
 
@@ -57,32 +54,32 @@ def test_a_server_without_bm25_gets_no_bm25_schema():
 
 
 def test_a_text_too_long_for_milvus_is_cut_between_characters():
-    row = stored(chunk(text="é" * 40_000), ())
+    row = to_row(chunk(text="é" * 40_000), ())
 
     assert row["text"] == "é" * 32_767
 
 
 def test_a_chunk_holds_its_names_and_any_text_holds_one():
-    row = stored(chunk(title="Harrow Bridge", text="It was built by Ida Kestrel."), FOR_MULTIHOP)
+    row = to_row(chunk(title="Harrow Bridge", text="It was built by Ida Kestrel."), MULTIHOP_COLUMNS)
 
     addresses = {"id::d": 1.0, "path::d": 1.0, "tail::d": 1.0}
-    assert names_of(row["spoken"]).own == {"harrow bridge": 1.0} | addresses
-    assert set(names_of(row["spoken"]).say) == {"ida kestrel", "harrow bridge"}
+    assert decode_names(row["spoken"]).own == {"harrow bridge": 1.0} | addresses
+    assert set(decode_names(row["spoken"]).say) == {"ida kestrel", "harrow bridge"}
     assert {dimension("own:harrow bridge"), dimension("say:ida kestrel")} < set(row[NAMES])
-    assert all(stored(chunk(text=text), [NAMES])[NAMES] for text in ("", "?", "中文"))  # Milvus refuses an empty one
+    assert all(to_row(chunk(text=text), [NAMES])[NAMES] for text in ("", "?", "中文"))  # Milvus refuses an empty one
 
 
 def test_a_vector_stands_beside_its_chunk_as_text():
     vector = np.random.default_rng(1).normal(size=384)
-    row = stored(chunk(vector=3 * vector), FOR_MULTIHOP)
+    row = to_row(chunk(vector=3 * vector), MULTIHOP_COLUMNS)
 
-    np.testing.assert_allclose(vector_of(row["direction"]), vector / np.linalg.norm(vector), atol=1e-3)
-    assert not vector_of(stored(chunk(vector=np.zeros(8)), FOR_MULTIHOP)["direction"]).any()
+    np.testing.assert_allclose(decode_vector(row["direction"]), vector / np.linalg.norm(vector), atol=1e-3)
+    assert not decode_vector(to_row(chunk(vector=np.zeros(8)), MULTIHOP_COLUMNS)["direction"]).any()
 
 
 def test_names_fit_into_their_column_whatever_the_text():
     words = " and ".join(f"{'É' * 90}x{number} Of É" for number in range(500))
-    row = stored(chunk(title="É" * 3_000, text=words), [NAMES])
+    row = to_row(chunk(title="É" * 3_000, text=words), [NAMES])
 
     assert len(row["spoken"].encode()) < MAX_TEXT_BYTES
 
@@ -90,4 +87,4 @@ def test_names_fit_into_their_column_whatever_the_text():
 @pytest.mark.parametrize("chunk_id", ["", 'a"', "a\\", "a\n", "x" * 129])
 def test_an_impossible_chunk_id_is_refused(chunk_id):
     with pytest.raises(InvalidInput, match="chunk_id"):
-        stored(chunk(chunk_id=chunk_id), ())
+        to_row(chunk(chunk_id=chunk_id), ())

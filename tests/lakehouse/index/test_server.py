@@ -1,25 +1,9 @@
-"""What a Milvus filter may hold, and what a server's version tells; the rest is tested through the index."""
-
-import ast
+"""What a server's version says about its capabilities; calls are tested through the index."""
 
 import pytest
-from hypothesis import example, given
-from hypothesis import strategies as st
 
 from lakehouse.errors import Unavailable
-from lakehouse.index.server import Capabilities, literal, literals
-
-
-@given(st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\x00")))
-@example('x") or 1==1 or ("')
-@example("\\")
-@example('\\"')
-def test_a_literal_reads_back_as_the_text_it_was_made_of(text):
-    assert ast.literal_eval(literal(text)) == text
-
-
-def test_a_list_of_literals():
-    assert literals(['a"b', "c"]) == r'["a\"b", "c"]'
+from lakehouse.index.server import Capabilities
 
 
 @pytest.mark.parametrize(

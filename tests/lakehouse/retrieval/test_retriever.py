@@ -9,13 +9,14 @@ import torch
 from sentence_transformers import CrossEncoder
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
+from lakehouse.access.permissions import acl_directory
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.index.embedding import BUNDLED_MODEL, model_folder
-from lakehouse.index.index import Passage, Superseded
+from lakehouse.index.passages import Passage
+from lakehouse.index.reader import Superseded
 from lakehouse.index.versions import Version, live_version, save, tenant_model, versions
-from lakehouse.retrieval import retriever as retrieval
 from lakehouse.retrieval.multihop.ranking import shipped_weights
-from lakehouse.retrieval.retriever import Retriever
+from lakehouse.retrieval.retriever import LIVE_AGE_S, Retriever
 from lakehouse.settings import Settings
 
 
@@ -61,32 +62,46 @@ def collections():
     return Collections()
 
 
+class Clock:
+    """A clock that stands still until a test moves it."""
+
+    now_s = 0.0
+
+    def __call__(self):
+        return self.now_s
+
+
 @pytest.fixture
-def retriever(settings, collections):
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def retriever(settings, collections, clock):
     for number, model in enumerate(("old", "new"), start=1):
         save(settings, Version("acme", f"lakehop_acme_v{number}", model, 4, datetime.now(UTC)))
-    return Retriever(settings, collections, load=Model)
+    return Retriever(settings, collections, load=Model, timer=clock)
 
 
 def ask(retriever, tenant="acme", mode="hybrid"):
     return retriever.search(tenant, ["eng"], "why?", k=3, mode=mode)
 
 
-def test_the_best_mode_is_by_names_where_the_live_collection_holds_them(retriever, collections, monkeypatch):
-    monkeypatch.setattr(retrieval, "LIVE_AGE_S", 0)
+def test_the_best_mode_is_by_names_where_the_live_collection_holds_them(retriever, collections, clock):
     assert retriever.best_mode("acme") == "hybrid"
 
     collections.live = "lakehop_acme_v2"
+    clock.now_s = LIVE_AGE_S
     assert retriever.best_mode("acme") == "multihop"
     with pytest.raises(NotFound, match="tenant 'nobody'"):
         retriever.best_mode("nobody")
 
 
-def test_the_model_is_that_of_the_collection_searched(retriever, collections, monkeypatch):
+def test_the_model_is_that_of_the_collection_searched(retriever, collections, clock):
     ask(retriever)
     collections.live = "lakehop_acme_v2"
     ask(retriever)
-    monkeypatch.setattr(retrieval, "LIVE_AGE_S", 0)
+    clock.now_s = LIVE_AGE_S
     ask(retriever)
 
     assert collections.asked == [("lakehop_acme_v1", "old"), ("lakehop_acme_v1", "old"), ("lakehop_acme_v2", "new")]
@@ -122,7 +137,8 @@ def test_a_reranker_orders_the_best_of_any_search_by_its_own_scores(settings, co
     best = sorted(range(20), key=lambda place: -scores[place])[:3]
     assert [one.chunk_id for one in ranked] == [f"c{place}" for place in best]
     np.testing.assert_allclose([one.score for one in ranked], scores[best], atol=1e-4)
-    assert asked == [(retriever._acl.allowed_keys("acme", ["eng"]), 20)]  # the filter is the caller's, the depth ours
+    allowed = acl_directory(settings).allowed_keys("acme", ["eng"])
+    assert asked == [(allowed, 20)]  # the caller's permissions, and our depth
 
 
 def test_a_reranker_that_is_not_here_is_named(settings, collections):

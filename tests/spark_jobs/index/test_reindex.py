@@ -11,8 +11,8 @@ import pytest
 from lakehouse.access.permissions import EVERYONE
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.index.embedding import model_folder
-from lakehouse.index.index import IndexRow
 from lakehouse.index.layout import layout
+from lakehouse.index.rows import IndexRow
 from lakehouse.index.versions import live_version, versions
 from lakehouse.retrieval.retriever import LIVE_AGE_S, Retriever
 from lakehouse.storage.delta import upsert
@@ -156,14 +156,14 @@ def test_a_model_that_fails_the_check_leaves_the_old_index(
 def test_every_drift_between_delta_and_milvus_is_found_and_repaired(lake: Lake) -> None:
     lake.ingest(lake.write(ORION, PAY, LUNCH))
     index = lake.index()
-    collection = index.live_collection(lake.tenant) or ""
-    held = {row["doc_id"]: row for row in index.rows(collection, [*IndexRow.__annotations__], "", "")}
+    collection = index.collections.live(lake.tenant) or ""
+    held = {row["doc_id"]: row for row in index.reader.rows(collection, [*IndexRow.__annotations__], "", "")}
     opened = held["pay"] | {"acl_key": EVERYONE}
     edited = held["orion"] | {"text": "Orion is a van."}
     extra = held["lunch"] | {"chunk_id": "f" * 32, "doc_id": "ghost"}
-    index.upsert(collection, [opened, edited, extra])  # type: ignore[list-item]
-    index.delete(collection, [held["lunch"]["chunk_id"]])
-    index.settle(collection)
+    index.writer.upsert(collection, [opened, edited, extra])  # type: ignore[list-item]
+    index.writer.delete(collection, [held["lunch"]["chunk_id"]])
+    index.collections.settle(collection)
     assert lake.found("Orion salaries") == {"pay", "orion", "ghost"}
     counts = counted(lake)
     spoilt = {"tenant_id": lake.tenant, "ingest_run_id": "r", "chunks": 99}
@@ -179,7 +179,7 @@ def test_every_drift_between_delta_and_milvus_is_found_and_repaired(lake: Lake) 
     assert first.items() >= drifts.items()
     assert second.items() >= dict.fromkeys(drifts, 0).items()
     assert (first["chunks"], first["collection"]) == (3, collection)
-    restored = {row["doc_id"]: row for row in index.rows(collection, [*IndexRow.__annotations__], "", "")}
+    restored = {row["doc_id"]: row for row in index.reader.rows(collection, [*IndexRow.__annotations__], "", "")}
     index.close()
     assert {name: without_vector(row) for name, row in restored.items()} == {
         name: without_vector(row) for name, row in held.items()

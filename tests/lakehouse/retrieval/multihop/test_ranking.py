@@ -10,10 +10,10 @@ import pytest
 
 from lakehouse.errors import InvalidInput
 from lakehouse.index.frequencies import Frequencies
-from lakehouse.retrieval.multihop.candidates import KEPT, MAX_NAMES, STARTS, kept, names_to_find
-from lakehouse.retrieval.multihop.features import OWN, PAIR, Evidence
+from lakehouse.retrieval.multihop.candidates import KEPT, MAX_NAMES, STARTS, choose_candidates, names_to_find
+from lakehouse.retrieval.multihop.features import OWN, PAIR, CandidateFeatures
 from lakehouse.retrieval.multihop.ranking import SHIPPED, Ranked, Weights, rank, score, shipped_weights
-from lakehouse.retrieval.multihop.texts import Candidate
+from lakehouse.retrieval.multihop.texts import CandidatePassage
 from lakehouse.retrieval.multihop.training import Example, calibration_error, learn
 from lakehouse.text.hyperlinks import Place
 from lakehouse.text.name_keys import counted_keys
@@ -27,11 +27,11 @@ def unit(seed: int) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def candidate(chunk_id: str, title: str, text: str) -> Candidate:
-    return Candidate(chunk_id, title, text, unit(len(text)), Names.of(title, "", text))
+def candidate(chunk_id: str, title: str, text: str) -> CandidatePassage:
+    return CandidatePassage(chunk_id, title, text, unit(len(text)), Names.of(title, "", text))
 
 
-def ranked(candidates: list[Candidate], k: int, question: str = "") -> list[Ranked]:
+def ranked(candidates: list[CandidatePassage], k: int, question: str = "") -> list[Ranked]:
     return rank(question or QUESTION, unit(1), candidates, shipped_weights(), k=k, frequencies=COUNTS)
 
 
@@ -63,7 +63,7 @@ def test_a_result_tells_the_path_that_led_to_it() -> None:
 
 
 def test_features_are_zero_for_a_passage_with_itself() -> None:
-    pair = Evidence(QUESTION, unit(1), [BRIDGE, ARCHITECT], 2, COUNTS).pair()
+    pair = CandidateFeatures(QUESTION, unit(1), [BRIDGE, ARCHITECT], 2, COUNTS).pair()
     assert pair.shape == (2, 2, len(PAIR))
     assert not pair[0, 0].any()
     assert not pair[1, 1].any()
@@ -75,7 +75,7 @@ def test_a_name_that_one_passage_alone_speaks_of_changes_nothing_and_costs_nothi
     first, *rest = OTHERS
     talkative = replace(first, names=replace(first.names, say=first.names.say | {"nobody else": 1.0}))
     plain, more = (
-        Evidence(QUESTION, unit(1), [one, BRIDGE, ARCHITECT, *rest], 4, COUNTS) for one in (first, talkative)
+        CandidateFeatures(QUESTION, unit(1), [one, BRIDGE, ARCHITECT, *rest], 4, COUNTS) for one in (first, talkative)
     )
     assert more.names == plain.names
     assert "ida kestrel" in more.names
@@ -95,7 +95,7 @@ def test_any_question_is_answered_in_order(question: str) -> None:
 @pytest.mark.parametrize("text", ["", ". . .", "no capitals", "中文。日本語。", "x" * 100_000])
 def test_any_title_and_text_can_be_ranked(title: str, text: str) -> None:
     names = Names.of(title, title, text)
-    odd = [Candidate(str(number), title, text, unit(number), names, title) for number in range(3)]
+    odd = [CandidatePassage(str(number), title, text, unit(number), names, title) for number in range(3)]
     assert len(ranked([*odd, ARCHITECT], 4)) == 4
 
 
@@ -108,10 +108,10 @@ def test_a_question_about_an_identifier_finds_the_passage_that_says_it_in_words(
 
 def test_a_link_leads_to_the_chunk_below_the_heading_that_it_names() -> None:
     text = "Strokes are counted by the [other](/guide/valves/#cold-start) part."
-    pump = Candidate("p", "Pumps", text, unit(1), Names.of("Pumps", "", text, Place("s", "pumps.md", "")))
+    pump = CandidatePassage("p", "Pumps", text, unit(1), Names.of("Pumps", "", text, Place("s", "pumps.md", "")))
     below, place = "## Cold start\n\nTurn it twice.", Place("s", "docs/guide/valves.md", "")
-    valve = Candidate("v", "Valves", below, unit(2), Names.of("Valves", "", below, place))
-    evidence = Evidence("How is the strokes counter started?", unit(1), [pump, valve], 2, COUNTS)
+    valve = CandidatePassage("v", "Valves", below, unit(2), Names.of("Valves", "", below, place))
+    evidence = CandidateFeatures("How is the strokes counter started?", unit(1), [pump, valve], 2, COUNTS)
     assert evidence.connection(0, 1) == ("links_to", "guide/valves#cold-start")
 
 
@@ -134,7 +134,7 @@ def test_a_name_of_every_chunk_leads_nowhere() -> None:
 
 def test_a_page_with_a_hundred_thousand_links_to_it_leads_nowhere() -> None:
     text = "Valves are turned by hand. [home](home.md) [pumps](pumps.md)"
-    page = Candidate("p", "Valves", text, unit(1), Names.of("Valves", "", text, Place("s", "valves.md", "")))
+    page = CandidatePassage("p", "Valves", text, unit(1), Names.of("Valves", "", text, Place("s", "valves.md", "")))
     counts = Frequencies.of(
         200_000, {"say:path:s:home": 100_000, "say:id:s:home.md": 100_000, "say:tail:s:home": 100_000}
     )
@@ -167,7 +167,7 @@ def test_odd_questions_and_passages_take_no_more_than_five_times_the_usual() -> 
     assert max(spent) < 5 * seconds(QUESTION, usual) + 0.01
 
 
-def seconds(question: str, candidates: list[Candidate]) -> float:
+def seconds(question: str, candidates: list[CandidatePassage]) -> float:
     """Of this thread's processor to rank candidates whose texts have been read; the least of three."""
     spent = []
     for _ in range(3):
@@ -179,7 +179,7 @@ def seconds(question: str, candidates: list[Candidate]) -> float:
 
 def test_however_many_are_fetched_a_bounded_number_is_scored() -> None:
     fetched = [replace(ARCHITECT, chunk_id=str(number)) for number in range(10_000)]
-    assert len(kept([BRIDGE], fetched, [0.5] * len(fetched), unit(1))) == KEPT
+    assert len(choose_candidates([BRIDGE], fetched, [0.5] * len(fetched), unit(1))) == KEPT
 
 
 def test_a_question_of_many_names_makes_a_bounded_search() -> None:

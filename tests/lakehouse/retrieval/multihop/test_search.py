@@ -15,11 +15,12 @@ from pymilvus import MilvusClient
 from lakehouse.errors import InvalidInput
 from lakehouse.index.frequencies import FrequencyDirectory
 from lakehouse.index.index import Index
-from lakehouse.index.layout import IndexRow, direction, layout
-from lakehouse.index.passages import Indexed, Passage
+from lakehouse.index.layout import layout
+from lakehouse.index.passages import Passage
+from lakehouse.index.rows import IndexRow, StoredPassage, encode_vector
 from lakehouse.index.server import Capabilities
 from lakehouse.retrieval.multihop.ranking import shipped_weights
-from lakehouse.retrieval.multihop.search import MultihopSearch, _ReadRows
+from lakehouse.retrieval.multihop.search import MultihopSearch, _DecodedRows
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import append
 from lakehouse.tables import FREQUENCIES
@@ -57,9 +58,9 @@ class Corpus:
         counted: Sequence[Document] = (),
     ) -> None:
         self.tenant = tenant
-        self.collection = index.create_collection(tenant, DIMENSION)
-        index.upsert(self.collection, (self.row(*document) for document in documents))
-        index.publish(tenant, self.collection)
+        self.collection = index.collections.create(tenant, DIMENSION)
+        index.writer.upsert(self.collection, (self.row(*document) for document in documents))
+        index.collections.publish(tenant, self.collection)
         counts = Counter(
             key
             for doc_id, title, text, _ in counted or documents
@@ -69,7 +70,7 @@ class Corpus:
             {"tenant_id": tenant, "key": hashed(key), "chunks": count, "ingest_run_id": "r"}
             for key, count in counts.items()
         ])  # fmt: skip
-        self._search = MultihopSearch(index, FrequencyDirectory(settings), shipped_weights())
+        self._search = MultihopSearch(index.reader, FrequencyDirectory(settings), shipped_weights())
 
     def row(self, chunk_id: str, title: str, text: str, acl_key: str) -> IndexRow:
         return IndexRow(
@@ -173,7 +174,7 @@ def test_one_document_is_found(settings: Settings, index: Index) -> None:
 @pytest.mark.parametrize("title", ["the", "1984", "X", "", "北京", "القاهرة", "A" * 2_000])
 def test_titles_that_say_nothing_or_too_much(acme: Corpus, index: Index, title: str) -> None:
     odd = [(f"odd{n}", title, f"北京是中国的首都。 القاهرة عاصمة مصر. Marl {n}", "odd") for n in range(3)]
-    index.upsert(acme.collection, (acme.row(*document) for document in odd))
+    index.writer.upsert(acme.collection, (acme.row(*document) for document in odd))
     found = acme.search(f"{title} 中国的首都在哪里 {QUESTION}", "odd", k=5)
     assert {passage.chunk_id for passage in found} == {"odd0", "odd1", "odd2"}
 
@@ -198,15 +199,15 @@ def test_threads_that_search_at_once_find_what_one_finds(acme: Corpus) -> None:
 
 
 def test_what_is_remembered_of_rows_is_bounded_and_never_stale() -> None:
-    rows = _ReadRows(max_characters=5_000)
-    spoken, beside = '{"own": {}, "say": {}}', direction(np.ones(4))
-    found = [Indexed(Passage(str(n), "d", "T", "", f"text {n}", "", 1.0), spoken, beside) for n in range(500)]
+    rows = _DecodedRows(max_characters=5_000)
+    spoken, beside = '{"own": {}, "say": {}}', encode_vector(np.ones(4))
+    found = [StoredPassage(Passage(str(n), "d", "T", "", f"text {n}", "", 1.0), spoken, beside) for n in range(500)]
     kept = [rows.candidate(one) for one in found]
     assert rows.candidate(found[-1]) is kept[-1]
     assert rows.candidate(found[0]) is not kept[0]
     renamed = replace(found[-1], passage=replace(found[-1].passage, title="Other"))
     assert rows.candidate(renamed).title == "Other"
-    assert len(rows._known) < 150
+    assert len(rows._candidates) < 150
 
 
 def test_a_collection_without_names_says_how_to_get_them(settings: Settings, index: Index, acme: Corpus) -> None:
@@ -216,13 +217,13 @@ def test_a_collection_without_names_says_how_to_get_them(settings: Settings, ind
     client = MilvusClient(settings.milvus_uri)
     client.create_collection("lakehop_old_v1", schema=schema, index_params=indexes)
     client.close()
-    index.upsert("lakehop_old_v1", [acme.row(*BRIDGE) | {"tenant_id": "old"}])
-    index.publish("old", "lakehop_old_v1")
+    index.writer.upsert("lakehop_old_v1", [acme.row(*BRIDGE) | {"tenant_id": "old"}])
+    index.collections.publish("old", "lakehop_old_v1")
 
-    search = MultihopSearch(index, FrequencyDirectory(settings), shipped_weights())
+    search = MultihopSearch(index.reader, FrequencyDirectory(settings), shipped_weights())
     with pytest.raises(InvalidInput, match=r"lakehop_old_v1.*lakehop reindex"):
         search.search("old", ["everyone"], query=QUESTION, vector=vector(QUESTION), k=5, collection="lakehop_old_v1")
-    found = index.search("old", ["everyone"], query=QUESTION, vector=vector(QUESTION), mode="dense", k=5)
+    found = index.reader.search("old", ["everyone"], query=QUESTION, vector=vector(QUESTION), mode="dense", k=5)
     assert [passage.chunk_id for passage in found] == ["bridge"]
 
 
