@@ -1,9 +1,7 @@
 """Hyperlinks in Markdown and HTML, and the addresses by which a link and a document find each other. No Spark here.
 
-An address is a string with a kind before its first colon. A document has some; a link has candidates, best first. The
-first candidate that exactly one document of the tenant has is where the link leads, so resolving links is a join
-(`spark_jobs.documents.link`). Multi-hop search asks no table: to it addresses are names like others, that a document
-has and that a link says.
+An address is a string with a kind before its first colon. A document has several addresses, and a link has several
+candidates, best first. For multi-hop search an address is a name like any other: a document has it, a link says it.
 """
 
 import posixpath
@@ -25,8 +23,6 @@ _LINK = re.compile(
 )
 # `{% page "/slack/" %}`, `{{ '/slack/' | relative_url }}`, `{{ site.url }}/slack/`: site generators fill in the root.
 _TEMPLATE = re.compile(r"\{[%{][^\"'}]*(?:[\"'](?P<quoted>[^\"']*)[\"'])?[^}]*\}\}?")
-_DECLARED = re.compile(r"^(?:permalink|redirect_from|aliases|slug)[ \t]*:(?P<values>.*(?:\n[ \t]*-.*)*)", re.MULTILINE)
-_DECLARED_VALUE = re.compile(r"[^\s\[\],\"'-][^\s\[\],\"']*")
 _PAGE_SUFFIX = re.compile(r"\.(?:md|markdown|mdx|rst|html?|txt)$")
 _FOLDER_PAGE = re.compile(r"(?:^|/)(?:index|readme)$")
 _BUCKETS = ("s3", "s3a")
@@ -50,31 +46,15 @@ class Place(NamedTuple):
     uri: str
 
 
-class Hyperlink(NamedTuple):
-    """The target of a link as written, between two character offsets."""
+def link_targets(text: str) -> Iterator[str]:
+    """Targets, as written, of links in Markdown (inline, definitions, bare addresses) and HTML.
 
-    start: int
-    end: int
-    target: str
-
-
-def hyperlinks(text: str) -> Iterator[Hyperlink]:
-    """Links of Markdown (inline, definitions, bare addresses) and HTML; none to a place in the same document."""
+    Links to a place in the same document are left out.
+    """
     for match in _LINK.finditer(text):
-        group = match.lastgroup or ""
-        target = match[group].strip()
+        target = match[match.lastgroup or ""].strip()
         if target and not target.startswith("#"):
-            yield Hyperlink(match.start(group), match.end(group), target)
-
-
-def without_targets(text: str) -> str:
-    """The text with every link's target blanked out, offsets kept: the words of an address mention nothing."""
-    parts, end = [], 0
-    for match in _LINK.finditer(text):
-        start, until = match.span(match.lastgroup or 0)
-        parts += [text[end:start], "\0" * (until - start)]
-        end = until
-    return "".join([*parts, text[end:]])
+            yield target
 
 
 def link_addresses(target: str, source: str, doc_id: str, uri: str) -> list[str]:
@@ -111,9 +91,8 @@ def _path_addresses(path: str, source: str, doc_id: str) -> list[str]:
     else:
         bases = (posixpath.dirname(doc_id), _canonical_path(doc_id))
         places = [_canonical_path(posixpath.join("/", base, path)) for base in bases]
-    declared = [f"declared:{source}:{place}" for place in places]
     tail = _canonical_path(posixpath.join("/", path))
-    return [*(f"path:{source}:{place}" for place in places), *declared, f"tail:{source}:{tail}"]
+    return [*(f"path:{source}:{place}" for place in places), f"tail:{source}:{tail}"]
 
 
 def document_addresses(source: str, doc_id: str, uri: str) -> list[str]:
@@ -127,24 +106,15 @@ def document_addresses(source: str, doc_id: str, uri: str) -> list[str]:
     return [*named, *(f"tail:{source}:{tail}" for tail in tails if tail)]
 
 
-def declared_addresses(front_matter: str, source: str) -> list[str]:
-    """The addresses that a document's front matter gives it: `permalink`, `redirect_from`, `aliases`, `slug`."""
-    return [
-        f"declared:{source}:{_canonical_path(value[0])}"
-        for field in _DECLARED.finditer(front_matter)
-        for value in _DECLARED_VALUE.finditer(field["values"])
-    ]
-
-
 def said_addresses(text: str, place: Place) -> dict[str, float]:
     """Addresses to which the links of a chunk lead, and how surely; those of the first `MAX_LINKS`.
 
     All candidates of a link count here, for which of them exists depends on other documents.
     """
     found: dict[str, float] = {}
-    for link in islice(hyperlinks(text), MAX_LINKS):
-        fragment = link.target.partition("#")[2]
-        for address in link_addresses(link.target, *place):
+    for target in islice(link_targets(text), MAX_LINKS):
+        fragment = target.partition("#")[2]
+        for address in link_addresses(target, *place):
             if not fragment or address.endswith(f"#{fragment}"):
                 _add(found, address, 1.0)
                 continue
@@ -177,7 +147,7 @@ def is_path_end(name: str) -> bool:
     return name.startswith("tail:") and "#" not in name
 
 
-def shown(address: str) -> str:
+def readable_address(address: str) -> str:
     """The address as people read it: the path of a page, with the host if it is on the web."""
     return address.removeprefix(f"{_PUBLISHED}//") if is_published(address) else address.split(":", 2)[2]
 
@@ -191,7 +161,7 @@ def _add(found: dict[str, float], address: str, sure: float) -> None:
     """A file's or bucket's own address says where a copy of the documents lies; their paths below it say as much."""
     is_copy = address.startswith("uri:") and not is_published(address)
     is_known = address in found or len(found) < _MAX_ADDRESSES
-    if not is_copy and is_known and not address.startswith("declared:") and len(address.encode()) <= _MAX_BYTES:
+    if not is_copy and is_known and len(address.encode()) <= _MAX_BYTES:
         found[address] = max(sure, found.get(address, 0.0))
 
 

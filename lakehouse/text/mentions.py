@@ -14,7 +14,6 @@ _MARKED = re.compile(r"`([^`\n]{1,60})`|\[([^\]\n]{1,60})\]\(")
 _AFTER_COLON = re.compile(r":[ \t]+([^\n:;]+)")
 # Between two names that stand side by side: `and`, `or` or a comma, and three words at most.
 _JOINED = re.compile(r"(?=.*(?:,|\b(?:and|or)\b))[^.?!\w]*(?:\w+[^.?!\w]+){0,3}", re.IGNORECASE | re.DOTALL)
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _NO_PART = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"  # 3 does not stand in 13; scripts without blanks have no such bounds
 _LIST_ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(.{1,60})$", re.MULTILINE)
 
@@ -64,20 +63,6 @@ def set_side_by_side(names: Iterable[str], text: str) -> list[str]:
         behind = end
     longest = max(runs, key=len)
     return longest if len(longest) > 1 else []
-
-
-def closest_sentence(text: str, question: str) -> str:
-    """The sentence or line with most of the question's words, rare ones counting more; the first of equals."""
-    sentences = [sentence for sentence in map(str.strip, _SENTENCE_END.split(text)) if sentence]
-    words = [_words(sentence) for sentence in sentences]
-    asked = _words(question)
-    rarity = {word: 1 / sum(word in others for others in words) for word in asked if any(word in o for o in words)}
-    weights = [sum(rarity[word] for word in asked & there) for there in words]
-    return sentences[weights.index(max(weights))] if sentences else ""
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.lower()))
 
 
 def quote_of(span: str, text: str) -> str:

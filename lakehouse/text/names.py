@@ -12,7 +12,8 @@ from itertools import chain
 
 from lakehouse.text.hyperlinks import Place, own_addresses, said_addresses
 from lakehouse.text.identifiers import identifiers, in_words, versions
-from lakehouse.text.terms import is_stopped, key, sentences, words
+from lakehouse.text.sentences import sentences
+from lakehouse.text.terms import is_stopped, key, words
 
 # How much a name says about its document, by how it was found.
 TITLE_WEIGHT = 1.0
@@ -23,7 +24,7 @@ HEADING_WEIGHT = 0.7
 OF_PART = 0.5
 OF_IDENTIFIER = 0.5
 HEADING_JOINT = " › "
-MAX_ENTITIES = 64
+MAX_SPOKEN_NAMES = 64
 """Of one passage: a list of names would otherwise connect it with everything."""
 MAX_NAME_WORDS = 12
 _MIN_KEY = 3
@@ -61,7 +62,7 @@ class Names:
     def of(cls, title: str, heading: str, text: str, place: Place | None = None) -> "Names":
         """Follows from the chunk alone, so it goes stale only with the chunk. With its place also by hyperlinks."""
         own = own_names(title, heading, text)
-        say = entities(text) | dict.fromkeys(own, 1.0)
+        say = spoken_names(text) | dict.fromkeys(own, 1.0)
         if place:
             own |= own_addresses(place, chunk_headings(heading, text))
             say |= said_addresses(text[:_TEXT_CHARACTERS], place)
@@ -117,15 +118,15 @@ def chunk_headings(heading: str, text: str) -> list[str]:
     return found
 
 
-def entities(text: str) -> dict[str, float]:
-    """Keys of the names in a text, first come first, at most `MAX_ENTITIES`, and how surely each is one, 0 to 1."""
+def spoken_names(text: str) -> dict[str, float]:
+    """Keys of the names in a text, first come first, at most `MAX_SPOKEN_NAMES`, and how surely each is one, 0 to 1."""
     found: dict[str, float] = {}
     beginning = text[:_TEXT_CHARACTERS]
     code = ((code, 1.0) for code in _CODE.findall(beginning))
     names = ((key(name), weight) for name, weight in chain(_spans(beginning), code, _identifiers(beginning)))
     marks = ((key(version), 1.0) for version in versions(beginning))
     for name_key, weight in chain(filter(lambda name: _is_name(name[0]), names), marks):
-        if name_key in found or len(found) < MAX_ENTITIES:
+        if name_key in found or len(found) < MAX_SPOKEN_NAMES:
             found[name_key] = max(weight, found.get(name_key, 0.0))
     return found
 

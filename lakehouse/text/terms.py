@@ -1,4 +1,4 @@
-"""Words as retrieval compares them: folded, stemmed, without stop words; and text cut into sentences.
+"""Words as retrieval compares them: folded, stemmed, without stop words.
 
 Index time and question time must cut alike, so both import from here. The stemmer is a handful of English suffix
 rules, which conflates a little more than Porter's (`directed`, `director` and `direction` are one term): here a term
@@ -35,11 +35,6 @@ _ENDINGS = (
     *(("ly", ""), ("or", ""), ("er", "")),
 )
 _LEAST_STEM = 4
-_SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')\]]*\s+(?=[A-Z\"“(0-9])|(?<=[。！？])|\n+")
-_ABBREVIATION = re.compile(
-    r"\b(?:[A-Z]|Dr|Mr|Mrs|Ms|St|Jr|Sr|vs|No|Inc|Ltd|Co|Lt|Col|Gen|Sgt|Capt|Prof|Rev|Hon|Mt|Ft|ca|c|U\.S|D\.C)\.$"
-)
-_ABBREVIATION_CHARACTERS = 8
 
 
 def words(text: str) -> list[str]:
@@ -75,18 +70,6 @@ def stem(word: str) -> str:
     if len(word) < _LEAST_STEM or not (word.isascii() and word.isalpha()):
         return word
     return _without_last_vowel(_without_ending(_without_verb_ending(_without_plural(word))))
-
-
-def sentences(text: str) -> list[str]:
-    """The text cut at full stops and line breaks, but not behind an abbreviation or an initial; none is empty."""
-    found: list[str] = []
-    begun = ""
-    for part in _SENTENCE_END.split(text):
-        begun = f"{begun} {part}" if begun else part
-        if not _ABBREVIATION.search(begun[-_ABBREVIATION_CHARACTERS:]):
-            found.append(begun)
-            begun = ""
-    return [sentence for sentence in (*found, begun) if sentence.strip()]
 
 
 def _folded(text: str) -> str:

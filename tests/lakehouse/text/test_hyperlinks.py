@@ -4,14 +4,12 @@ import pytest
 
 from lakehouse.text.hyperlinks import (
     Place,
-    declared_addresses,
     document_addresses,
-    hyperlinks,
     is_address,
     link_addresses,
+    link_targets,
     own_addresses,
     said_addresses,
-    without_targets,
 )
 
 DOCUMENTS = {
@@ -26,7 +24,7 @@ DOCUMENTS = {
 
 
 def leads_to(target: str, doc_id: str = "guide/use.md") -> str | None:
-    """The document that the link leads to, as the join in `link_documents` finds it."""
+    """The document that has the best address of the link; None where several have it."""
     for address in link_addresses(target, "s", doc_id, DOCUMENTS[doc_id]):
         owners = [one for one, uri in DOCUMENTS.items() if address in document_addresses("s", one, uri)]
         if len(owners) == 1:
@@ -89,33 +87,15 @@ def test_a_link_in_a_bucket_is_meant_from_its_document(target: str, address: str
     assert uris == [address]
 
 
-def test_links_of_markdown_and_html_are_found_with_their_places() -> None:
+def test_links_of_markdown_and_html_are_found() -> None:
     text = """[a](one.md "Title") ![i](two(1).png) [b](<three four.md>) <a href='five'>x</a> https://six.example/a_b.
 [ref]: seven.md
 <https://eight.example> [c](#here) [d]({% page "/nine/" %}) [e]()"""
 
-    found = list(hyperlinks(text))
-
-    assert [link.target for link in found] == [
+    assert list(link_targets(text)) == [
         "one.md", "two(1).png", "three four.md", "five", "https://six.example/a_b", "seven.md",
         "https://eight.example", '{% page "/nine/" %}',
     ]  # fmt: skip
-    assert all(text[link.start : link.end] == link.target for link in found)
-
-
-def test_the_words_of_a_target_are_no_text() -> None:
-    text = "[Orion](orion.md) at https://orion.example now"
-    blank = without_targets(text)
-    assert len(blank) == len(text)
-    assert blank.replace("\0", "") == "[Orion]() at  now"
-
-
-def test_front_matter_gives_a_document_more_addresses() -> None:
-    text = "---\npermalink: /chat/\nredirect_from:\n  - /slack/\n  - '/im.html'\naliases: [a, b]\n---\n"
-    assert declared_addresses(text, "s") == [
-        "declared:s:chat", "declared:s:slack", "declared:s:im", "declared:s:a", "declared:s:b",
-    ]  # fmt: skip
-    assert "declared:s:slack" in link_addresses("/slack/", "s", "x.md", "file:///x.md")
 
 
 def test_a_chunk_says_where_its_links_lead_and_a_page_has_that_address() -> None:

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lakehouse.text.names import MAX_ENTITIES, MAX_HEADINGS, OF_PART, Names, chunk_headings, entities, own_names
-from lakehouse.text.terms import key, sentences, stem, terms
+from lakehouse.text.names import MAX_HEADINGS, MAX_SPOKEN_NAMES, OF_PART, Names, chunk_headings, own_names, spoken_names
+from lakehouse.text.sentences import sentences
+from lakehouse.text.terms import key, stem, terms
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_a_title_that_is_no_name_does_no_harm(title: str) -> None:
 
 
 def test_names_in_a_text_are_spans_of_capitals_without_a_sentences_first_word() -> None:
-    found = entities("In Port Ellis lived Ann of the Marsh. The Ferry left. He stayed.")
+    found = spoken_names("In Port Ellis lived Ann of the Marsh. The Ferry left. He stayed.")
     assert found == {"port ellis": 1, "ann of the marsh": 1, "ann": OF_PART, "marsh": OF_PART, "ferry": 1}
 
 
@@ -69,8 +70,8 @@ def test_a_setting_is_known_by_every_way_of_writing_it() -> None:
 def test_a_version_is_one_name_with_and_without_its_letter() -> None:
     notes = Names.of("Release notes", "v2.4.0", "Sent on 12.10.")
     assert "2 4 0" in notes.own
-    assert {"2 4 0", "1 7"} <= set(entities("Since 2.4.0, and in v1.7, 0.5 seconds at 10.0.0.1 do."))
-    assert entities("0.5 seconds at 10.0.0.1 in 2024.") == {}
+    assert {"2 4 0", "1 7"} <= set(spoken_names("Since 2.4.0, and in v1.7, 0.5 seconds at 10.0.0.1 do."))
+    assert spoken_names("0.5 seconds at 10.0.0.1 in 2024.") == {}
 
 
 def test_headings_of_a_chunk_are_bounded() -> None:
@@ -78,11 +79,11 @@ def test_headings_of_a_chunk_are_bounded() -> None:
 
 
 def test_a_list_of_names_is_bounded() -> None:
-    assert len(entities(", ".join(f"Name{number}" for number in range(1_000)))) == MAX_ENTITIES
+    assert len(spoken_names(", ".join(f"Name{number}" for number in range(1_000)))) == MAX_SPOKEN_NAMES
 
 
 @given(st.text(max_size=200))
 def test_any_text_can_be_read(text: str) -> None:
     assert all(sentence.strip() for sentence in sentences(text))
-    assert all(name == key(name) for name in entities(text))
+    assert all(name == key(name) for name in spoken_names(text))
     assert all(terms(text)) or not terms(text)
