@@ -19,13 +19,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from lakehouse.access.ledger import Ledger
 from lakehouse.access.mcp_servers import load_mcp_servers
 from lakehouse.costs.prices import Prices
-from lakehouse.errors import InvalidInput
+from lakehouse.errors import LakehopError
 from lakehouse.index.embedding import load_tokenizer
 from lakehouse.settings import MAX_TASK_SECONDS, Settings, load_settings
+from lakehouse.storage.database import Database
 from serving.http.app import create_api
 from serving.http.readiness import PROBE_TIMEOUT_S
 from serving.http.services import Services
-from serving.tasks.durable import DurableTasks, check_database_url
+from serving.tasks.durable import DurableTasks
 from serving.tasks.idempotency import StoredAnswers
 from serving.tasks.paid import OVERRUN_S, Tasks
 
@@ -59,15 +60,15 @@ class Gateway:
             settings = load_settings()
             Prices.from_file(settings.prices_file).require(settings.llm_model, datetime.now(UTC))
             load_tokenizer(settings.embedding_model)
-            check_database_url(settings.tasks_database_url.get_secret_value())
+            Database.open(settings).close()
             load_mcp_servers(settings)
-        except InvalidInput as error:
+        except LakehopError as error:
             sys.exit(str(error))
 
     def __init__(self) -> None:
         from agents.durable.executor import Executor
         from agents.runtime import Agents, Dependencies
-        from agents.tools.mcp.servers import Connected
+        from agents.tools.mcp.servers import McpServers
         from lakehouse.costs.call_records import Spool
         from lakehouse.index.server import Server
         from lakehouse.retrieval.retriever import Retriever
@@ -76,7 +77,7 @@ class Gateway:
         settings = load_settings()
         self.retriever, self.milvus = Retriever(settings), Server(settings)
         self.retriever.warm_up()
-        self.servers = Connected(load_mcp_servers(settings))
+        self.servers = McpServers(load_mcp_servers(settings))
         self.agents = Agents(
             Dependencies(
                 settings=settings,
@@ -86,17 +87,18 @@ class Gateway:
                 servers=self.servers,
             )
         )
-        self.ledger, self.answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
+        self.database = Database.open(settings)
+        ledger, answers = Ledger(self.database), StoredAnswers(self.database)
         memories = Memories(settings)
-        self.tasks = Tasks(settings, self.agents, self.ledger, self.answers, memories, api.state.metrics)
+        self.tasks = Tasks(settings, self.agents, ledger, answers, memories, api.state.metrics)
         self.durable = DurableTasks(self.tasks)
-        self.executor = Executor(settings, self.durable.work)
+        self.executor = Executor(self.database, self.durable.work)
         self.durable.attach(self.executor)
         self.model = _model_client(settings)
         api.state.services = Services(
             settings=settings,
-            ledger=self.ledger,
-            answers=self.answers,
+            ledger=ledger,
+            answers=answers,
             memories=memories,
             tasks=self.tasks,
             durable=self.durable,
@@ -117,7 +119,7 @@ class Gateway:
         await self.tasks.stop_all()
         await self.agents.aclose()
         await self.model.aclose()
-        for part in (self.servers, self.retriever, self.milvus, self.ledger, self.answers):
+        for part in (self.servers, self.retriever, self.milvus, self.database):
             part.close()
 
     async def _probe_milvus(self) -> None:

@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.databases import database_url
 from tests.ports import free_port
+
+__all__ = ["database_url"]  # a fixture
 
 _MANUALS = os.environ.get("LAKEHOP_TEST_MANUALS", "")
 POSTGRES_PASSWORD = "pg-secret"

@@ -12,6 +12,7 @@ from agents.runtime import Agents
 from lakehouse.access.ledger import Ledger
 from lakehouse.settings import Settings
 from lakehouse.state.memory import Memories
+from lakehouse.storage.database import Database
 from serving.http.app import create_api
 from serving.http.readiness import Probe
 from serving.http.services import Services
@@ -27,6 +28,7 @@ class Served:
     api: FastAPI
     http: httpx.AsyncClient
     services: Services
+    database: Database
     groups: tuple[str, ...] = ("eng",)  # of a key that names none
 
     @property
@@ -48,14 +50,14 @@ class Served:
     async def aclose(self) -> None:
         await self.tasks.stop_all()
         await self.http.aclose()
-        self.ledger.close()
-        self.services.answers.close()
+        self.database.close()
 
 
 def serve(agents: Agents, settings: Settings, probes: Mapping[str, Probe]) -> Served:
     """Close it at the end."""
     api = create_api()
-    ledger, answers = Ledger(settings.ledger_path), StoredAnswers(settings.ledger_path)
+    database = Database.open(settings)
+    ledger, answers = Ledger(database), StoredAnswers(database)
     memories = Memories(settings)
     tasks = Tasks(settings, agents, ledger, answers, memories, api.state.metrics)
     api.state.services = Services(
@@ -69,4 +71,4 @@ def serve(agents: Agents, settings: Settings, probes: Mapping[str, Probe]) -> Se
         probes=probes,
     )
     http = httpx.AsyncClient(transport=httpx.ASGITransport(api), base_url="http://gateway")
-    return Served(api, http, api.state.services)
+    return Served(api, http, api.state.services, database)

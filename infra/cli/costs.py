@@ -1,4 +1,4 @@
-"""What is spent, by whom, and up to what cap: `sql`, `costs`, `keys`, `plan`."""
+"""Commands about costs and API keys: `sql`, `costs`, `keys`, `plan`."""
 
 from decimal import Decimal
 
@@ -12,7 +12,7 @@ from lakehouse.errors import NotBuiltYet
 @click.argument("statement")
 @json_option
 def sql(statement: str, as_json: bool) -> None:
-    """Query all tables and views, read-only. In JSON, decimals and times are strings.
+    """Query all tables and views with SQL, read-only. In JSON, decimals and times are strings.
 
     \b
     lakehop sql "select * from gold.cost_daily"
@@ -26,13 +26,13 @@ def sql(statement: str, as_json: bool) -> None:
 
 @click.group()
 def costs() -> None:
-    """The call records that services leave."""
+    """Records of model and tool calls."""
 
 
 @costs.command()
 @json_option
 def flush(as_json: bool) -> None:
-    """Move what the services have spooled into the lakehouse now, by the DAG `load_costs`.
+    """Move spooled call records into the lakehouse now, by the DAG `load_costs`.
 
     \b
     lakehop costs flush
@@ -51,19 +51,20 @@ def keys() -> None:
 @keys.command()
 @tenant_option
 @groups_option
-@click.option("--app", required=True, help="Program that will use the key; stands in the cost tables.")
-@click.option("--daily-usd", type=USD, help="Cap of what its tasks spend in a UTC day; without it, none.")
+@click.option("--app", required=True, help="Name of the program that uses the key; appears in the cost tables.")
+@click.option("--daily-usd", type=USD, help="Spend cap of its tasks in a UTC day; default: no cap.")
 @json_option
 def create(tenant: str, groups: list[str], app: str, daily_usd: Decimal | None, as_json: bool) -> None:
-    """Make a key and print its secret, which nothing shows again.
+    """Create a key and print its secret, which cannot be shown again.
 
     \b
     lakehop keys create --tenant acme --groups staff --app wiki --daily-usd 5
     """
     from lakehouse.access.ledger import Ledger
+    from lakehouse.storage.database import Database
 
-    key_id, secret = Ledger(settings().ledger_path).create_key(tenant, groups, app, daily_usd)
-    say(f"{key_id} for tenant {tenant!r}, groups {groups or 'none'}. Keep the secret: it is not shown again.")
+    key_id, secret = Ledger(Database.open(settings())).create_key(tenant, groups, app, daily_usd)
+    say(f"{key_id} for tenant {tenant!r}, groups {groups or 'none'}. Keep the secret: it cannot be shown again.")
     emit(as_json, {"key_id": key_id, "key": secret}, lambda _: click.echo(secret))
 
 
@@ -71,31 +72,33 @@ def create(tenant: str, groups: list[str], app: str, daily_usd: Decimal | None, 
 @click.argument("key_id")
 @json_option
 def revoke(key_id: str, as_json: bool) -> None:
-    """Refuse a key from now on.
+    """Revoke a key; the gateway refuses it at once.
 
     \b
     lakehop keys list
     lakehop keys revoke key_0123456789ab
     """
     from lakehouse.access.ledger import Ledger
+    from lakehouse.storage.database import Database
 
-    Ledger(settings().ledger_path).revoke(key_id)
+    Ledger(Database.open(settings())).revoke(key_id)
     emit(as_json, {"revoked": key_id}, lambda _: say(f"revoked: {key_id}"))
 
 
 @keys.command("list")
 @json_option
 def list_(as_json: bool) -> None:
-    """List all keys, revoked ones too, with what each has spent today.
+    """List all keys, also revoked ones, and the spend of each today.
 
     \b
     lakehop keys list
     """
     from infra.cli.render import print_keys
     from lakehouse.access.ledger import Ledger
+    from lakehouse.storage.database import Database
 
-    ledger = Ledger(settings().ledger_path)
-    found = [
+    ledger = Ledger(Database.open(settings()))
+    rows = [
         {
             "key_id": key.key_id,
             "tenant": key.tenant_id,
@@ -109,13 +112,13 @@ def list_(as_json: bool) -> None:
         }
         for key in ledger.list_keys()
     ]
-    emit(as_json, {"keys": found}, print_keys)
+    emit(as_json, {"keys": rows}, print_keys)
 
 
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def plan() -> None:
     """Plan capacity: not in this version."""
-    raise NotBuiltYet("plan: not served by this version. docs/operations.md gives the measured sizes.")
+    raise NotBuiltYet("plan: not served by this version. docs/operations.md has measured sizes.")
 
 
 COMMANDS = (sql, costs, keys, plan)

@@ -22,8 +22,10 @@ def write_secret(path: Path, text: str) -> None:
 def ensure_operator_key(settings: Settings) -> None:
     """Create the operator key where there is none, or where the ledger no longer knows it."""
     from lakehouse.access.ledger import Ledger
+    from lakehouse.storage.database import Database
 
-    ledger = Ledger(settings.ledger_path)
+    database = Database.open(settings)
+    ledger = Ledger(database)
     try:
         path = _operator_key_path(settings)
         known = ledger.authenticate(path.read_text().strip()) if path.exists() else None
@@ -31,7 +33,7 @@ def ensure_operator_key(settings: Settings) -> None:
             _, secret = ledger.create_key("operator", (), "lakehop", None, operator=True)
             write_secret(path, secret + "\n")
     finally:
-        ledger.close()
+        database.close()
 
 
 def operator_key(settings: Settings) -> str:

@@ -1,49 +1,32 @@
-"""API keys and what each may spend in a day, in one SQLite file that the gateway and the command line share.
+"""API keys and what each may spend in a day, in the relational database that gateways and the command line share.
 
 Here and not in Delta, because a spend cap is a decision before each task: it needs a transaction that takes about
-a millisecond and that threads and processes cannot interleave (`BEGIN IMMEDIATE`). What was spent is decided by the
-call records in the lakehouse; the ledger only holds the caps.
+a millisecond and that threads and processes cannot interleave. The call records in the lakehouse are the bill; the
+ledger only holds the caps.
 
-Money is stored as whole units of 10^-10 US dollars, the ten places of every MONEY column, so that sums are exact.
+Money is stored as whole units of 10^-10 US dollars (see `lakehouse.storage.relational_tables`), so that sums are exact.
 A day is a day in UTC, and a task counts on the day on which it began.
 """
 
-import contextlib
 import hashlib
 import json
-import os
 import secrets
-import sqlite3
-import threading
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
 
 from lakehouse.access.permissions import canonical_groups, check_tenant
 from lakehouse.errors import BudgetExceeded, InvalidInput, NotFound
+from lakehouse.storage.database import Database
+from lakehouse.storage.relational_tables import KEYS, RESERVATIONS, SETTLED, insert_into
 
 SECRET_PREFIX = "lh_"  # noqa: S105 (lets a secret scanner find a leaked key)
 MONEY_PLACES = 10
 MAX_USD = Decimal(99_999_999)  # what a MONEY column holds
-# A process waits this long for another's transaction, each of which takes about a millisecond.
-BUSY_TIMEOUT_S = 10.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS keys (
-    key_id TEXT PRIMARY KEY, secret_sha256 TEXT NOT NULL UNIQUE, tenant_id TEXT NOT NULL, acl_groups TEXT NOT NULL,
-    app TEXT NOT NULL, daily_units INTEGER, operator INTEGER NOT NULL, created_at TEXT NOT NULL, revoked_at TEXT
-) STRICT;
-CREATE TABLE IF NOT EXISTS settled (
-    key_id TEXT NOT NULL, day TEXT NOT NULL, units INTEGER NOT NULL, PRIMARY KEY (key_id, day)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS reservations (
-    reservation_id TEXT PRIMARY KEY, key_id TEXT NOT NULL, day TEXT NOT NULL,
-    reserved_units INTEGER NOT NULL, spent_units INTEGER NOT NULL DEFAULT 0, expires_at REAL NOT NULL
-) STRICT;
-CREATE INDEX IF NOT EXISTS reservations_by_day ON reservations (key_id, day);
-"""
 
 
 @dataclass(frozen=True)
@@ -80,39 +63,17 @@ class DailySpend:
     daily_usd: Decimal | None
 
 
-def open_database(path: Path, schema: str) -> sqlite3.Connection:
-    """Open, or create for its owner only, an SQLite file in WAL mode that several threads and processes may share."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Never open an existing file beside SQLite: closing it again would drop the locks that this process holds on it.
-    with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
-    database = sqlite3.connect(path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    database.row_factory = sqlite3.Row
-    database.execute("PRAGMA synchronous = FULL")  # a settled dollar survives a power cut, for one fsync a task
-    deadline = time.monotonic() + BUSY_TIMEOUT_S
-    while True:  # the change to WAL fails at once, without the timeout, while another process makes it
-        try:
-            database.execute("PRAGMA journal_mode = WAL")
-            database.executescript(schema)
-            return database
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-
-
 class Ledger:
-    """Keys and spend; safe to share between threads, and between processes that open the same file."""
+    """Keys and spend; safe to share between threads. Processes share them through the database."""
 
-    def __init__(self, path: Path, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._database = open_database(path, _SCHEMA)
+        self._database = database
 
     def create_key(
         self, tenant_id: str, groups: Iterable[str], app: str, daily_usd: Decimal | None, operator: bool = False
     ) -> tuple[str, str]:
-        """Make a key; return its id and its secret, which is shown this once and stored only as a SHA-256.
+        """Make a key; return its id and its secret. Only a SHA-256 of the secret is stored.
 
         `daily_usd` caps what the key's tasks spend in a UTC day; None: no cap. An operator key may act for any
         tenant and group. Raises `InvalidInput` for a bad tenant, group, app or cap.
@@ -123,50 +84,45 @@ class Ledger:
         if cap == 0:
             raise InvalidInput(f"daily_usd {daily_usd}: must be above 0. To stop a key, revoke it.")
         key_id, secret = "key_" + secrets.token_hex(6), SECRET_PREFIX + secrets.token_urlsafe(32)
-        row = (
-            key_id,
-            _sha256(secret),
-            check_tenant(tenant_id),
-            json.dumps(canonical_groups(groups)),
-            app.strip(),
-            cap,
-            operator,
-            self._clock().isoformat(),
-        )
-        with self._transaction() as database:
-            database.execute("INSERT INTO keys VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)", row)
+        row = {
+            "key_id": key_id,
+            "secret_sha256": _sha256(secret),
+            "tenant_id": check_tenant(tenant_id),
+            "acl_groups": json.dumps(canonical_groups(groups)),
+            "app": app.strip(),
+            "daily_units": cap,
+            "operator": operator,
+            "created_at": self._clock().isoformat(),
+        }
+        with self._database.write() as connection:
+            connection.execute(sa.insert(KEYS), row)
         return key_id, secret
 
     def revoke(self, key_id: str) -> None:
-        """Refuse the key from now on; `NotFound` for an id that never was. Revoking twice changes nothing."""
-        with self._transaction() as database:
-            self._key(database, key_id)
-            database.execute(
-                "UPDATE keys SET revoked_at = ? WHERE key_id = ? AND revoked_at IS NULL",
-                (self._clock().isoformat(), key_id),
-            )
+        """Refuse the key from now on. Revoking twice changes nothing. Raises `NotFound` for an unknown id."""
+        revoke = sa.update(KEYS).where(KEYS.c.key_id == key_id, KEYS.c.revoked_at.is_(None))
+        with self._database.write() as connection:
+            _existing_key(connection, key_id)
+            connection.execute(revoke.values(revoked_at=self._clock().isoformat()))
 
     def list_keys(self) -> list[Key]:
-        """All keys, revoked ones too, oldest first."""
-        with self._lock:
-            rows = self._database.execute("SELECT * FROM keys ORDER BY created_at, key_id").fetchall()
-        return [_key(row) for row in rows]
+        """All keys, revoked keys too, oldest first."""
+        with self._database.read() as connection:
+            return [_key(row) for row in connection.execute(_ALL_KEYS)]
 
     def authenticate(self, secret: str) -> Key | None:
         """The key that a secret opens; None when it is unknown or revoked.
 
         The look-up is by the secret's hash, so its time says nothing about how much of a guess was right.
         """
-        with self._lock:
-            row = self._database.execute(
-                "SELECT * FROM keys WHERE secret_sha256 = ? AND revoked_at IS NULL", (_sha256(secret),)
-            ).fetchone()
+        with self._database.read() as connection:
+            row = connection.execute(_KEY_OF_SECRET, {"sha256": _sha256(secret)}).first()
         return _key(row) if row else None
 
     def reserve(
         self, key_id: str, usd: Decimal, *, at_least: Decimal | None = None, lifetime_s: float = 960
     ) -> Reservation:
-        """Hold `usd` of the key's day for one task, or what is free of it, down to `at_least` (default: all or none).
+        """Hold `usd` of the key's day for one task, or the free part of it down to `at_least` (default: all or none).
 
         Settled, spent and held money together never pass the cap, however many threads and processes reserve at
         once. Raises `BudgetExceeded` when too little is free.
@@ -177,89 +133,85 @@ class Ledger:
         now = self._clock()
         reservation_id, day = "res_" + secrets.token_hex(8), now.date().isoformat()
         wanted = _units(usd)
-        with self._transaction() as database:
-            key = self._key(database, key_id)
+        with self._database.write() as connection:
+            # The row's lock makes the reservations of a key wait for each other.
+            key = _existing_key(connection, key_id, lock=True)
             if key.daily_usd is not None:
-                spent, held = self._spent_and_held(database, key_id, day)
+                spent, held = self._spent_and_held(connection, key_id, day)
                 free = _units(key.daily_usd) - spent - held
                 if free < (wanted if at_least is None else min(wanted, _units(at_least))):
                     raise _over_the_cap(key, spent, held, usd if at_least is None else at_least)
                 wanted = min(wanted, free)
-            database.execute(
-                "INSERT INTO reservations VALUES (?, ?, ?, ?, 0, ?)",
-                (reservation_id, key_id, day, wanted, now.timestamp() + lifetime_s),
-            )
+            row = {"reservation_id": reservation_id, "key_id": key_id, "day": day, "reserved_units": wanted}
+            connection.execute(sa.insert(RESERVATIONS), row | {"expires_at": now.timestamp() + lifetime_s})
         return Reservation(reservation_id, key_id, day, _usd(wanted))
 
     def accrue(self, reservation: Reservation, spent_usd: Decimal) -> None:
-        """Note what a running task has spent so far in all, so that a killed process leaves the truth behind."""
-        with self._transaction() as database:
-            database.execute(
-                "UPDATE reservations SET spent_units = max(spent_units, ?) WHERE reservation_id = ?",
-                (_units(spent_usd), reservation.reservation_id),
-            )
+        """Note the spend of a running task so far in all; it counts when the process is killed."""
+        with self._database.write() as connection:
+            connection.execute(_ACCRUE, {"of": reservation.reservation_id, "spent": _units(spent_usd)})
 
     def settle(self, reservation: Reservation, actual_usd: Decimal) -> None:
-        """End a reservation and book what the task really cost, on the day on which it began. A second one is void."""
-        with self._transaction() as database:
-            ended = database.execute(
-                "DELETE FROM reservations WHERE reservation_id = ?", (reservation.reservation_id,)
-            ).rowcount
-            if ended:
-                database.execute(
-                    "INSERT INTO settled VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET units = units + excluded.units",
-                    (reservation.key_id, reservation.day, _units(actual_usd)),
-                )
+        """End a reservation and book the task's cost on the day on which it began. A second settlement is void."""
+        row = {"key_id": reservation.key_id, "day": reservation.day, "units": _units(actual_usd)}
+        with self._database.write() as connection:
+            if connection.execute(_END, {"of": reservation.reservation_id}).rowcount:
+                insert = insert_into(SETTLED, connection)
+                total = SETTLED.c.units + insert.excluded.units
+                key_and_day = [SETTLED.c.key_id, SETTLED.c.day]
+                connection.execute(insert.on_conflict_do_update(index_elements=key_and_day, set_={"units": total}), row)
 
     def today(self, key_id: str) -> DailySpend:
-        """What the key has spent and holds today; `NotFound` for an unknown key."""
+        """Spend and holds of a key today. Raises `NotFound` for an unknown key."""
         day = self._clock().date().isoformat()
-        with self._lock:
-            key = self._key(self._database, key_id)
-            spent, held = self._spent_and_held(self._database, key_id, day)
+        with self._database.read() as connection:
+            key = _existing_key(connection, key_id)
+            spent, held = self._spent_and_held(connection, key_id, day)
         return DailySpend(day, _usd(spent), _usd(held), key.daily_usd)
 
     def spent_today(self, key_id: str) -> Decimal:
         """US dollars that the key has spent today."""
         return self.today(key_id).spent_usd
 
-    def close(self) -> None:
-        """Close the file; the ledger is not used after."""
-        with self._lock:
-            self._database.close()
+    def _spent_and_held(self, connection: sa.Connection, key_id: str, day: str) -> tuple[int, int]:
+        """Units spent on a day, by running tasks too, and units that running tasks still hold beyond that."""
+        of = {"key_id": key_id, "day": day, "now": self._clock().timestamp()}
+        spent, held = connection.execute(_SPENT_AND_HELD, of).one()
+        return int(spent), int(held)  # a sum of integers is a Decimal on Postgres
 
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """The write lock from the first statement on: what is read in it cannot be outdated when it writes."""
-        with self._lock:
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._database
-            except BaseException:
-                self._database.execute("ROLLBACK")
-                raise
-            self._database.execute("COMMIT")
 
-    def _key(self, database: sqlite3.Connection, key_id: str) -> Key:
-        row = database.execute("SELECT * FROM keys WHERE key_id = ?", (key_id,)).fetchone()
-        if row is None:
-            raise NotFound(f"key {key_id!r}: there is none of this id. `lakehop keys list` shows all.")
-        return _key(row)
+def _spent_and_held() -> sa.Select[tuple[int, int]]:
+    """In one statement, so that a task that settles meanwhile counts once: as running, or as settled."""
+    running, settled = RESERVATIONS.c, SETTLED.c
+    unspent = sa.case(
+        (running.reserved_units > running.spent_units, running.reserved_units - running.spent_units), else_=0
+    )
+    of_day = (running.key_id == sa.bindparam("key_id"), running.day == sa.bindparam("day"))
+    holds = running.expires_at > sa.bindparam("now")
+    settled_units = sa.select(settled.units).where(
+        settled.key_id == sa.bindparam("key_id"), settled.day == sa.bindparam("day")
+    )
+    return sa.select(
+        sa.func.coalesce(sa.func.sum(running.spent_units), 0) + sa.func.coalesce(settled_units.scalar_subquery(), 0),
+        sa.func.coalesce(sa.func.sum(sa.case((holds, unspent), else_=0)), 0),
+    ).where(*of_day)
 
-    def _spent_and_held(self, database: sqlite3.Connection, key_id: str, day: str) -> tuple[int, int]:
-        """Units spent on a day, running tasks included, and units that running tasks still hold beyond that."""
-        running, held = database.execute(
-            "SELECT coalesce(sum(spent_units), 0), "
-            "coalesce(sum(max(reserved_units - spent_units, 0)) FILTER (WHERE expires_at > ?), 0) "
-            "FROM reservations WHERE key_id = ? AND day = ?",
-            (self._clock().timestamp(), key_id, day),
-        ).fetchone()
-        row = database.execute("SELECT units FROM settled WHERE key_id = ? AND day = ?", (key_id, day)).fetchone()
-        return running + (row["units"] if row else 0), held
+
+_ALL_KEYS = sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.key_id)
+_KEY_OF_ID = sa.select(KEYS).where(KEYS.c.key_id == sa.bindparam("key_id"))
+_LOCKED_KEY_OF_ID = _KEY_OF_ID.with_for_update()
+_KEY_OF_SECRET = sa.select(KEYS).where(KEYS.c.secret_sha256 == sa.bindparam("sha256"), KEYS.c.revoked_at.is_(None))
+_SPENT_AND_HELD = _spent_and_held()
+_END = sa.delete(RESERVATIONS).where(RESERVATIONS.c.reservation_id == sa.bindparam("of"))
+_ACCRUE = (
+    sa.update(RESERVATIONS)
+    .where(RESERVATIONS.c.reservation_id == sa.bindparam("of"), RESERVATIONS.c.spent_units < sa.bindparam("spent"))
+    .values(spent_units=sa.bindparam("spent"))
+)
 
 
 def next_day(now: datetime) -> datetime:
-    """When the caps begin anew: the coming midnight, UTC."""
+    """The coming midnight, UTC: the caps begin anew then."""
     return datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), datetime.min.time(), UTC)
 
 
@@ -267,28 +219,35 @@ def _over_the_cap(key: Key, spent: int, held: int, needed_usd: Decimal) -> Budge
     cap = _units(key.daily_usd or Decimal(0))
     free = max(cap - spent - held, 0)
     return BudgetExceeded(
-        f"daily cap of {key.key_id} ({key.app}): {_shown(cap)} USD a day, of which {_shown(spent)} are spent and "
-        f"{_shown(held)} are held by running tasks; this task needs {needed_usd:f}. "
-        + (f"Ask with max_usd of at most {_shown(free)}, or wait for running tasks to end. " if free else "")
+        f"daily cap of {key.key_id} ({key.app}): {_plain(cap)} USD a day, of which {_plain(spent)} are spent and "
+        f"{_plain(held)} are held by running tasks; this task needs {needed_usd:f}. "
+        + (f"Ask with max_usd of at most {_plain(free)}, or wait for running tasks to end. " if free else "")
         + "The cap begins anew at 00:00 UTC; an operator can make a key with a higher one."
     )
 
 
-def _shown(units: int) -> str:
+def _plain(units: int) -> str:
     text = f"{_usd(units):f}"
     return text.rstrip("0").rstrip(".")
 
 
-def _key(row: sqlite3.Row) -> Key:
+def _existing_key(connection: sa.Connection, key_id: str, *, lock: bool = False) -> Key:
+    row = connection.execute(_LOCKED_KEY_OF_ID if lock else _KEY_OF_ID, {"key_id": key_id}).first()
+    if row is None:
+        raise NotFound(f"key {key_id!r}: there is none of this id. `lakehop keys list` shows all.")
+    return _key(row)
+
+
+def _key(row: sa.Row[Any]) -> Key:
     return Key(
-        key_id=row["key_id"],
-        tenant_id=row["tenant_id"],
-        groups=tuple(json.loads(row["acl_groups"])),
-        app=row["app"],
-        daily_usd=None if row["daily_units"] is None else _usd(row["daily_units"]),
-        operator=bool(row["operator"]),
-        created_at=datetime.fromisoformat(row["created_at"]),
-        revoked_at=datetime.fromisoformat(row["revoked_at"]) if row["revoked_at"] else None,
+        key_id=row.key_id,
+        tenant_id=row.tenant_id,
+        groups=tuple(json.loads(row.acl_groups)),
+        app=row.app,
+        daily_usd=None if row.daily_units is None else _usd(row.daily_units),
+        operator=row.operator,
+        created_at=datetime.fromisoformat(row.created_at),
+        revoked_at=datetime.fromisoformat(row.revoked_at) if row.revoked_at else None,
     )
 
 

@@ -3,7 +3,7 @@
 from decimal import Decimal
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field
 
 from lakehouse.settings.base import HttpUrl, SettingsGroup
 
@@ -40,9 +40,4 @@ class GatewaySettings(SettingsGroup, frozen=True):
         description="JSON or TOML file of MCP servers whose tools `react` and `team` may call: `mcpServers` as in "
         "other "
         "clients, plus `allow`. Empty: none.",
-    )
-    tasks_database_url: SecretStr = Field(
-        SecretStr(""),
-        description="Database of durable tasks, as SQLAlchemy takes it: postgresql+psycopg://…; empty: SQLite under "
-        "home. Gateways that share one take over from one another.",
     )

@@ -21,6 +21,11 @@ class StorageSettings(SettingsGroup, frozen=True):
     warehouse: str = Field(
         "", description="Root of the Delta tables: a folder or s3a://…. Empty: `warehouse` under home."
     )
+    database_url: SecretStr = Field(
+        SecretStr(""),
+        description="SQLAlchemy URL of the database of keys, caps, Idempotency-Keys and durable tasks. Several "
+        "gateways share postgresql+psycopg://user:password@host/database. Empty: `lakehop.sqlite` under home.",
+    )
     s3_endpoint: str = Field(
         "", description="Address of an S3-compatible store, e.g. http://127.0.0.1:9000. Empty: Amazon S3."
     )
@@ -58,8 +63,3 @@ class StorageSettings(SettingsGroup, frozen=True):
     def spool_dir(self) -> Path:
         """Folder where services write call records; the job `load_llm_calls` loads them."""
         return self.home / "spool"
-
-    @property
-    def ledger_path(self) -> Path:
-        """SQLite file of API keys and what each has spent today."""
-        return self.home / "ledger.sqlite"

@@ -10,13 +10,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, Field, TypeAdapter
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
 
 from agents.answer import Answer, Step, TaskStatus
 from agents.task.journal import Journal, new_task_id
 from lakehouse.access.ledger import Key
-from lakehouse.errors import NotFound, SettingsError
+from lakehouse.errors import NotFound
 from serving.contract.bodies import AskBody
 from serving.contract.errors import KeyReused
 from serving.contract.problems import Problem, problem_of
@@ -28,22 +26,6 @@ if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
 
 # The hold outlives the time cap by this much: for waiting in the queue, and for a process that must be replaced first.
 WAITS_S = 900
-_DRIVERS = ("postgresql+psycopg", "sqlite")
-
-
-def check_database_url(url: str) -> None:
-    """Raises SettingsError for what is no database that durable tasks can stand in. Empty is SQLite under home."""
-    if not url:
-        return
-    try:
-        driver = make_url(url).drivername
-    except ArgumentError:
-        driver = "none"
-    if driver not in _DRIVERS:
-        raise SettingsError(
-            f"LAKEHOP_TASKS_DATABASE_URL: driver {driver!r}: must be one of {', '.join(_DRIVERS)}, as in "
-            "postgresql+psycopg://user:password@host/database. Correct it, or leave it empty for SQLite under home."
-        )
 
 
 class TaskView(BaseModel):

@@ -1,31 +1,25 @@
 """Answers kept under the caller's `Idempotency-Key`, so that a retried /ask is neither run nor paid twice.
 
-They stand in the ledger's SQLite file, because they must outlive the gateway's process as the money does. A key is
-the API key's own: two apps may use the same text. What is kept: the answer's JSON, word for word, for a day.
+They are in the relational database, because they must outlive the gateway's process as the money does. An
+Idempotency-Key belongs to its API key: two apps may use the same text. An answer's JSON is kept word for word, a day.
 """
 
 import hashlib
-import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
-from lakehouse.access.ledger import open_database
+import sqlalchemy as sa
+
 from lakehouse.errors import InvalidInput
+from lakehouse.storage.database import Database
+from lakehouse.storage.relational_tables import STORED_ANSWERS, insert_into
 from serving.contract.errors import KeyReused, StillRunning
 
 KEPT_S = 24 * 3600
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS stored_answers (
-    key_id TEXT NOT NULL, idempotency_key TEXT NOT NULL, question_sha256 TEXT NOT NULL,
-    answer TEXT, expires_at REAL NOT NULL, PRIMARY KEY (key_id, idempotency_key)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS stored_answers_by_expiry ON stored_answers (expires_at);
-"""
 
 
 def check_idempotency_key(idempotency_key: str) -> None:
-    """Raises InvalidInput for a key that is no short text."""
+    """Raises `InvalidInput` for a key that is empty, too long, or not printable."""
     if not 1 <= len(idempotency_key) <= 255 or not idempotency_key.isprintable():
         raise InvalidInput(
             f"Idempotency-Key {idempotency_key[:40]!r}: must have 1 to 255 printable characters. Send a UUID."
@@ -33,65 +27,61 @@ def check_idempotency_key(idempotency_key: str) -> None:
 
 
 class StoredAnswers:
-    """The kept answers; safe to share between threads and processes."""
+    """The kept answers; safe to share between threads. Processes share them through the database."""
 
-    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._lock = threading.Lock()
-        self._database = open_database(path, _SCHEMA)
+        self._database = database
 
     def claim(self, key_id: str, idempotency_key: str, body: str, lifetime_s: float) -> str | None:
         """The answer kept for this body, or None: then the caller runs it, and owes a `store` or a `release`.
 
-        Raises `StillRunning` while another owns it, `KeyReused` for another body. A claim whose owner was killed is
-        free again after `lifetime_s`, the longest that its task could have run.
+        Raises `StillRunning` while another call runs it, `KeyReused` for another body. The claim of a killed process
+        ends after `lifetime_s`, the longest that its task could have run.
         """
         check_idempotency_key(idempotency_key)
         digest, now = hashlib.sha256(body.encode()).hexdigest(), self._clock()
-        with self._lock, self._database:
-            self._database.execute("BEGIN IMMEDIATE")
-            self._database.execute("DELETE FROM stored_answers WHERE expires_at <= ?", (now,))
-            row = self._database.execute(
-                "SELECT question_sha256, answer FROM stored_answers WHERE key_id = ? AND idempotency_key = ?",
-                (key_id, idempotency_key),
-            ).fetchone()
-            if row is None:
-                self._database.execute(
-                    "INSERT INTO stored_answers VALUES (?, ?, ?, NULL, ?)",
-                    (key_id, idempotency_key, digest, now + lifetime_s),
-                )
-                return None
-        if row["question_sha256"] != digest:
+        row = {"key_id": key_id, "idempotency_key": idempotency_key, "question_sha256": digest}
+        while True:
+            with self._database.write() as connection:
+                connection.execute(_DELETE_EXPIRED, {"now": now})
+                claim = insert_into(STORED_ANSWERS, connection).on_conflict_do_nothing()
+                if connection.execute(claim, row | {"expires_at": now + lifetime_s}).rowcount:
+                    return None
+                kept = connection.execute(_SELECT, {"key": key_id, "text": idempotency_key}).first()
+            if kept:  # else another process released or deleted it meanwhile, and it is free
+                break
+        if kept.question_sha256 != digest:
             raise KeyReused(
                 f"Idempotency-Key {idempotency_key!r}: was used for another body within a day. "
                 "A retry repeats the body; a new question takes a new key."
             )
-        if row["answer"] is None:
+        if kept.answer is None:
             raise StillRunning(
                 f"Idempotency-Key {idempotency_key!r}: its first call still runs. Retry in a few seconds."
             )
-        answer: str = row["answer"]
+        answer: str = kept.answer
         return answer
 
     def store(self, key_id: str, idempotency_key: str, answer: str) -> None:
-        """Keep a claimed call's answer for a day."""
-        self._update(
-            "UPDATE stored_answers SET answer = ?, expires_at = ? WHERE key_id = ? AND idempotency_key = ?",
-            (answer, self._clock() + KEPT_S, key_id, idempotency_key),
-        )
+        """Keep the answer of a claimed call for a day."""
+        row = {"key": key_id, "text": idempotency_key, "answer": answer, "expires_at": self._clock() + KEPT_S}
+        with self._database.write() as connection:
+            connection.execute(_STORE, row)
 
     def release(self, key_id: str, idempotency_key: str) -> None:
-        """Give up a claim whose call failed: a retry runs anew."""
-        self._update(
-            "DELETE FROM stored_answers WHERE key_id = ? AND idempotency_key = ? AND answer IS NULL",
-            (key_id, idempotency_key),
-        )
+        """Give up the claim of a call that failed: a retry runs it anew."""
+        with self._database.write() as connection:
+            connection.execute(_RELEASE, {"key": key_id, "text": idempotency_key})
 
-    def close(self) -> None:
-        """Close the file; the store is not used after."""
-        with self._lock:
-            self._database.close()
 
-    def _update(self, statement: str, values: tuple[str | float, ...]) -> None:
-        with self._lock:
-            self._database.execute(statement, values)
+_COLUMNS = STORED_ANSWERS.c
+_THIS_CLAIM = (_COLUMNS.key_id == sa.bindparam("key"), _COLUMNS.idempotency_key == sa.bindparam("text"))
+_SELECT = sa.select(STORED_ANSWERS).where(*_THIS_CLAIM)
+_STORE = sa.update(STORED_ANSWERS).where(*_THIS_CLAIM)  # sets the columns that it is executed with
+_RELEASE = sa.delete(STORED_ANSWERS).where(*_THIS_CLAIM, _COLUMNS.answer.is_(None))
+# Rows that another process is deleting are skipped: two processes that wait for each other's rows would deadlock.
+_EXPIRED = sa.select(_COLUMNS.key_id, _COLUMNS.idempotency_key).where(_COLUMNS.expires_at <= sa.bindparam("now"))
+_DELETE_EXPIRED = sa.delete(STORED_ANSWERS).where(
+    sa.tuple_(_COLUMNS.key_id, _COLUMNS.idempotency_key).in_(_EXPIRED.with_for_update(skip_locked=True))
+)

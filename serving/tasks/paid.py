@@ -18,7 +18,7 @@ from agents.answer import Answer, Event, OnEvent, Usage
 from agents.reading.quorum import check_quorum
 from agents.task.budget import Limits
 from agents.task.journal import Journal
-from agents.task.remembered import check_recall
+from agents.task.remembered import check_memory
 from lakehouse.access.ledger import Key, Ledger, Reservation
 from lakehouse.access.permissions import Caller
 from lakehouse.errors import BudgetExceeded, LakehopError, Unavailable
@@ -174,7 +174,7 @@ class Tasks:
         program = body.program or self._settings.program
         check_quorum(program, body.quorum)
         if body.memory:
-            check_recall(program)
+            check_memory(program)
         if body.memory or body.remember:
             Owner.of(caller)  # of a named user, or told so
         max_seconds = body.max_seconds or self._settings.task_max_seconds

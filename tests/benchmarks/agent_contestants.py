@@ -1,10 +1,10 @@
-"""Who is timed by `tests.benchmarks.agent_overhead`, each in a process of its own: two of them are packages `agents`.
+"""The contestants of `tests.benchmarks.agent_overhead`, each in a process of its own: two packages are named `agents`.
 
     python tests/benchmarks/agent_contestants.py NAME URL FOLDER
 
-Prints a line when it is ready; then runs as many tasks as each line of standard input says, and prints what they took.
-All have one tool, the same function. Peers are set up as the first pages of their manuals do, without tracing, which
-would send what happens to somebody's server.
+Prints a line when it is ready; then runs as many tasks as each line of standard input says, and prints their seconds.
+All have the same function as their only tool. Peers are set up as on the first pages of their manuals, without tracing,
+which would send data to another server.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 OUR_SUMS, PEERS_SUMS = 4, 7
-"""Of a task, so that all take 15 steps. Ours searches once, and takes two model calls to a sum and two to answer
-(10 calls, 5 tools); the others take one to a sum and one to answer (8 calls, 7 tools)."""
+"""Sums per task, so that each task has 15 steps. Ours searches once, and makes two model calls per sum and two to
+answer (10 calls, 5 tools); the others make one per sum and one to answer (8 calls, 7 tools)."""
 STEPS = 15
 QUESTION = "How much is one more, again and again?"
 INSTRUCTIONS = "Work out each sum with the tool. Answer when there is none left."
@@ -31,7 +31,7 @@ Task = Callable[[], Awaitable[str]]
 
 @dataclass
 class Tool:
-    """The one tool, and the time spent in it."""
+    """The tool, and the seconds spent in it."""
 
     seconds: float = 0.0
 
@@ -52,9 +52,9 @@ def calculate(expression: str) -> str:
 
 @asynccontextmanager
 async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> AsyncIterator[Task]:
-    """`react` as the gateway runs it: budget, schemas, loops, and a call record on disk at each step.
+    """`react` as the gateway runs it: budget, schemas, loop detection, and a call record on disk at each step.
 
-    `durable`: as the gateway runs what /tasks takes, each step in the SQLite file as well; without the queue.
+    `durable`: as the gateway runs tasks of /tasks, each step also in the database; without the queue.
     """
     from decimal import Decimal
     from typing import cast
@@ -87,7 +87,7 @@ async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> Asy
     prices.write_text(f'[[price]]\nmodel = "{model}"\nfrom = 2026-01-01\ninput = "1"\ncached = "0.1"\noutput = "2"\n')
     deps = Dependencies(
         settings=Settings(home=folder, llm_base_url=url, llm_model=model, prices_file=prices),
-        retriever=cast(Retriever, None),  # the search that is given asks no index
+        retriever=cast(Retriever, None),  # the search below asks no index
         spool=Spool(folder / "spool"),
         prices=Prices.from_file(prices),
         tools=(
@@ -109,14 +109,15 @@ async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> Asy
         from dbos import DBOS, SetWorkflowID
 
         from agents.durable.executor import Executor
+        from lakehouse.storage.database import Database
 
-        executor = Executor(deps.settings, lambda task_id, _, journal: ask(journal=journal, task_id=task_id))
+        executor = Executor(Database.open(deps.settings), lambda task_id, _, journal: ask(journal=journal, task_id=task_id))
         await executor.start()
 
         async def task() -> str:
             task_id = uuid.uuid4().hex
             with SetWorkflowID(task_id):
-                handle = await DBOS.start_workflow_async(executor._task, task_id, QUESTION)
+                handle = await DBOS.start_workflow_async(executor.workflow, task_id, QUESTION)
             return await handle.get_result()
 
         yield task
@@ -126,12 +127,12 @@ async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> Asy
 
 @asynccontextmanager
 async def langgraph(url: str, folder: Path, *, stream: bool, checkpoints: bool = False) -> AsyncIterator[Task]:
-    """LangGraph's own ReAct agent; `checkpoints`: each step is kept in a SQLite file."""
+    """LangGraph's own ReAct agent; `checkpoints`: each step is stored in a SQLite file."""
     from langchain_openai import ChatOpenAI
     from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
     from langgraph.prebuilt import create_react_agent
 
-    warnings.simplefilter("ignore")  # it has moved, and tells so at each start
+    warnings.simplefilter("ignore")  # it has moved, and warns of that at each start
     model = ChatOpenAI(
         model=f"scripted-{PEERS_SUMS}", base_url=url, api_key="none", streaming=stream, temperature=0, max_retries=0
     )
@@ -142,16 +143,16 @@ async def langgraph(url: str, folder: Path, *, stream: bool, checkpoints: bool =
 
         async def task() -> str:
             config = {"configurable": {"thread_id": uuid.uuid4().hex}, "recursion_limit": 50}
-            said = await agent.ainvoke({"messages": [("user", QUESTION)]}, config)
-            _check(len(said["messages"]) == STEPS + 1, said)
-            return str(said["messages"][-1].content)
+            state = await agent.ainvoke({"messages": [("user", QUESTION)]}, config)
+            _check(len(state["messages"]) == STEPS + 1, state)
+            return str(state["messages"][-1].content)
 
         yield task
 
 
 @asynccontextmanager
 async def openai_agents(url: str, folder: Path, *, stream: bool) -> AsyncIterator[Task]:
-    """OpenAI's Agents SDK, whose package is `agents`, too, over chat completions."""
+    """OpenAI's Agents SDK, whose package is also named `agents`, over chat completions."""
     from openai import AsyncOpenAI
 
     from agents import Agent, OpenAIChatCompletionsModel, Runner, function_tool, set_tracing_disabled
@@ -177,7 +178,7 @@ async def openai_agents(url: str, folder: Path, *, stream: bool) -> AsyncIterato
 
 @asynccontextmanager
 async def bare_http(url: str, folder: Path) -> AsyncIterator[Task]:
-    """As many calls of that endpoint as a task of ours makes, by httpx, and nothing else."""
+    """As many calls of the endpoint as our task makes, by httpx alone."""
     import httpx
 
     messages = [{"role": "system", "content": INSTRUCTIONS}, {"role": "user", "content": f"{QUESTION} {'.' * 2_000}"}]
@@ -187,8 +188,8 @@ async def bare_http(url: str, folder: Path) -> AsyncIterator[Task]:
         async def task() -> str:
             for _ in range(2 * OUR_SUMS + 2):
                 async with client.stream("POST", "/chat/completions", json=body) as response:
-                    said = [piece async for piece in response.aiter_bytes()]
-            return f"{len(said)} pieces"
+                    pieces = [piece async for piece in response.aiter_bytes()]
+            return f"{len(pieces)} pieces"
 
         yield task
 
@@ -212,19 +213,19 @@ CONTESTANTS: dict[str, Contestant] = {
 
 def _check(holds: bool, what: Any) -> None:
     if not holds:
-        raise AssertionError(f"not the {STEPS} steps that were scripted: {what}")
+        raise AssertionError(f"not the {STEPS} scripted steps: {what}")
 
 
 async def main(name: str, url: str, folder: Path) -> None:
-    """Run tasks as standard input asks for them."""
+    """Run as many tasks as each line of standard input says."""
     async with CONTESTANTS[name](url, folder) as task:
         print("ready", flush=True)
         while line := await asyncio.to_thread(sys.stdin.readline):
             TOOL.seconds, begun, busy = 0.0, time.perf_counter(), time.process_time()
             for _ in range(int(line)):
                 await task()
-            took = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy, "tool": TOOL.seconds}
-            print(json.dumps(took), flush=True)
+            seconds = {"wall": time.perf_counter() - begun, "cpu": time.process_time() - busy, "tool": TOOL.seconds}
+            print(json.dumps(seconds), flush=True)
 
 
 if __name__ == "__main__":

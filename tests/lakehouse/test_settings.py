@@ -65,6 +65,21 @@ def test_all_bad_values_are_told_at_once() -> None:
     ]
 
 
+def test_an_old_name_works_and_warns_with_the_new_name(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = load_settings({"LAKEHOP_TASKS_DATABASE_URL": "sqlite:////srv/a.sqlite"})
+
+    assert settings.database_url.get_secret_value() == "sqlite:////srv/a.sqlite"
+    assert "LAKEHOP_TASKS_DATABASE_URL is now LAKEHOP_DATABASE_URL" in capsys.readouterr().err
+
+
+def test_an_old_name_beside_the_new_one_must_have_the_same_value() -> None:
+    old, new = "LAKEHOP_TASKS_DATABASE_URL", "LAKEHOP_DATABASE_URL"
+    assert load_settings({old: "sqlite:////a", new: "sqlite:////a"}).database_url.get_secret_value() == "sqlite:////a"
+    with pytest.raises(SettingsError, match=f"{old} is the old name of {new}.*Remove {old}") as caught:
+        load_settings({old: "postgresql+psycopg://me:hunter2@host/a", new: "sqlite:////a"})
+    assert "hunter2" not in str(caught.value)
+
+
 @pytest.mark.parametrize("text", [None, "max_hops = = 2"])
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path, text: str | None) -> None:
     config = tmp_path / "lakehop.toml"
@@ -107,7 +122,6 @@ def test_places_follow_from_home_unless_they_are_given(tmp_path: Path) -> None:
     settings = load_settings({"LAKEHOP_HOME": str(tmp_path)})
     assert settings.warehouse_root == f"{tmp_path}/warehouse"
     assert settings.spool_dir == tmp_path / "spool"
-    assert settings.ledger_path == tmp_path / "ledger.sqlite"
     assert load_settings({"LAKEHOP_WAREHOUSE": "s3a://bucket/lake/"}).warehouse_root == "s3a://bucket/lake"
 
 

@@ -129,9 +129,22 @@ class Gateway(Served):
 
 
 @pytest.fixture
-async def gateway(tmp_path: Path) -> AsyncIterator[Gateway]:
+def database_url() -> str:
+    """The default database. The tests of tasks run on Postgres too; see tests/serving/tasks/conftest.py."""
+    return ""
+
+
+@pytest.fixture
+async def gateway(tmp_path: Path, database_url: str) -> AsyncIterator[Gateway]:
     agents, parts = ScriptedAgents(), Parts()
     probes = {"milvus": parts.probe("milvus"), "vllm": parts.probe("vllm")}
-    served = serve(agents, Settings(home=tmp_path), probes)  # type: ignore[arg-type]
-    yield Gateway(api=served.api, http=served.http, services=served.services, agents=agents, parts=parts)
+    served = serve(agents, Settings(home=tmp_path, database_url=database_url), probes)  # type: ignore[arg-type]
+    yield Gateway(
+        api=served.api,
+        http=served.http,
+        services=served.services,
+        database=served.database,
+        agents=agents,
+        parts=parts,
+    )
     await served.aclose()

@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from lakehouse.access.ledger import Ledger
-from lakehouse.settings import PROJECT_ROOT
+from lakehouse.settings import PROJECT_ROOT, Settings
+from lakehouse.storage.database import Database
 
 START_S = 180  # importing torch and dspy takes 10 s, and minutes where everything else starts too
 pytestmark = pytest.mark.integration
@@ -93,9 +94,9 @@ def served(tmp_path_factory: pytest.TempPathFactory, free_port: Callable[[], int
 
 @pytest.fixture(scope="module")
 def key(served: Served) -> dict[str, str]:
-    ledger = Ledger(served.home / "ledger.sqlite")
-    _, secret = ledger.create_key("acme", ["staff"], "wiki", None)
-    ledger.close()
+    database = Database.open(Settings(home=served.home))
+    _, secret = Ledger(database).create_key("acme", ["staff"], "wiki", None)
+    database.close()
     return {"Authorization": f"Bearer {secret}"}
 
 
@@ -116,7 +117,7 @@ def test_a_task_that_is_handed_in_is_kept_and_ends(served, key):
         time.sleep(0.2)
 
     assert (task["problem"]["status"], task["problem"]["part"]) == (503, "milvus")
-    assert (served.home / "tasks.sqlite").exists()
+    assert (served.home / "lakehop.sqlite").exists()
 
 
 def test_an_mcp_server_that_is_down_is_in_the_log_and_stops_nothing(served):
@@ -143,13 +144,14 @@ def test_without_a_key_there_is_nothing_but_problems(served, path):
 
 
 def test_a_key_that_another_process_made_opens_at_once_and_closes_at_once(served):
-    ledger = Ledger(served.home / "ledger.sqlite")
+    database = Database.open(Settings(home=served.home))
+    ledger = Ledger(database)
     key_id, secret = ledger.create_key("acme", ["staff"], "wiki", None)
     headers = {"Authorization": f"Bearer {secret}"}
     opened = served.http.get("/usage", headers=headers).status_code
     ledger.revoke(key_id)
     closed = served.http.get("/usage", headers=headers).status_code
-    ledger.close()
+    database.close()
 
     assert (opened, closed) == (200, 401)
 

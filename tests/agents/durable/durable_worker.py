@@ -30,6 +30,7 @@ from lakehouse.costs.prices import Prices
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
 from lakehouse.state.memory import Memories
+from lakehouse.storage.database import Database
 from serving.contract.bodies import AskBody
 from serving.contract.metrics import Metrics
 from serving.tasks.durable import DurableTasks
@@ -70,7 +71,7 @@ class MortalJournal(DurableJournal):
 durable.DurableJournal = MortalJournal  # type: ignore[misc]
 
 
-def parts(home: Path, passages: Sequence[tuple[str, str, float]] = (), **more: Any) -> tuple[Settings, Ledger, Tasks]:
+def parts(home: Path, passages: Sequence[tuple[str, str, float]] = (), **more: Any) -> tuple[Database, Ledger, Tasks]:
     """What a gateway stands on, with passages that are given: by title, text and probability."""
     settings = Settings(home=home, **more)
     prices = Prices.from_file(settings.prices_file)
@@ -78,9 +79,9 @@ def parts(home: Path, passages: Sequence[tuple[str, str, float]] = (), **more: A
     index = GivenPassages(given) if given else GivenPassages()
     retriever = Retriever(settings, index, load=lambda model: OneAxis())  # type: ignore[arg-type,return-value]
     agents = Agents(Dependencies(settings, retriever, Spool(settings.spool_dir), prices))
-    ledger = Ledger(settings.ledger_path)
-    answers, memories = StoredAnswers(settings.ledger_path), Memories(settings)
-    return settings, ledger, Tasks(settings, agents, ledger, answers, memories, Metrics())
+    database = Database.open(settings)
+    ledger, answers, memories = Ledger(database), StoredAnswers(database), Memories(settings)
+    return database, ledger, Tasks(settings, agents, ledger, answers, memories, Metrics())
 
 
 def only_key(ledger: Ledger) -> Key:
@@ -89,10 +90,10 @@ def only_key(ledger: Ledger) -> Key:
 
 
 async def live(life: dict[str, Any]) -> None:
-    settings, ledger, tasks = parts(Path(life["home"]), life["passages"], **life["settings"])
+    database, ledger, tasks = parts(Path(life["home"]), life["passages"], **life["settings"])
     MortalJournal.dies_after, MortalJournal.dies = life["dies_after"], life["dies"]
     handed = DurableTasks(tasks)
-    executor = Executor(settings, handed.work)
+    executor = Executor(database, handed.work)
     handed.attach(executor)
     await executor.start()
     key = only_key(ledger)

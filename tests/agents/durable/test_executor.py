@@ -259,11 +259,11 @@ async def test_cancelled_anywhere_it_stops_in_the_middle_of_a_call_and_what_it_s
 
 async def test_it_is_the_same_on_postgres(workers, model, postgres):
     home, url = workers.home("postgres"), postgres.replace("psycopg2", "psycopg")
-    life = {"program": "team", "passages": RIVERS, "tasks_database_url": url}
+    life = {"program": "team", "passages": RIVERS, "database_url": url}
     await (await workers.begin(home, **life, dies_after=4)).died()
 
     task = await (await workers.begin(home, **life)).task()
 
     assert (task["status"], task["answer"]["answer"]) == ("done", "58")
-    assert not (home / "tasks.sqlite").exists()
+    assert not (home / "lakehop.sqlite").exists()
     assert workers.spent(home) == (Decimal(task["answer"]["usage"]["usd"]), 0)

@@ -6,10 +6,12 @@ from contextlib import asynccontextmanager
 
 import pytest
 from dbos import DBOS
-from dbos._error import DBOSWorkflowCancelledError
+from dbos import error as dbos_error
 
 from agents.durable import executor as durable
 from agents.durable.executor import Executor
+from lakehouse.settings import Settings
+from lakehouse.storage.database import Database
 
 
 @pytest.fixture(autouse=True)
@@ -18,19 +20,26 @@ def quick(monkeypatch):
         monkeypatch.setattr(durable, name, seconds)
 
 
+@pytest.fixture
+def database(tmp_path, database_url):
+    database = Database.open(Settings(home=tmp_path, database_url=database_url))
+    yield database
+    database.close()
+
+
 @asynccontextmanager
-async def executor(settings, work):
-    one = Executor(settings, work)
-    await one.start()
+async def executor(database, work):
+    executor = Executor(database, work)
+    await executor.start()
     try:
-        yield one
+        yield executor
     finally:
-        await one.stop()
+        await executor.stop()
 
 
-async def ended(one, task_id):
+async def ended(executor, task_id):
     deadline = time.monotonic() + 30
-    while (state := await one.state(task_id)).status in ("queued", "running"):
+    while (state := await executor.state(task_id)).status in ("queued", "running"):
         assert time.monotonic() < deadline, state
         await asyncio.sleep(0.05)
     return state
@@ -40,7 +49,7 @@ async def gives(value):
     return value
 
 
-async def test_the_next_run_sees_what_the_first_one_looked_up_and_did_wherever_it_stands(settings):
+async def test_the_next_run_sees_what_the_first_one_looked_up_and_did_wherever_it_stands(database):
     stands = asyncio.Event()
 
     async def first(task_id, request, journal):
@@ -59,16 +68,16 @@ async def test_the_next_run_sees_what_the_first_one_looked_up_and_did_wherever_i
                 seen.append(await journal.once("read", lambda: gives("again")))
         return repr([*seen, journal.look("away", list)])
 
-    async with executor(settings, first) as one:
+    async with executor(database, first) as one:
         await one.submit("task_1", "a question")
         await asyncio.wait_for(stands.wait(), 30)
-    async with executor(settings, second) as other:
+    async with executor(database, second) as other:
         state = await ended(other, "task_1")
 
     assert (state.status, state.result) == ("done", "[['sql'], 1, 0, []]")
 
 
-async def test_a_program_that_takes_another_way_than_before_fails_and_says_so(settings):
+async def test_a_program_that_takes_another_way_than_before_fails_and_says_so(database):
     stands = asyncio.Event()
 
     async def first(task_id, request, journal):
@@ -79,17 +88,17 @@ async def test_a_program_that_takes_another_way_than_before_fails_and_says_so(se
     async def second(task_id, request, journal):
         return await journal.once("plan", lambda: gives("2"))
 
-    async with executor(settings, first) as one:
+    async with executor(database, first) as one:
         await one.submit("task_1", "a question")
         await asyncio.wait_for(stands.wait(), 30)
-    async with executor(settings, second) as other:
+    async with executor(database, second) as other:
         state = await ended(other, "task_1")
 
     assert state.status == "failed"
     assert "did 'read' where it now does 'plan'" in str(state.error)
 
 
-async def test_what_another_gateway_cancels_stops_here_and_does_not_go_on(settings):
+async def test_what_another_gateway_cancels_stops_here_and_does_not_go_on(database):
     stands, ends = asyncio.Event(), asyncio.Queue()
 
     async def work(task_id, request, journal):
@@ -100,7 +109,7 @@ async def test_what_another_gateway_cancels_stops_here_and_does_not_go_on(settin
             ends.put_nowait((type(end), journal.goes_on(end)))
             raise
 
-    async with executor(settings, work) as one:
+    async with executor(database, work) as one:
         await one.submit("task_1", "a question")
         await asyncio.wait_for(stands.wait(), 30)
         await DBOS.cancel_workflow_async("task_1")  # as the other one does, which does not know the run
@@ -109,7 +118,7 @@ async def test_what_another_gateway_cancels_stops_here_and_does_not_go_on(settin
         assert (await one.state("task_1")).status == "cancelled"
 
 
-async def test_an_action_that_ends_after_its_task_was_cancelled_is_not_kept(settings, monkeypatch):
+async def test_an_action_that_ends_after_its_task_was_cancelled_is_not_kept(database, monkeypatch):
     monkeypatch.setattr(durable, "LOOK_S", 60.0)
     stands, cancelled, ends = asyncio.Event(), asyncio.Event(), asyncio.Queue()
 
@@ -121,11 +130,11 @@ async def test_an_action_that_ends_after_its_task_was_cancelled_is_not_kept(sett
             ends.put_nowait((type(end), journal.goes_on(end)))
             raise
 
-    async with executor(settings, work) as one:
+    async with executor(database, work) as one:
         await one.submit("task_1", "a question")
         await asyncio.wait_for(stands.wait(), 30)
         await DBOS.cancel_workflow_async("task_1")
         cancelled.set()
 
-        assert await asyncio.wait_for(ends.get(), 30) == (DBOSWorkflowCancelledError, False)
+        assert await asyncio.wait_for(ends.get(), 30) == (dbos_error.DBOSWorkflowCancelledError, False)
         assert (await one.state("task_1")).steps == []

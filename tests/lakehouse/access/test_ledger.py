@@ -1,9 +1,9 @@
 """The ledger: keys that open, caps that hold."""
 
 import multiprocessing
-import sqlite3
 import stat
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,12 +13,14 @@ import pytest
 
 from lakehouse.access.ledger import DailySpend, Key, Ledger, next_day
 from lakehouse.errors import BudgetExceeded, InvalidInput, NotFound
+from lakehouse.settings import Settings
+from lakehouse.storage.database import Database
 
 NOON = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
 
 class Clock:
-    """A clock that stands still until it is told otherwise."""
+    """A clock that stands still until a test moves it."""
 
     def __init__(self) -> None:
         self.now = NOON
@@ -33,15 +35,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.sqlite"
+def settings(tmp_path: Path, database_url: str) -> Settings:
+    return Settings(home=tmp_path, database_url=database_url)
 
 
 @pytest.fixture
-def ledger(path: Path, clock: Clock):
-    ledger = Ledger(path, clock)
-    yield ledger
-    ledger.close()
+def ledger(settings: Settings, clock: Clock) -> Iterator[Ledger]:
+    database = Database.open(settings)
+    yield Ledger(database, clock)
+    database.close()
 
 
 def key_with(ledger: Ledger, daily_usd: str | None) -> str:
@@ -71,13 +73,15 @@ def test_another_secret_opens_nothing(ledger):
     assert [ledger.authenticate(wrong) for wrong in ("", "lh_", secret[:-1], secret + "x")] == [None] * 4
 
 
-def test_no_file_holds_the_secret_and_only_the_owner_reads_them(ledger, path):
-    _, secret = ledger.create_key("acme", [], "wiki", None)
+def test_no_file_holds_the_secret_and_only_the_owner_reads_them(tmp_path):
+    database = Database.open(Settings(home=tmp_path))
+    _, secret = Ledger(database).create_key("acme", [], "wiki", None)
 
-    files = list(path.parent.iterdir())
-    assert path in files
+    files = list(tmp_path.iterdir())
+    assert tmp_path / "lakehop.sqlite" in files
     assert [file.name for file in files if secret[3:].encode() in file.read_bytes()] == []
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    database.close()
 
 
 def test_a_revoked_key_opens_nothing_and_stays_on_the_list(ledger, clock):
@@ -207,21 +211,21 @@ def test_the_next_day_is_utcs():
     assert next_day(berlin_evening) == datetime(2026, 11, 22, tzinfo=UTC)
 
 
-def test_keys_and_spend_outlive_the_process(path, clock):
-    first = Ledger(path, clock)
-    key_id, secret = first.create_key("acme", [], "wiki", Decimal(1))
-    first.settle(first.reserve(key_id, Decimal(1)), Decimal("0.7"))
+def test_keys_and_spend_outlive_the_process(settings, clock):
+    first = Database.open(settings)
+    key_id, secret = Ledger(first, clock).create_key("acme", [], "wiki", Decimal(1))
+    Ledger(first, clock).settle(Ledger(first, clock).reserve(key_id, Decimal(1)), Decimal("0.7"))
     first.close()
-    second = Ledger(path, clock)
+    second = Database.open(settings)
 
-    assert second.authenticate(secret).key_id == key_id
-    assert second.spent_today(key_id) == Decimal("0.7")
+    assert Ledger(second, clock).authenticate(secret).key_id == key_id
+    assert Ledger(second, clock).spent_today(key_id) == Decimal("0.7")
     second.close()
 
 
-def _reserve_all_you_can(path: Path, key_id: str, go_at: float) -> int:
+def _reserve_all_you_can(settings: Settings, key_id: str, go_at: float) -> int:
     """Reserve a cent again and again, settling every other at its full price; return how many were granted."""
-    ledger = Ledger(path)
+    ledger = Ledger(Database.open(settings))
     time.sleep(max(0.0, go_at - time.time()))
 
     def reserve(attempt: int) -> bool:
@@ -237,39 +241,37 @@ def _reserve_all_you_can(path: Path, key_id: str, go_at: float) -> int:
         return sum(threads.map(reserve, range(40)))
 
 
-def test_the_cap_holds_between_threads_and_processes(path):
-    ledger = Ledger(path)
+def test_the_cap_holds_between_threads_and_processes(ledger, clock, settings):
+    clock.now = datetime.now(UTC)
     key_id = key_with(ledger, "1")
     with multiprocessing.get_context("spawn").Pool(3) as processes:
-        granted = processes.starmap(_reserve_all_you_can, [(path, key_id, time.time() + 2)] * 3)
+        granted = processes.starmap(_reserve_all_you_can, [(settings, key_id, time.time() + 2)] * 3)
 
     spend = ledger.today(key_id)
     assert sum(granted) == 100
     assert spend.spent_usd + spend.reserved_usd == Decimal(1)
-    ledger.close()
 
 
-def test_a_ledger_is_opened_by_many_processes_at_once(path):
+def test_a_ledger_is_opened_by_many_processes_at_once(settings):
     with multiprocessing.get_context("spawn").Pool(4) as processes:
-        opened = processes.map(_open, [(path, time.time() + 2)] * 4)
+        opened = processes.map(_open, [(settings, time.time() + 2)] * 4)
 
     assert opened == [0, 0, 0, 0]
 
 
-def _open(at: tuple[Path, float]) -> int:
-    path, go_at = at
+def _open(at: tuple[Settings, float]) -> int:
+    settings, go_at = at
     time.sleep(max(0.0, go_at - time.time()))
-    ledger = Ledger(path)
-    keys = len(ledger.list_keys())
-    ledger.close()
+    database = Database.open(settings)
+    keys = len(Ledger(database).list_keys())
+    database.close()
     return keys
 
 
-def test_a_failed_statement_leaves_no_transaction_open(ledger, path):
+def test_a_failed_statement_leaves_no_transaction_open(ledger, settings):
     with pytest.raises(NotFound):
         ledger.reserve("key_0", Decimal(1))
 
-    other = sqlite3.connect(path, timeout=0)
-    other.execute("BEGIN IMMEDIATE")
-    other.execute("ROLLBACK")
+    other = Database.open(settings)
+    assert Ledger(other).create_key("acme", [], "wiki", None)
     other.close()

@@ -9,8 +9,7 @@ import pytest
 
 from agents.durable import executor as durable
 from agents.durable.executor import Executor
-from lakehouse.errors import NotFound, SettingsError, Unavailable
-from serving.tasks.durable import check_database_url
+from lakehouse.errors import NotFound, Unavailable
 from tests.serving.conftest import ANSWER
 
 BODY = {"question": "Which licence has Jinja2?"}
@@ -20,7 +19,7 @@ BODY = {"question": "Which licence has Jinja2?"}
 async def executor(gateway, monkeypatch):
     monkeypatch.setattr(durable, "QUEUE_POLL_S", 0.05)
     services = gateway.api.state.services
-    executor = Executor(services.settings, services.durable.work)
+    executor = Executor(gateway.database, services.durable.work)
     services.durable.attach(executor)
     await executor.start()
     yield executor
@@ -102,18 +101,3 @@ async def test_a_spent_day_is_402_before_a_task_is_taken(gateway, executor):
     refused = await gateway.http.post("/tasks", json=BODY | {"max_usd": "0.02"}, headers=key)
 
     assert (refused.status_code, gateway.agents.asked) == (402, [])
-
-
-@pytest.mark.parametrize(
-    "url", ["mysql://me:pg-secret@host/tasks", "postgresql://me:pg-secret@host/tasks", "pg-secret"]
-)
-def test_a_database_that_cannot_hold_tasks_is_refused_without_its_password(url):
-    with pytest.raises(SettingsError, match="LAKEHOP_TASKS_DATABASE_URL") as refused:
-        check_database_url(url)
-
-    assert "pg-secret" not in str(refused.value)
-
-
-@pytest.mark.parametrize("url", ["", "sqlite:///tasks.sqlite", "postgresql+psycopg://me@host/tasks"])
-def test_a_database_that_can_is_taken(url):
-    check_database_url(url)

@@ -99,10 +99,8 @@ def clock():
 
 
 @pytest.fixture
-def answers(tmp_path, clock):
-    store = StoredAnswers(tmp_path / "ledger.sqlite", clock=lambda: clock[0])
-    yield store
-    store.close()
+def answers(gateway, clock):
+    return StoredAnswers(gateway.database, clock=lambda: clock[0])
 
 
 def test_an_answer_is_kept_for_a_day(answers, clock):
