@@ -12,7 +12,7 @@ from agents.reading.confidence import is_needed, is_unlikely, may_be_needed
 from lakehouse.index.passages import Passage
 from lakehouse.text.mentions import is_mentioned, longest_mentioned, names_in, set_side_by_side, without
 from lakehouse.text.names import without_parenthesis
-from lakehouse.text.sentences import sentences
+from lakehouse.text.sentences import short_sentences
 
 LIKELY_TITLES = 5  # of the passages that the rest of the question finds; further down is noise
 EXTRA_READS = 2  # passages read beyond the needed ones, where a passage holds no fact
@@ -114,7 +114,7 @@ class ReadingOrder:
 def _enumerated_first(passages: list[Passage], text: str) -> list[Passage]:
     """First the passages whose titles stand in one sentence, the sentence with most of them: it is an enumeration."""
     by_sentence = [
-        [passage for passage in passages if is_mentioned(passage.title, sentence)] for sentence in sentences(text)
+        [passage for passage in passages if is_mentioned(passage.title, sentence)] for sentence in short_sentences(text)
     ]
     together = max(by_sentence, key=len, default=[])
     return together + [passage for passage in passages if passage not in together]
