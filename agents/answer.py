@@ -1,7 +1,7 @@
-"""What a task gives back: the answer, what supports it, every step taken, and what it cost.
+"""The result of a task: answer, citations, steps and cost.
 
-These models are the JSON of `POST /ask` and of `lakehop ask --json`: a field is part of a contract that other
-programs read.
+These models are the JSON of `POST /ask` and of `lakehop ask --json`, so their fields are a contract with other
+programs.
 """
 
 from collections.abc import Awaitable, Callable
@@ -16,15 +16,15 @@ from lakehouse.index.passages import Passage
 
 Status = Literal["answered", "partial", "refused", "failed"]
 TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
-"""Where a durable task stands; `done` says nothing of its answer, which has a status of its own."""
+"""State of a durable task. The answer of a `done` task has a status of its own."""
 READS_DOCUMENTS_ONLY = ("calculate", "debate", "fetch_document", "python", "quorum", "rerank")
-"""Tools that bring nothing into a task but what stands in documents that it names, or follows from that."""
+"""Tools whose output comes from documents that the step names, or follows from them."""
 Usd = Annotated[Decimal, PlainSerializer(lambda usd: f"{usd:.10f}", return_type=str, when_used="json")]
 """US dollars; in JSON a string with ten places, because a float would not add up."""
 
 
 class PassageRef(BaseModel, frozen=True):
-    """Which passage a step found or read."""
+    """A passage without its text, in a step that found or read it."""
 
     doc_id: str
     chunk_id: str
@@ -36,7 +36,7 @@ class PassageRef(BaseModel, frozen=True):
 
 
 class Citation(BaseModel, frozen=True):
-    """Where the answer stands: `quote` is a span of that chunk's text, unaltered."""
+    """Evidence of the answer: `quote` is an unaltered span of the chunk's text."""
 
     doc_id: str
     chunk_id: str
@@ -44,9 +44,9 @@ class Citation(BaseModel, frozen=True):
 
 
 class Step(BaseModel, frozen=True):
-    """One search, model call, tool call or note on the task's blackboard, in the order they ended.
+    """One search, model call, tool call or note on the task's blackboard. Steps stand in the order in which they ended.
 
-    `started_at` is None for what took no time: a note, and a call that was refused.
+    `started_at` is None for a note and for a refused call, which take no time.
     """
 
     kind: Literal["search", "chat", "tool", "note"]
@@ -67,12 +67,12 @@ class Step(BaseModel, frozen=True):
 
     @property
     def found_nothing(self) -> bool:
-        """Whether it brought no word into the task."""
+        """Whether the step brought no text into the task."""
         return not self.output and not self.error
 
 
 class Usage(BaseModel, frozen=True):
-    """Sums over the task's call records; `calls` counts model calls, failed ones and retries too."""
+    """Sums over the task's call records; `calls` counts model calls, failed calls and retries included."""
 
     calls: int = 0
     input_tokens: int = 0
@@ -82,9 +82,9 @@ class Usage(BaseModel, frozen=True):
 
 
 class Answer(BaseModel, frozen=True):
-    """The end of a task. `partial`: a budget stopped it, this is the best so far; `refused`: nothing to answer from.
+    """The end of a task. `partial`: the best answer when a budget ended; `refused`: no document answers the question.
 
-    `reason` says why, where a task is not simply answered.
+    `reason` explains any status but `answered`.
     """
 
     answer: str
@@ -92,19 +92,18 @@ class Answer(BaseModel, frozen=True):
     reason: str | None = None
     citations: list[Citation]
     uncited: list[str] = []
-    """Sentences of the answer that no citation carries; a number worked out from cited ones is carried."""
+    """Sentences of the answer without a citation; a number calculated from cited numbers counts as cited."""
     steps: list[Step]
     usage: Usage
     latency_s: float
     task_id: str
     memory_id: str | None = None
-    """Entry of the user's memory that keeps this answer; None: it is not kept."""
+    """Entry of the user's memory that keeps this answer; None when none does."""
 
     def rests_on(self) -> set[str]:
-        """Chunks that a model read for it, and those that it cites.
+        """Ids of the chunks that a model read for the answer or that it cites.
 
-        Empty where it may rest on something else, too, of which no chunk tells who may know it: a table, another
-        system.
+        Empty when the answer may rest on another source (a table, another system), whose readers no chunk tells.
         """
         used = {step.agent for step in self.steps if step.kind == "tool" and not step.found_nothing}
         if not used.issubset(READS_DOCUMENTS_ONLY):
@@ -115,7 +114,7 @@ class Answer(BaseModel, frozen=True):
 
 @dataclass(frozen=True)
 class Event:
-    """One line of a task's stream, sent as soon as it is true."""
+    """One line of a task's stream, sent at once."""
 
     kind: Literal["step", "token", "citation", "usage"]
     data: dict[str, Any]

@@ -1,8 +1,8 @@
-"""DSPy's LM for one task, without what DSPy does around a call for those who need it.
+"""DSPy's LM for one task, without DSPy's own work around a call.
 
-`dspy.LM` prepares, caches, prices, retries and remembers, partly in a thread before the call and in another one after
-it. Here the adapter prepares, the engine prices and records, and DSPy caches, repeats and remembers nothing: all that
-was left of it was two waits for a thread at each call (`tests.benchmarks.agent_overhead` measures a step).
+`dspy.LM` prepares, caches, prices, retries and remembers a call, partly in a thread before it and in another after it.
+Here the adapter prepares a call and the engine prices, retries and records it, so that only the two waits for a thread
+were left (`tests.benchmarks.agent_overhead` measures a step).
 """
 
 import dspy
@@ -13,7 +13,7 @@ from agents.llm.engine import NoSyncEngine, TaskEngine
 
 
 class TaskLM(dspy.LM):
-    """Hands a request to the engine; what that raises arrives as it is, a prompt too long as DSPy names it."""
+    """Hands a request to the engine. A prompt that is too long becomes DSPy's ContextWindowExceededError."""
 
     def __init__(self, model: str, engine: TaskEngine, temperature: float) -> None:
         super().__init__(
@@ -22,7 +22,7 @@ class TaskLM(dspy.LM):
         self._task_engine = engine
 
     async def acall(self, request: Request) -> Response:
-        """The model's answer to a request of `ShortAdapter`'s."""
+        """The model's answer to a request of `ShortAdapter`."""
         try:
             return await self._task_engine.complete(request)
         except ContextLengthError as error:

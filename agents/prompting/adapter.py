@@ -1,8 +1,8 @@
-"""How a signature becomes a chat: short, examples as turns, one value back, held to what the signature allows.
+"""Turns a signature into a short chat: examples as turns, and one value as the reply, held to the field's constraint.
 
-DSPy's own adapters explain an output format in a few hundred tokens and a small model answers the explanation.
-Here the instructions are the system message, each demonstration is a question and an answer, and the reply is the
-value itself, which the output field's constraint has limited to copies of its input where that is declared.
+DSPy's own adapters explain an output format in a few hundred tokens, and a small model answers the explanation. Here
+the instructions are the system message, each demonstration is a question and an answer, and the reply is the value
+itself, which the output field's constraint may limit to copies of an input.
 """
 
 import json
@@ -18,13 +18,13 @@ from dspy.utils.exceptions import ContextWindowExceededError
 from agents.prompting.constraints import Constraint
 from agents.prompting.demonstrations import EXAMPLES
 
-FIELD_CHARACTERS = (6_000, 1_500, 400)  # of one input in the prompt; less when the model cannot hold it
-EXAMPLES_SHOWN = 5  # of those like the question a small model needs few, and unlike ones mislead it
+FIELD_CHARACTERS = (6_000, 1_500, 400)  # of one input in the prompt; the next smaller when the model cannot hold it
+MAX_EXAMPLES = 5  # a small model needs few examples like the question; others mislead it
 MAX_OUTPUT_TOKENS = 40  # answers are facts, not essays
 
 
 class ShortAdapter(dspy.Adapter):
-    """For signatures with exactly one output field, a text."""
+    """For signatures with exactly one output field, of type str."""
 
     def __call__(self, lm: Any, lm_kwargs: Any, signature: Any, demos: Any, inputs: Any) -> NoReturn:
         raise RuntimeError("programs are asynchronous: await program.acall(…)")
@@ -38,12 +38,12 @@ class ShortAdapter(dspy.Adapter):
         inputs: dict[str, Any],
     ) -> list[dict[str, Any]]:
         """Ask once. `lm_kwargs` may hold `agent`, whose built-in examples are used where there are no `demos`."""
-        examples = _likest(demos or EXAMPLES.get(str(lm_kwargs.get("agent")), []), signature, inputs)
+        examples = _most_similar(demos or EXAMPLES.get(str(lm_kwargs.get("agent")), []), signature, inputs)
         for characters in FIELD_CHARACTERS[:-1]:
             try:
                 return await self._ask(lm, signature, examples, _clipped(inputs, characters))
             except ContextWindowExceededError:
-                continue  # only the model knows its tokens: some scripts take one a letter, others one a word
+                continue  # only the model knows its tokens: a script may take one a letter or one a word
         return await self._ask(lm, signature, examples, _clipped(inputs, FIELD_CHARACTERS[-1]))
 
     async def _ask(
@@ -71,21 +71,21 @@ class ShortAdapter(dspy.Adapter):
         return [{name: constraint.snap(text, inputs) if constraint else text}]
 
     def allowed(self, constraint: Constraint, inputs: dict[str, Any]) -> dict[str, Any] | None:
-        """What the model may write, as vLLM's `structured_outputs`."""
+        """The texts that the model may write, as vLLM's `structured_outputs`."""
         return constraint.structured_outputs(inputs)
 
     def format(
         self, signature: type[dspy.Signature], demos: Sequence[Mapping[str, Any]], inputs: dict[str, Any]
     ) -> list[dict[str, Any]]:
-        """System message, a pair of turns for each demonstration that has all fields, and the question."""
+        """System message, two turns for each demonstration that has all fields, and the question."""
         name, _ = _output(signature)
-        fields, asked = list(signature.fields), list(signature.input_fields)  # DSPy works them out at each look
+        fields, input_fields = list(signature.fields), list(signature.input_fields)  # DSPy computes them at each access
         turns = [{"role": "system", "content": _instructions(signature)}]
         for demo in demos:
             if all(demo.get(field) is not None for field in fields):
-                turns.append({"role": "user", "content": _asked(asked, demo)})
+                turns.append({"role": "user", "content": _asked(input_fields, demo)})
                 turns.append({"role": "assistant", "content": str(demo[name])})
-        return [*turns, {"role": "user", "content": _asked(asked, inputs)}]
+        return [*turns, {"role": "user", "content": _asked(input_fields, inputs)}]
 
     def parse(self, signature: type[dspy.Signature], completion: str) -> dict[str, Any]:
         """The whole reply is the value."""
@@ -98,33 +98,33 @@ def _output(signature: type[dspy.Signature]) -> tuple[str, Constraint | None]:
     if len(outputs) != 1:
         raise TypeError(f"{signature.__name__} has {len(outputs)} output fields; ShortAdapter takes exactly one")
     name, field = next(iter(outputs.items()))
-    constraints = [mark for mark in field.metadata if hasattr(mark, "structured_outputs")]
+    constraints = [item for item in field.metadata if hasattr(item, "structured_outputs")]
     return name, constraints[0] if constraints else None
 
 
-def _likest(
+def _most_similar(
     demos: Sequence[Mapping[str, Any]], signature: type[dspy.Signature], inputs: Mapping[str, Any]
 ) -> list[Mapping[str, Any]]:
-    """The demonstrations whose last input has most words in common with this one's, the likest last.
+    """The demonstrations whose question shares most words with the input's, the most similar last.
 
-    What stands last in a signature is its question. Ties keep the order given, so that equal questions show equal
-    examples, which the model server has cached.
+    The question is the last input of a signature. Ties keep their order, so that equal questions get equal examples,
+    which the model server has cached.
     """
     question = list(signature.input_fields)[-1]
-    asked = _words(inputs.get(question))
+    asked_words = _words(inputs.get(question))
 
-    def likeness(demo: Mapping[str, Any]) -> float:
+    def similarity(demo: Mapping[str, Any]) -> float:
         words = _words_of_demo(str(demo.get(question)))
-        return len(words & asked) / max(1, len(words | asked))
+        return len(words & asked_words) / max(1, len(words | asked_words))
 
-    return sorted(demos, key=likeness)[-EXAMPLES_SHOWN:]
+    return sorted(demos, key=similarity)[-MAX_EXAMPLES:]
 
 
 def _words(value: Any) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", str(value).lower()))
 
 
-_words_of_demo = lru_cache(maxsize=1_000)(_words)  # the same few at each call; what is asked is never kept
+_words_of_demo = lru_cache(maxsize=1_000)(_words)  # few, and the same at each call; a user's question is never cached
 
 
 def _instructions(signature: type[dspy.Signature]) -> str:
@@ -132,8 +132,8 @@ def _instructions(signature: type[dspy.Signature]) -> str:
 
 
 def _asked(fields: Sequence[str], values: Mapping[str, Any]) -> str:
-    """One line or block a field, in the signature's order: what stands last is read best, so the question ends it."""
-    lines = [f"{name.replace('_', ' ').capitalize()}: {_shown(values.get(name))}" for name in fields]
+    """A line or block for each field, in the signature's order; the question is last, where a model reads best."""
+    lines = [f"{name.replace('_', ' ').capitalize()}: {_text(values.get(name))}" for name in fields]
     return "\n".join(lines)
 
 
@@ -141,9 +141,9 @@ def _clipped(values: dict[str, Any], characters: int) -> dict[str, Any]:
     return {name: value[:characters] if isinstance(value, str) else value for name, value in values.items()}
 
 
-def _shown(value: Any) -> str:
+def _text(value: Any) -> str:
     if isinstance(value, (list, tuple)):
-        return "; ".join(str(one) for one in value) or "none"
+        return "; ".join(map(str, value)) or "none"
     if isinstance(value, dict):
         return json.dumps(value, ensure_ascii=False)
     return str(value)

@@ -1,8 +1,8 @@
-"""What the text of an output field may be, said once in the signature and enforced twice.
+"""Constraints of output fields: declared once in the signature, enforced twice.
 
-A small model garbles names when it writes freely and is exact when it can only copy. So an output field declares
-what it may hold (`Annotated[str, SpanOf("passage")]`); the adapter sends that to vLLM as a grammar, and holds
-the answer against it again, because another endpoint may not know grammars.
+A small model garbles names when it writes freely, and is exact when it can only copy. So an output field declares its
+allowed texts (`Annotated[str, SpanOf("passage")]`); the adapter sends them to vLLM as a grammar, and checks the answer
+again, because another endpoint may not know grammars.
 """
 
 import difflib
@@ -17,47 +17,47 @@ from pydantic import BaseModel
 
 Inputs = Mapping[str, Any]
 MAX_SPAN_CHARACTERS = 400
-NONE = "none"  # what an output says that has nothing to say
+NONE = "none"  # an output without an answer
 YES, NO = "yes", "no"
-MISSING = "missing: "  # before a question that is still open
-# A word with the blank behind it; a character where words are written without blanks.
+MISSING = "missing: "  # before a question that is still unanswered
+# A word with the blank after it; one character in scripts without blanks.
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
 _LINE_END = re.compile(r"[.!?。！？]\s*\n")
-# An English one. "Can you tell me which …" wants no yes, and "Is A or B older?" wants a name.
+# English questions. "Can you tell me which …" does not ask for a yes, and "Is A or B older?" asks for a name.
 _ASKS_YES_OR_NO = re.compile(
     r"(?:^|[.?!]\s)\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\s(?!you\b)(?!.*\bor\b)",
     re.IGNORECASE | re.DOTALL,
 )
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
-_MAX_WORDS = "maxWords"  # no keyword of JSON schema's: who does not know it passes over it
+_MAX_WORDS = "maxWords"  # not a keyword of JSON schema: other readers ignore it
 _WORD_IN_JSON = r'[^ "\\\n]+'
 NUMBER = re.compile(r"(?<![\w.])\d+(?:\.\d+)?(?![\w])")
 
 
 def in_words(most: int) -> dict[str, Any]:
-    """What a text field's `json_schema_extra` says, so that the grammar ends it after so many words.
+    """`json_schema_extra` of a text field whose grammar ends after `most` words.
 
-    A small model does not end a text by itself. A word may be as long as it likes: 16 words take the grammar's compiler
-    0.1 s, a length in characters 1 to 2.
+    A small model does not end a text by itself. The bound counts words of any length, because compiling a grammar of 16
+    words takes 0.1 s, and of a length in characters 1 to 2 s.
     """
     return {_MAX_WORDS: most}
 
 
 class Constraint(Protocol):
-    """What an output may be, given the inputs."""
+    """The allowed texts of an output field, given the inputs."""
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        """vLLM's `structured_outputs` for it; None where nothing can be said."""
+        """The constraint as vLLM's `structured_outputs`; None where it allows any text."""
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        """The allowed text nearest to what the model wrote; "" when there is none."""
+        """The allowed text nearest to the model's; "" when there is none."""
 
 
 @dataclass(frozen=True)
 class SpanOf:
-    """Words that stand one after the other in an input, or "none". The grammar ends them where a sentence ends its
-    line: a small model would else go on to the next."""
+    """Successive words of an input, or "none". The grammar ends the span where a sentence ends its line, or a small
+    model would go on to the next line."""
 
     field: str
 
@@ -65,7 +65,7 @@ class SpanOf:
         words = _WORD.findall(str(inputs[self.field]))
         if not words:
             return None
-        # Rule i is "word i, and maybe what follows": as long as the text, where a list of all spans is its square.
+        # Rule i is "word i, and maybe rule i + 1": linear in the text, where a list of all spans is quadratic.
         rules = [f"root ::= {_quoted(NONE)} | {' | '.join(f'w{i}' for i in range(len(words)))}"]
         for i, word in enumerate(words):
             goes_on = i + 1 < len(words) and not _LINE_END.search(word)
@@ -78,9 +78,9 @@ class SpanOf:
         wanted = " ".join(text.split()).strip(" .\"'")[:MAX_SPAN_CHARACTERS]
         if not wanted or wanted.lower() == NONE:
             return NONE
-        found = passage.lower().find(wanted.lower())
-        if found >= 0:
-            return _whole_words(passage, found, found + len(wanted))
+        start = passage.lower().find(wanted.lower())
+        if start >= 0:
+            return _whole_words(passage, start, start + len(wanted))
         match = difflib.SequenceMatcher(None, passage, wanted, autojunk=False).find_longest_match()
         shared = passage[match.a : match.a + match.size].strip()
         return shared if len(shared) > len(wanted) // 2 else NONE
@@ -88,7 +88,7 @@ class SpanOf:
 
 @dataclass(frozen=True)
 class OneOf:
-    """One of a few fixed texts; `other`, or the first of them, stands for anything else."""
+    """One of a few fixed texts. Any other text becomes `other`, or the first choice."""
 
     choices: tuple[str, ...]
     other: str | None = None
@@ -97,14 +97,13 @@ class OneOf:
         return {"choice": list(self.choices)}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        other, said = self.choices[0] if self.other is None else self.other, text.strip().lower()
-        return next((choice for choice in self.choices if said.startswith(choice.lower())), other)
+        other, answer = self.choices[0] if self.other is None else self.other, text.strip().lower()
+        return next((choice for choice in self.choices if answer.startswith(choice.lower())), other)
 
 
 @dataclass(frozen=True)
 class YesNoOr:
-    """Yes or no where the question in an input wants that, or "none" where `or_none`; elsewhere what `otherwise`
-    allows."""
+    """Yes or no (with `or_none` also "none") where the question in an input asks for that; else `otherwise`."""
 
     otherwise: Constraint
     question: str = "question"
@@ -124,7 +123,7 @@ class YesNoOr:
 
 @dataclass(frozen=True)
 class ChoiceOf:
-    """The name of one line of a list input (`name: what it is`); the last stands for anything else."""
+    """The name of one line of a list input (`name: description`). Any other text becomes the last name."""
 
     field: str
 
@@ -133,8 +132,8 @@ class ChoiceOf:
 
     def snap(self, text: str, inputs: Inputs) -> str:
         names = self._names(inputs)
-        said = [name for name in names if text.strip().startswith(name)]
-        return max(said, key=len) if said else names[-1]
+        matching = [name for name in names if text.strip().startswith(name)]
+        return max(matching, key=len) if matching else names[-1]
 
     def _names(self, inputs: Inputs) -> list[str]:
         return [line.partition(":")[0] for line in inputs[self.field]]
@@ -142,21 +141,21 @@ class ChoiceOf:
 
 @dataclass(frozen=True)
 class BestOf:
-    """Numbers of lines of an input, counted from 1, the best first: `3 1 2`; "" stands for anything else."""
+    """Numbers of an input's lines, counted from 1, the best first: `3 1 2`. Any other text becomes ""."""
 
     field: str
     most: int
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
         numbers = self._numbers(inputs)
-        one, others = "|".join(numbers), min(self.most, len(numbers)) - 1
+        number, others = "|".join(numbers), min(self.most, len(numbers)) - 1
         if not others:
             return {"choice": numbers}
-        return {"regex": rf"({one})( ({one})){{{others}}}"}
+        return {"regex": rf"({number})( ({number})){{{others}}}"}
 
     def snap(self, text: str, inputs: Inputs) -> str:
-        said = re.split(r"[\s,>]+", text.strip())
-        return " ".join(list(dict.fromkeys(said))[: self.most]) if set(said) <= set(self._numbers(inputs)) else ""
+        answer = re.split(r"[\s,>]+", text.strip())
+        return " ".join(list(dict.fromkeys(answer))[: self.most]) if set(answer) <= set(self._numbers(inputs)) else ""
 
     def _numbers(self, inputs: Inputs) -> list[str]:
         return [str(number) for number, _ in enumerate(str(inputs[self.field]).splitlines(), start=1)]
@@ -164,13 +163,14 @@ class BestOf:
 
 @dataclass(frozen=True)
 class QuestionOr:
-    """What is missing, as one question in one line, or a word that says that nothing is; the word stands for anything
-    else. Which of the two it is comes first: a model that begins with an answer has to go on to some question."""
+    """`missing: ` and one question in one line, or a fixed word. Any other text becomes the word.
+
+    The prefix comes first, because a model that has begun a question must finish it."""
 
     word: str
 
     def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
-        # No bounds: vLLM gives a pattern 5 s to be compiled, and a counted one takes longer on a busy machine.
+        # No bounds: vLLM gives the compiler of a pattern 5 s, and a counted pattern takes longer on a busy machine.
         return {"regex": rf"{re.escape(self.word)}|{MISSING}[^?\n]+\?"}
 
     def snap(self, text: str, inputs: Inputs) -> str:
@@ -180,7 +180,7 @@ class QuestionOr:
 
 @dataclass(frozen=True)
 class JsonOf:
-    """JSON of the schema that stands in an input, of so many tokens at most. Who reads it checks it again."""
+    """JSON of the schema in an input, at most `max_tokens` long. Its reader must validate it."""
 
     field: str
     max_tokens: int = 160
@@ -194,7 +194,7 @@ class JsonOf:
 
 @dataclass(frozen=True)
 class JsonAs:
-    """JSON of a pydantic model, of so many tokens at most. Who reads it checks it again."""
+    """JSON of a pydantic model, at most `max_tokens` long. Its reader must validate it."""
 
     model: type[BaseModel]
     max_tokens: int = 300
@@ -208,7 +208,7 @@ class JsonAs:
 
 @dataclass(frozen=True)
 class SumOf:
-    """The name or the fact of one line of a list input (`name: fact`), or a sum over the first number of each fact."""
+    """The name or the fact of one line of a list input (`name: fact`), or a sum of each fact's first number."""
 
     field: str
 
@@ -229,21 +229,21 @@ class SumOf:
 
 @cache
 def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    """Kept, for pydantic works it out anew each time."""
+    """Cached: pydantic computes it anew each time."""
     return dict(_for_grammar(model.model_json_schema()))
 
 
 def _for_grammar(schema: Any) -> Any:
-    """A JSON schema without the lengths of its texts and lists, which vLLM would unroll into its grammar, for seconds.
+    """A JSON schema without the lengths of texts and lists, which vLLM would unroll into its grammar, for seconds.
 
-    Who reads the JSON checks them. A text that declares its words is ended by them, and so is the JSON whole;
-    `max_tokens` cuts off any other that does not end by itself.
+    The JSON's reader checks the lengths. A text with `maxWords` ends after so many words, so that the JSON becomes
+    whole; `max_tokens` cuts off any other text that does not end.
     """
     if isinstance(schema, list):
         return [_for_grammar(value) for value in schema]
     if not isinstance(schema, Mapping):
         return schema
-    # A property may have such a name; a length is a number.
+    # A property may be named like a keyword; a length is a number.
     kept = {name: value for name, value in schema.items() if name not in _LENGTHS or not isinstance(value, int)}
     if isinstance(kept.get(_MAX_WORDS), int):
         words = kept.pop(_MAX_WORDS)
@@ -252,31 +252,31 @@ def _for_grammar(schema: Any) -> Any:
 
 
 def _braced(text: str) -> str:
-    """From the first brace to the last: an endpoint that knows no grammars may explain itself around them."""
+    """The text from the first brace to the last: an endpoint without grammars may write explanations around it."""
     start, end = text.find("{"), text.rfind("}")
     return text[start : end + 1] if 0 <= start < end else text.strip()
 
 
 def first_numbers(lines: Sequence[str]) -> list[str]:
-    """The first number of each line's fact; none at all when there are not two, or one fact has none."""
-    numbers = [found[0] for line in lines if (found := NUMBER.findall(line.partition(": ")[2]))]
+    """The first number of each line's fact; empty for fewer than two lines, or when a fact has no number."""
+    numbers = [matches[0] for line in lines if (matches := NUMBER.findall(line.partition(": ")[2]))]
     return numbers if len(numbers) == len(lines) > 1 else []
 
 
 def wants_yes_or_no(question: str) -> bool:
-    """Whether a question is answered by yes or no: *Are Moss and Fern both books?*"""
+    """Whether a question asks for yes or no: *Are Moss and Fern both books?*"""
     return _ASKS_YES_OR_NO.search(question) is not None
 
 
 def is_sum(text: str) -> bool:
-    """Whether a text is numbers joined by + - * /, and so for the calculator."""
+    """Whether a text is numbers joined by + - * /, which the calculator can evaluate."""
     return bool(re.fullmatch(r"\s*-?[\d.]+(\s*[-+*/]\s*-?[\d.]+)+\s*", text))
 
 
 def _whole_words(text: str, start: int, end: int) -> str:
     """The span without the part of a word at its end: an output limit cuts anywhere."""
     ends = [word.start() + len(_bare(word.group())) for word in _WORD.finditer(text, start)]
-    return text[start : max((one for one in ends if one <= end), default=end)]
+    return text[start : max((place for place in ends if place <= end), default=end)]
 
 
 def _bare(word: str) -> str:

@@ -1,13 +1,13 @@
-"""Demonstrations for a predictor that has none of its own: what its step looks like, in a domain that is nobody's.
+"""Built-in demonstrations, by agent, for predictors without compiled ones.
 
-Without any example a small model copies whole paragraphs. These show the form; the content of a real domain comes
-when `agents.compile` puts what worked on real questions in their place. One small world is behind all of them, so that
-a question, its plan, what is read for it and what follows from that fit together.
+Without any example a small model copies whole paragraphs. These show the form of a step in an invented domain;
+`agents.compile` replaces them by steps that worked on real questions. All come from one small world, so that a
+question, its plan, its passages and its conclusion fit together.
 """
 
 import json
 
-from lakehouse.text.mentions import closest_sentence
+from lakehouse.text.sentences import closest_sentence
 
 _HOLM = """# Anna Holm
 
@@ -57,7 +57,7 @@ _ONLY_BOOK = "the only book that Karl Dale wrote"
 _MORE_THAN = f"How many more maps does Moss have than {_ONLY_BOOK} has?"
 _FEWER_THAN = f"How many fewer maps does Fern have than {_ONLY_BOOK} has?"
 _TOGETHER = f"How many maps do Fern and {_ONLY_BOOK} have together?"
-# A name in small letters is a name, too.
+# A lower-case name is a name, too.
 _OFFICES_TIMES = (
     f"What is the number of offices that alder-press has, multiplied by the number of maps that {_ONLY_BOOK} has?"
 )
@@ -79,7 +79,7 @@ def _judge(evidence: str, question: str, answer: str, supported: str) -> dict[st
 
 
 def _said(*passages: str) -> str:
-    """A search among the notes of `react`."""
+    """A search's line in the notes of `react`."""
     return "search said: " + " ".join(passages)
 
 
@@ -89,8 +89,8 @@ def _choose(question: str, tool: str, *notes: str) -> dict[str, object]:
 
 def _fill(question: str, tool: str, arguments: dict[str, str], *notes: str) -> dict[str, object]:
     takes = {"properties": {name: {"type": "string"} for name in arguments}}
-    told = next(line for line in _TOOLS if line.startswith(tool))
-    return {"notes": notes, "takes": takes, "tool": told, "question": question, "arguments": json.dumps(arguments)}
+    line = next(line for line in _TOOLS if line.startswith(tool))
+    return {"notes": notes, "takes": takes, "tool": line, "question": question, "arguments": json.dumps(arguments)}
 
 
 def _code(question: str, code: str, *known: str) -> dict[str, object]:
@@ -98,7 +98,7 @@ def _code(question: str, code: str, *known: str) -> dict[str, object]:
 
 
 def _plan(question: str, *tasks: tuple[str, ...]) -> dict[str, object]:
-    """A plan of (id, role, question, what it needs …)."""
+    """A plan of (id, role, question, ids that it needs …)."""
     subs = [{"id": id, "role": role, "question": asked, "needs": needs} for id, role, asked, *needs in tasks]
     return {"roles": _ROLES, "refused": "none", "question": question, "plan": json.dumps({"tasks": subs})}
 

@@ -1,1 +1,1 @@
-"""One question being answered: context, budget, journal, records, and the calls of tools."""
+"""One question being answered: context, budget, journal, records, searches and tool calls."""

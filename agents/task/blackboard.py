@@ -1,7 +1,7 @@
-"""The memory that the sub-tasks of one task share: typed entries, each with its author, version and provenance.
+"""The memory that the sub-tasks of one task share: typed entries with author, version and provenance.
 
-Two that write the same entry at the same time must not lose each other's words: whoever writes says which version it
-has read, and a stale write is refused. All that is written is a step of the task, so that the trace holds the history.
+A writer names the version that it has read, and a stale write is refused: two writers of one entry lose nothing. Each
+write is a step of the task, so that the trace holds the history.
 """
 
 import re
@@ -19,17 +19,17 @@ _KEY = re.compile(r"[\w.-]{1,64}")
 Kind = Literal["plan", "finding", "review", "disagreement", "debate", "answer"]
 
 
-class StaleWrite(Exception):
-    """Somebody wrote the entry since it was read. Read it again, then decide anew."""
+class StaleEntry(Exception):
+    """Another sub-task wrote the entry after it was read. Read it again, then decide anew."""
 
 
 class BoardFull(Exception):
-    """The board takes no entry of that size or no more entries; the text says which."""
+    """The entry is too large, has a wrong key, or is one too many; the text says which."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One thing known to the task. `version` counts from 1; `provenance`: the passages that it rests on."""
+    """A plan, finding or decision of the task. `version` counts from 1; `provenance`: passages that support it."""
 
     key: str
     kind: Kind
@@ -40,18 +40,18 @@ class Entry:
 
 
 class Blackboard:
-    """One a task, on its event loop; `on_write` is told of each entry before the writer goes on."""
+    """One a task, on its event loop. A writer waits until `on_write` has taken the step of its entry."""
 
     def __init__(self, on_write: Callable[[Step], Awaitable[None]]) -> None:
         self._entries: dict[str, Entry] = {}
         self._on_write = on_write
 
     def read(self, key: str) -> Entry | None:
-        """The newest version of an entry; None where nobody wrote it."""
+        """The newest version of an entry; None without any."""
         return self._entries.get(key)
 
     def entries(self, *kinds: Kind) -> list[Entry]:
-        """Newest versions, in the order in which their keys were first written; of some kinds or of all."""
+        """Newest versions of all entries, or of these kinds, in the order in which their keys were first written."""
         return [entry for entry in self._entries.values() if not kinds or entry.kind in kinds]
 
     async def write(
@@ -64,11 +64,14 @@ class Blackboard:
         read_version: int = 0,
         provenance: Sequence[PassageRef] = (),
     ) -> Entry:
-        """Write an entry whose version `read_version` (0: none) was read before. Raises StaleWrite, BoardFull."""
+        """Write the next version of an entry; `read_version` is the version read before, 0 for a new entry.
+
+        Raises StaleEntry, BoardFull.
+        """
         before = self._entries.get(key)
         version = before.version if before else 0
         if version != read_version:
-            raise StaleWrite(f"entry {key!r}: version {read_version} was read, {version} is there. Read it again.")
+            raise StaleEntry(f"entry {key!r}: version {read_version} was read, {version} is there. Read it again.")
         if not _KEY.fullmatch(key):
             raise BoardFull(f"key {key[:20]!r}: 1 to 64 letters, digits, '.', '_' or '-'. Choose such a key.")
         if len(text) > MAX_CHARACTERS:

@@ -1,8 +1,7 @@
-"""The caps of one task, in one object that all that it does is asked through: money, time, calls, tokens, steps, width.
+"""The caps of one task: money, time, calls, tokens, steps, fan-out. Every action asks here before it begins.
 
-A cap that is checked afterwards is a bill. So a model call is let through only if the dearest answer that it could
-give still fits beside those that are under way, which keeps the caps exact where sub-tasks run at the same time; what
-the call then really took is booked in its place.
+A cap that is checked afterwards is a bill. So a model call may begin only if its worst case fits beside the calls under
+way, which keeps the caps exact while sub-tasks run side by side. Its real cost is booked when it has ended.
 """
 
 import time
@@ -11,25 +10,25 @@ from decimal import Decimal
 
 
 class BudgetReached(Exception):
-    """The next call would pass a cap; the text says which. The task ends with its best answer so far."""
+    """The next action would pass a cap, which the text names. The task ends with its best answer so far."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What one task may use up at most."""
+    """Caps of one task."""
 
     max_usd: Decimal
     max_seconds: float
-    max_calls: int = 32  # model calls: a program that runs away ends here even where calls cost nothing
+    max_calls: int = 32  # model calls: ends a program that runs away where calls cost nothing
     max_tokens: int = 200_000  # 32 calls of a full context of 6,000 tokens; the local model holds 4,096
     max_steps: int = 96  # searches, tool calls and model calls: two actions around every model call
     max_fan_out: int = 4  # sub-tasks at a time: a replica on a CPU answers four at once as fast as one
-    max_depth: int = 4  # sub-tasks that wait for one another: the longest questions known take four hops
+    max_depth: int = 4  # sub-tasks in a chain: the longest known questions take four hops
 
 
 @dataclass(frozen=True)
 class Hold:
-    """What a model call that is under way may take at most."""
+    """The worst case of a model call under way."""
 
     usd: Decimal
     tokens: int
@@ -37,7 +36,7 @@ class Hold:
 
 @dataclass
 class Budget:
-    """Starts counting when it is made. Not for use from several threads: a task lives on one event loop."""
+    """Counts from its creation. Use it on the task's event loop only."""
 
     limits: Limits
     spent_usd: Decimal = Decimal(0)
@@ -53,7 +52,7 @@ class Budget:
         return time.monotonic() - self._started
 
     def catch_up(self, elapsed_s: float) -> None:
-        """Count at least so many seconds as used: those of a process that died, and not those until it was replaced."""
+        """Count at least so many seconds as used. A resumed task adds the time of the process that died."""
         self._started = min(self._started, time.monotonic() - elapsed_s)
 
     def seconds_left(self) -> float:
@@ -64,13 +63,13 @@ class Budget:
         return left
 
     def allow_step(self, usd: Decimal = Decimal(0)) -> None:
-        """Let a search or a tool call begin that costs `usd`, which is booked at once, or raise BudgetReached."""
+        """Let a search or a tool call of this price begin and book the price, or raise BudgetReached."""
         self._allow_step(usd)
         self.steps += 1
         self.spent_usd += usd
 
     def allow_call(self, worst_usd: Decimal, worst_tokens: int = 0) -> Hold:
-        """Let a model call begin that takes so much at most, or raise BudgetReached; settle it when it has ended."""
+        """Hold the worst case of a model call, or raise BudgetReached. Settle the hold when the call has ended."""
         self._allow_step(worst_usd)
         limits = self.limits
         if self.calls >= limits.max_calls:
@@ -86,7 +85,7 @@ class Budget:
         return Hold(worst_usd, worst_tokens)
 
     def settle(self, hold: Hold | None, usd: Decimal, tokens: int) -> None:
-        """Book what a call took in place of what it might have taken; None: it was made before the process died."""
+        """Book the real cost of a call in place of its hold; None: the call was made before the process died."""
         if hold:
             self._held_usd -= hold.usd
             self._held_tokens -= hold.tokens

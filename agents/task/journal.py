@@ -1,8 +1,8 @@
-"""What a task has done already, for those that outlive their process.
+"""The results of a task's actions, kept for tasks that outlive their process.
 
-A task does to the world through `once` only. A durable one is begun anew where its process died: its program runs from
-the start again, and each action that had ended gives what it gave then, so that nothing is done or paid twice. The rest
-of a program follows from its question and from what its actions gave, and must: no clock, no chance, no other task.
+A task acts on the world through `once` only. A durable task whose process died starts its program again from the
+beginning; each action that had ended returns its kept result, so that nothing is done or paid twice. So a program may
+depend on its question and on the results of its actions alone: on no clock, no chance, no other task.
 """
 
 import uuid
@@ -19,29 +19,29 @@ def new_task_id() -> str:
 
 
 class Once(Protocol):
-    """Do a named piece of work, or give what it gave when it was done before. What it raises is not kept."""
+    """Do a named piece of work, or return its kept result. An exception is not kept."""
 
     async def __call__(self, name: str, work: Callable[[], Awaitable[T]]) -> T: ...
 
 
 class Journal:
-    """Of a task that ends with its process: nothing is kept."""
+    """Of a task that ends with its process: it keeps nothing."""
 
     async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         """See `Once`."""
         return await work()
 
     def look(self, name: str, look: Callable[[], T]) -> T:
-        """Look at what may be otherwise another time and costs nothing, or give what was seen the first time.
+        """Look at a state that may change and costs nothing to look at, or return what was seen the first time.
 
-        It is kept with the next action that is, so before anything that may follow from it.
+        It is kept together with the next action, so before anything can follow from it.
         """
         return look()
 
     def branches(self, count: int) -> Sequence[AbstractContextManager[None]]:
-        """One to enter in each of the parts that run side by side, so that none takes what another one did."""
+        """A context to enter for each of `count` parts that run side by side, so that none takes another's results."""
         return [nullcontext()] * count
 
     def goes_on(self, end: BaseException) -> bool:
-        """Whether the task is only interrupted by what ended its program here."""
+        """Whether this end of the program only interrupts the task, which another process resumes."""
         return False

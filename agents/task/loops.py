@@ -1,7 +1,7 @@
-"""Who goes in circles: the same tool with the same arguments, or the same words of the model to the same prompt.
+"""Detects a task that goes in circles: the same tool call again, or the same reply to the same prompt.
 
-A small model that learned nothing from an answer asks for it again. Once it is told so, for it may still turn; then
-the task ends with what it has and says why, instead of using up its budget.
+A small model that learned nothing from an observation asks for it again. The second time the model is warned; the third
+time the task ends with its best answer and the reason, instead of using up its budget.
 """
 
 import hashlib
@@ -13,22 +13,22 @@ MAX_REPEATS = 3
 
 
 class LoopDetected(BudgetReached):
-    """The task did the same thing again after it was told; the text says what."""
+    """The task repeated an action after a warning; the text names the action."""
 
 
 class LoopDetector:
-    """Counts what a task did; one a task."""
+    """Counts the actions of one task."""
 
     def __init__(self) -> None:
-        self._seen: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
 
     def note(self, what: str, *parts: str) -> int:
-        """How often this was done, this time included. Raises LoopDetected naming `what` at the third time.
+        """Count an action and return its count. Raises LoopDetected naming `what` at the third time.
 
-        `parts` may hold what was asked and read, so only their hash is kept, and only `what` is told.
+        `parts` may hold questions and passages, so only their hash is kept.
         """
         digest = hashlib.sha256("\x00".join((what, *parts)).encode("utf-8", "replace")).hexdigest()
-        self._seen[digest] += 1
-        if self._seen[digest] >= MAX_REPEATS:
+        self._counts[digest] += 1
+        if self._counts[digest] >= MAX_REPEATS:
             raise LoopDetected(f"{what} the same way {MAX_REPEATS} times brought nothing new")
-        return self._seen[digest]
+        return self._counts[digest]

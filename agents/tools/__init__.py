@@ -1,1 +1,1 @@
-"""Tools: what a program may do beside asking the model, each behind a contract that the runner enforces."""
+"""Tools of programs, each behind a contract that the task's runner enforces."""

@@ -1,4 +1,4 @@
-"""The tools that every task has, in the order in which a model is shown them."""
+"""The tools that every task has, in the order in which a model reads them."""
 
 from agents.tools.calculator import CALCULATE
 from agents.tools.contract import Tool

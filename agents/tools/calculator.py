@@ -1,4 +1,4 @@
-"""The calculator: sums worked out exactly, because no model of any size adds reliably."""
+"""The calculator: exact arithmetic, because no model of any size adds reliably."""
 
 import ast
 import operator
@@ -21,7 +21,7 @@ _OPERATIONS: dict[type[ast.operator], Callable[[Decimal, Decimal], Decimal]] = {
 
 
 class Sum(BaseModel, extra="forbid"):
-    """What the calculator takes."""
+    """Arguments of `calculate`."""
 
     expression: str = Field(
         description="such as (3 + 4) * 2",
@@ -32,7 +32,10 @@ class Sum(BaseModel, extra="forbid"):
 
 
 def calculate(expression: str) -> str:
-    """Work out a sum such as `3 + 4 * 2`: numbers, + - * / and parentheses. Gives the number as text."""
+    """Evaluate an expression such as `3 + 4 * 2`: numbers, + - * / and parentheses. Returns the number as text.
+
+    Raises ToolFailed.
+    """
     if len(expression) > MAX_EXPRESSION_LENGTH:
         raise ToolFailed(f"{expression[:20]!r}…: at most {MAX_EXPRESSION_LENGTH} characters. Split it.")
     try:

@@ -1,8 +1,7 @@
-"""What a tool declares of itself, so that the runner can call it safely and a model can be told of it.
+"""The contract of a tool: what the runner needs to call it safely, and a model to choose it.
 
-A tool is a remote call, even where it runs in this process: it has an input schema, a time limit, a way to be
-repeated, a price, and a degree of trust. Whom it acts for is in its context and never among its arguments, which a
-model writes.
+A tool is a remote call, even where it runs in this process: it has an input schema, a time limit, a retry policy, a
+price, and a degree of trust. The caller is in its context and never among its arguments, which a model writes.
 """
 
 from collections.abc import Awaitable, Callable
@@ -14,18 +13,20 @@ from typing import Any, Literal
 from pydantic import BaseModel
 
 from lakehouse.access.permissions import Caller
-from lakehouse.index.index import Passage
+from lakehouse.index.passages import Passage
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
 
+Trust = Literal["ours", "strangers"]
+
 
 class ToolFailed(Exception):
-    """The tool cannot do this; the text tells the model what it can do. No fault of the tool's: no retry."""
+    """The tool cannot do this; the text says what the model can do instead. Not a fault, so not retried."""
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How often a call that broke is made again, and how long after. Jitter keeps many tasks from coming at once."""
+    """Attempts at a call that breaks, and the waits between them. Jitter spreads the retries of many tasks."""
 
     attempts: int = 3
     first_wait_s: float = 0.2
@@ -34,17 +35,17 @@ class Retry:
 
 @dataclass(frozen=True)
 class ToolResult:
-    """What a tool found, as text for a model; passages where it read documents."""
+    """A tool's output: text for a model, and the passages where it read documents."""
 
     text: str
     passages: tuple[Passage, ...] = ()
     empty: bool = False
-    """Nothing was found; the text says so, and no answer can rest on it."""
+    """The tool found nothing and its text says so: no answer can rest on it."""
 
 
 @dataclass(frozen=True)
 class ToolContext:
-    """On whose behalf a tool runs, and with what. `idempotency_key` is the same for the same call of the same task."""
+    """The caller, and the parts that a tool uses. `idempotency_key` is the same for equal calls of a task."""
 
     caller: Caller
     settings: Settings
@@ -55,33 +56,33 @@ class ToolContext:
 
 @dataclass(frozen=True)
 class Tool:
-    """The contract. `run` gets arguments that have passed the schema; what it raises beside `ToolFailed` is a fault."""
+    """The contract. `run` gets arguments that passed the schema; any error of it but `ToolFailed` is a fault."""
 
     name: str
     description: str
-    """One or two sentences for a model: what it does and what comes back."""
+    """One or two sentences for a model: what the tool does and returns."""
     arguments: type[BaseModel]
     run: Callable[[Any, ToolContext], Awaitable[ToolResult]]
     timeout_s: float
     effects: Literal["none", "side effects"] = "none"
-    """Whether a call changes anything outside. One with side effects is never repeated by itself."""
+    """Whether a call changes anything outside. A call with side effects is never retried."""
     retry: Retry = field(default_factory=Retry)
-    """For tools without side effects; the others are called once."""
+    """For tools without side effects; other tools are called once."""
     usd: Decimal = Decimal(0)
-    """What one call costs, US dollars."""
-    trust: Literal["ours", "strangers"] = "ours"
-    """`strangers`: its output may hold what somebody else wrote, instructions among it."""
+    """Price of a call, US dollars."""
+    trust: Trust = "ours"
+    """`strangers`: others wrote its output, which may hold instructions."""
     kind: Literal["search", "tool"] = "tool"
-    """What its steps and records are called."""
+    """The kind of its steps and records."""
 
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the arguments, without the titles that pydantic adds: a small model would read them."""
+        """JSON schema of the arguments, without pydantic's titles, which would cost a small model tokens."""
         return _schema(self.arguments)
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What came of a call, fit to be shown to a model. `ok` False: `text` says what went wrong and what to do next."""
+    """The outcome of a call, for a model. `ok` False: `text` gives the error and the next step."""
 
     tool: str
     text: str
@@ -89,7 +90,7 @@ class Observation:
     passages: tuple[Passage, ...] = ()
     empty: bool = False
     repeated: bool = False
-    """The same call was made before: this is what it said then."""
+    """The same call was made before; this is its observation."""
 
     def shown(self) -> str:
         """The text for a model."""
@@ -98,7 +99,7 @@ class Observation:
 
 @cache
 def _schema(arguments: type[BaseModel]) -> dict[str, Any]:
-    """Kept, for pydantic works it out anew each time, and a model is told of it at each turn."""
+    """Cached: a model reads it at each turn, and pydantic would compute it anew each time."""
     schema = arguments.model_json_schema()
     fields = {
         name: {key: value for key, value in field.items() if key != "title"}

@@ -1,4 +1,4 @@
-"""Tools that read documents: search for passages, and fetch a whole document. Both return only what the caller may read."""
+"""Tools that read documents within the caller's rights: search for passages, and fetch a whole document."""
 
 import asyncio
 from typing import Any

@@ -296,9 +296,10 @@ def deps(tmp_path, settings, index):
 def new_task(deps):
     """Tasks of the caller's, with room enough unless a test says otherwise."""
 
-    def new(max_usd=Decimal(1), max_seconds=30.0, on_event=None, caller=CALLER, deps=deps, **more):
+    def new(max_usd=Decimal(1), max_seconds=30.0, on_event=None, caller=CALLER, deps=deps, journal=None, **more):
         budget = Budget(Limits(max_usd, max_seconds, **more))
-        return Task(deps, caller, program="read_each", program_version="v1", budget=budget, on_event=on_event)
+        given = {"program": "read_each", "program_version": "v1", "budget": budget}
+        return Task(deps, caller, on_event=on_event, journal=journal, **given)
 
     return new
 
@@ -387,7 +388,7 @@ async def engine_of(deps):
     def make(task, **changes):
         settings = deps.settings.model_copy(update=changes)
         clients.append(model_client(settings))
-        return TaskEngine(task, clients[-1], settings)
+        return TaskEngine(task.context, clients[-1], settings)
 
     yield make
     for client in clients:

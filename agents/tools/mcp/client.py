@@ -1,8 +1,8 @@
-"""Tools of an MCP server, as tools of ours: what it says is a stranger's text, and it may hang, die or lie.
+"""The connection to one MCP server, whose tools become tools of ours. The server may hang, die or lie.
 
-The connection lives in a thread with an event loop of its own, so that nothing that a server sends can hold up the
-tasks of others. It is opened by the first call, and given up after any that failed: the next one starts anew, and a
-server that hung is killed with its process.
+The connection lives in a thread with an event loop of its own, so that no server can hold up the tasks of others. The
+first call opens it, and a failed call drops it: the next call connects again, and a server that hung is killed with its
+process.
 """
 
 import asyncio
@@ -12,17 +12,17 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp_types import RequestParamsMeta
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from agents.tools.contract import Retry, Tool, ToolContext, ToolFailed, ToolResult
-from agents.tools.mcp.servers import START_S, Listed
+from agents.tools.mcp.listing import START_S, ListedTool
 from lakehouse.access.mcp_servers import McpServerSettings
+from mcp import Client, StdioServerParameters
 
 ERROR_CHARACTERS = 300
-DESCRIPTION_CHARACTERS = 300  # a server's own words stand in our prompts
+DESCRIPTION_CHARACTERS = 300  # a server's words go into our prompts
 MAX_TOOLS = 32
 _NAME = re.compile(r"[A-Za-z][\w-]{0,47}")
 _TYPES: dict[str, Any] = {
@@ -36,14 +36,14 @@ _TYPES: dict[str, Any] = {
 
 
 class ServerFailed(Exception):
-    """The server broke off or never answered; the text holds none of its secrets."""
+    """The server closed the connection or never answered. The text holds none of the server's secrets."""
 
 
 class McpServer:
     """One server of the settings. Close it at the end.
 
-    Tools that the settings do not say to be read-only count as having side effects, whatever the server says of them:
-    they are called once, and never after the task has read what strangers wrote.
+    A tool has side effects unless the settings call it read-only, whatever the server says: it is called once, and
+    never after the task has read text of strangers.
     """
 
     def __init__(self, settings: McpServerSettings) -> None:
@@ -55,15 +55,15 @@ class McpServer:
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"mcp-{settings.name}", daemon=True)
         self._thread.start()
 
-    async def listing(self) -> list[Listed]:
-        """What the server offers now. Raises ServerFailed."""
+    async def listing(self) -> list[ListedTool]:
+        """The tools that the server offers now. Raises ServerFailed."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._list(), self._loop))
 
-    def tool(self, listed: Listed) -> Tool:
-        """A tool of ours that calls one of the server's."""
+    def tool(self, listed: ListedTool) -> Tool:
+        """A tool of ours that calls the server's."""
 
         async def run(given: BaseModel, context: ToolContext) -> ToolResult:
-            if not self.settings.allows(context.caller):  # a task may be resumed after its right was taken away
+            if not self.settings.allows(context.caller):  # a task may be resumed after the caller lost the right
                 raise ToolFailed(f"{self.settings.name}: the asker may not use it any more. Do without it.")
             arguments = given.model_dump(mode="json", exclude_unset=True)
             calling = asyncio.run_coroutine_threadsafe(self._call(listed.name, arguments, context), self._loop)
@@ -87,26 +87,27 @@ class McpServer:
         self._thread.join()
         self._loop.close()
 
-    async def _list(self) -> list[Listed]:
+    async def _list(self) -> list[ListedTool]:
         async with self._dropped_if_it_fails():
             client = await self._connected()
-            found = (await client.list_tools()).tools
-        named = [one for one in found[:MAX_TOOLS] if _NAME.fullmatch(one.name)]
+            tools = (await client.list_tools()).tools
         return [
-            Listed(self.settings.name, one.name, self._described(one), self._cleaned(one.input_schema)) for one in named
+            ListedTool(self.settings.name, tool.name, self._description(tool), self._cleaned(tool.input_schema))
+            for tool in tools[:MAX_TOOLS]
+            if _NAME.fullmatch(tool.name)
         ]
 
-    def _described(self, found: Any) -> str:
-        words = " ".join(self._clean(found.description or found.name).split())
-        return words[:DESCRIPTION_CHARACTERS]
+    def _description(self, tool: Any) -> str:
+        text = " ".join(self._clean(tool.description or tool.name).split())
+        return text[:DESCRIPTION_CHARACTERS]
 
     async def _call(self, name: str, arguments: dict[str, Any], context: ToolContext) -> str:
         async with self._dropped_if_it_fails():
             client = await self._connected()
             meta = RequestParamsMeta(idempotency_key=context.idempotency_key)  # type: ignore[typeddict-unknown-key]
-            found = await client.call_tool(name, arguments, meta=meta)
-        text = self._clean("\n".join(getattr(part, "text", f"({part.type})") for part in found.content))
-        if found.is_error:
+            result = await client.call_tool(name, arguments, meta=meta)
+        text = self._clean("\n".join(getattr(part, "text", f"({part.type})") for part in result.content))
+        if result.is_error:
             raise ToolFailed(f"{self.settings.name}_{name}: {text[:300]}. Call it otherwise, or do without it.")
         return text
 
@@ -117,20 +118,20 @@ class McpServer:
         except Exception as error:
             await self._drop()
             inner = _innermost(error)
-            said = self._clean(f"{type(inner).__name__}: {inner}")  # before it is cut, or half a secret would stay
-            raise ServerFailed(" ".join(said.split())[:ERROR_CHARACTERS]) from None
+            text = self._clean(f"{type(inner).__name__}: {inner}")  # before the cut, or half a secret would stay
+            raise ServerFailed(" ".join(text.split())[:ERROR_CHARACTERS]) from None
         except BaseException:
             await self._drop()
             raise
 
     def _clean(self, text: str) -> str:
-        """The text without the server's secrets, which it may say itself."""
+        """The text without the server's secrets, which the server may repeat."""
         for secret in self.settings.secrets:
             text = text.replace(secret.get_secret_value(), "***")
         return text
 
     def _cleaned(self, value: Any) -> Any:
-        """The same of every text in a JSON value."""
+        """A JSON value without the server's secrets in any of its texts."""
         if isinstance(value, str):
             return self._clean(value)
         if isinstance(value, Mapping):
@@ -146,7 +147,7 @@ class McpServer:
             return self._client
 
     async def _hold_open(self, opened: "asyncio.Future[Client]") -> None:
-        """A connection must be closed by the task that opened it, so one task holds it as long as it lives."""
+        """Open the connection and hold it: a connection must be closed by the asyncio task that opened it."""
         try:
             async with AsyncExitStack() as stack:
                 opened.set_result(await self._open(stack))
@@ -173,22 +174,22 @@ class McpServer:
 
 
 def _innermost(error: Exception) -> Exception:
-    """What went wrong, out of the groups that say only that something did."""
+    """The error inside nested exception groups."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def arguments_of(name: str, schema: Mapping[str, Any]) -> type[BaseModel]:
-    """The input model of a server's JSON schema: names, types and which are required. The server checks the rest."""
+    """A pydantic model of a server's JSON schema: names, types, required fields. The server checks the rest."""
     required = set(schema.get("required") or ())
     fields: dict[str, Any] = {}
     for field, declared in (schema.get("properties") or {}).items():
         declared = declared if isinstance(declared, Mapping) else {}
         kind = _TYPES.get(str(declared.get("type")), Any)
-        about = str(declared.get("description") or "")[:DESCRIPTION_CHARACTERS]
+        description = str(declared.get("description") or "")[:DESCRIPTION_CHARACTERS]
         if not field.isidentifier() or field.startswith("_"):
-            continue  # pydantic has no such field, and no model spells it
-        known = Field(description=about) if field in required else Field(None, description=about)
+            continue  # pydantic allows no such field name, and no model writes it
+        known = Field(description=description) if field in required else Field(None, description=description)
         fields[field] = (kind if field in required else kind | None, known)
     return create_model(f"Arguments_{name}", __config__=ConfigDict(extra="forbid"), **fields)

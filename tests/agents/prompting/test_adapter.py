@@ -7,7 +7,7 @@ import pytest
 
 from agents.llm.engine import NoSyncEngine
 from agents.programs import PROGRAMS
-from agents.prompting.adapter import EXAMPLES_SHOWN, FIELD_CHARACTERS, ShortAdapter
+from agents.prompting.adapter import FIELD_CHARACTERS, MAX_EXAMPLES, ShortAdapter
 from agents.prompting.constraints import SpanOf
 from agents.prompting.demonstrations import EXAMPLES
 from lakehouse.errors import Unavailable
@@ -59,7 +59,7 @@ async def test_the_examples_likest_to_the_question_are_shown_the_likest_last(mod
     others = [demo(f"Who painted number {n}?", "blue") for n in range(9)]
     await read(demos=[demo("Which colour has the barn door?", "green"), *others])
     said = [turn["content"] for turn in model.asked[0]["messages"] if turn["role"] == "assistant"]
-    assert said == ["blue"] * (EXAMPLES_SHOWN - 1) + ["green"]
+    assert said == ["blue"] * (MAX_EXAMPLES - 1) + ["green"]
 
 
 async def test_a_demonstration_that_lacks_a_field_is_not_shown(model, read):

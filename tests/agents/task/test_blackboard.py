@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from agents.answer import PassageRef
-from agents.task.blackboard import MAX_CHARACTERS, MAX_ENTRIES, Blackboard, BoardFull, StaleWrite
+from agents.task.blackboard import MAX_CHARACTERS, MAX_ENTRIES, Blackboard, BoardFull, StaleEntry
 
 REF = PassageRef(doc_id="Flask", chunk_id="Flask#0", title="Flask")
 
@@ -43,9 +43,9 @@ async def test_of_two_that_read_the_same_version_the_second_is_refused_and_nothi
         return_exceptions=True,
     )
 
-    assert [type(one).__name__ for one in written] == ["Entry", "StaleWrite"]
+    assert [type(one).__name__ for one in written] == ["Entry", "StaleEntry"]
     assert (board.read("a").text, board.read("a").version) == ("left", 2)
-    with pytest.raises(StaleWrite, match=r"entry 'a': version 0 was read, 2 is there\. Read it again\."):
+    with pytest.raises(StaleEntry, match=r"entry 'a': version 0 was read, 2 is there\. Read it again\."):
         await board.write("a", "finding", "new", author="x")
 
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 import pytest
 
-from agents.task.hedging import KNOWN, LEAST_S, SAVED_UP, TIMES_USUAL, Stragglers
+from agents.task.hedging import MAX_SAVED, MIN_CALLS, MIN_PATIENCE_S, TIMES_USUAL, Hedging
 from agents.task.purpose import call_purpose
 from lakehouse.costs.call_records import Spool
 from tests.agents.conftest import SILENT, TOKENS, USD, Reply
@@ -18,9 +18,9 @@ from tests.agents.llm.test_engine import READING, request
 
 @pytest.fixture
 def impatient(deps):
-    for _ in range(KNOWN):
-        deps.stragglers.ended("read", 0.01)
-    return deps.stragglers
+    for _ in range(MIN_CALLS):
+        deps.hedging.observe("read", 0.01)
+    return deps.hedging
 
 
 async def complete(engine_of, task):
@@ -35,7 +35,7 @@ async def test_a_straggler_is_made_again_and_the_faster_one_counts(model, engine
     said = await complete(engine_of, task)
 
     assert said == "fast"
-    assert time.monotonic() - began < LEAST_S + 2
+    assert time.monotonic() - began < MIN_PATIENCE_S + 2
     await asyncio.wait_for(model.hung_up.wait(), 5)
     slow, fast = sorted(spooled(), key=lambda record: record.started_at)
     assert (slow.outcome, slow.error, fast.outcome) == ("error", "Beaten: another attempt ended first", "ok")
@@ -43,7 +43,7 @@ async def test_a_straggler_is_made_again_and_the_faster_one_counts(model, engine
 
 
 async def test_a_straggler_that_comes_after_all_wins(model, engine_of, new_task, spooled, impatient):
-    model.says(Reply("slow", delay_s=LEAST_S + 0.3), SILENT)
+    model.says(Reply("slow", delay_s=MIN_PATIENCE_S + 0.3), SILENT)
 
     said = await complete(engine_of, new_task())
 
@@ -52,7 +52,7 @@ async def test_a_straggler_that_comes_after_all_wins(model, engine_of, new_task,
 
 
 async def test_a_second_attempt_that_breaks_leaves_the_first_its_chance(model, engine_of, new_task, impatient):
-    model.says(Reply("slow", delay_s=LEAST_S + 0.3), Reply("", breaks=True))
+    model.says(Reply("slow", delay_s=MIN_PATIENCE_S + 0.3), Reply("", breaks=True))
 
     assert await complete(engine_of, new_task()) == "slow"
 
@@ -78,7 +78,7 @@ async def test_a_call_that_only_waits_for_its_record_is_not_made_again(
     disk = SlowDisk(tmp_path / "spool")
     model.says(Reply("said"))
     call = asyncio.create_task(complete(engine_of, new_task(deps=replace(deps, spool=disk))))
-    await asyncio.sleep(LEAST_S + 0.3)
+    await asyncio.sleep(MIN_PATIENCE_S + 0.3)
     disk.writes.set()
 
     assert await call == "said"
@@ -89,7 +89,7 @@ async def test_one_that_ends_while_the_other_waits_for_its_record_does_not_cance
     model, engine_of, new_task, deps, spooled, impatient, tmp_path
 ):
     disk = SlowDisk(tmp_path / "spool")
-    model.says(Reply("slow", delay_s=LEAST_S + 0.3), Reply("second", delay_s=0.6))
+    model.says(Reply("slow", delay_s=MIN_PATIENCE_S + 0.3), Reply("second", delay_s=0.6))
 
     assert await complete(engine_of, new_task(deps=replace(deps, spool=disk))) == "slow"
     assert [record.outcome for record in spooled()] == ["ok", "ok"]
@@ -98,15 +98,15 @@ async def test_one_that_ends_while_the_other_waits_for_its_record_does_not_cance
 async def test_nothing_is_made_again_where_the_budget_has_no_room_for_it(
     model, engine_of, new_task, spooled, impatient
 ):
-    model.says(Reply("slow", delay_s=LEAST_S + 0.3))
+    model.says(Reply("slow", delay_s=MIN_PATIENCE_S + 0.3))
 
     assert await complete(engine_of, new_task(max_calls=1)) == "slow"
     assert len(spooled()) == 1
 
 
 async def test_few_calls_are_made_twice(model, engine_of, new_task, impatient):
-    impatient._saved_up = 0.5
-    model.says(Reply("slow", delay_s=LEAST_S + 0.3))
+    impatient._saved = 0.5
+    model.says(Reply("slow", delay_s=MIN_PATIENCE_S + 0.3))
 
     assert await complete(engine_of, new_task()) == "slow"
     assert len(model.asked) == 1
@@ -115,7 +115,7 @@ async def test_few_calls_are_made_twice(model, engine_of, new_task, impatient):
 async def test_a_stopped_task_cancels_both(model, engine_of, new_task, spooled, impatient):
     model.says(SILENT, SILENT)
     call = asyncio.create_task(complete(engine_of, task := new_task()))
-    await asyncio.sleep(LEAST_S + 0.5)
+    await asyncio.sleep(MIN_PATIENCE_S + 0.5)
     call.cancel()
 
     with pytest.raises(asyncio.CancelledError):
@@ -125,18 +125,18 @@ async def test_a_stopped_task_cancels_both(model, engine_of, new_task, spooled, 
 
 
 def test_patience_is_a_multiple_of_what_nearly_all_calls_take_and_repeats_are_rare():
-    stragglers = Stragglers()
-    for _ in range(KNOWN - 1):
-        stragglers.ended("read", 2.0)
-    assert stragglers.patience_s("read") is None
-    stragglers.ended("read", 2.0)
-    assert stragglers.patience_s("read") == 2.0 * TIMES_USUAL
-    assert stragglers.patience_s("plan") is None
+    hedging = Hedging()
+    for _ in range(MIN_CALLS - 1):
+        hedging.observe("read", 2.0)
+    assert hedging.patience_s("read") is None
+    hedging.observe("read", 2.0)
+    assert hedging.patience_s("read") == 2.0 * TIMES_USUAL
+    assert hedging.patience_s("plan") is None
 
-    assert [stragglers.may_repeat() for _ in range(4)] == [True] * int(SAVED_UP) + [False]
+    assert [hedging.take_second_call() for _ in range(4)] == [True] * int(MAX_SAVED) + [False]
     for _ in range(20):
-        stragglers.ended("read", 2.0)
-    assert [stragglers.may_repeat() for _ in range(2)] == [True, False]
+        hedging.observe("read", 2.0)
+    assert [hedging.take_second_call() for _ in range(2)] == [True, False]
 
 
 def test_a_call_made_before_the_process_died_counts_too(new_task):

@@ -10,9 +10,10 @@ import dspy
 import pytest
 
 from agents.answer import PassageRef
+from agents.task.actions import Action
 from agents.task.budget import BudgetReached
-from agents.task.recorder import Action
-from agents.task.task import QUERY_CHARACTERS, current_task
+from agents.task.searching import QUERY_CHARACTERS
+from agents.task.task import current_task
 from lakehouse.access.permissions import EVERYONE, Caller
 from lakehouse.errors import NotFound, Unavailable
 from tests.agents.conftest import CALLER, ENG, FLASK, HR, SAVED_USD, TOKENS, USD
@@ -141,7 +142,7 @@ async def test_no_prompt_costs_more_than_its_worst_case(new_task, deps):
     model = deps.settings.llm_model
     dearest = deps.prices.cost(model, datetime.now(UTC), 300, 0, 40)
 
-    assert new_task().worst_usd(300, 40) == dearest.usd == Decimal("0.0000407000")
+    assert new_task().context.worst_usd(300, 40) == dearest.usd == Decimal("0.0000407000")
 
 
 async def test_a_sum_is_recorded_whether_it_can_be_worked_out_or_not(new_task, spooled):

@@ -218,8 +218,7 @@ async def test_what_was_cut_off_by_the_death_of_its_process_is_not_called_again(
         async def once(self, name, work):
             return ("another process", 0.0) if name == "begin" else await work()
 
-    task = task_with(tool(echo, name="send", effects="side effects"))
-    task.journal = BegunBefore()
+    task = task_with(tool(echo, name="send", effects="side effects"), journal=BegunBefore())
 
     seen = await task.tools.call("send", {"word": "all"}, hop=1)
 

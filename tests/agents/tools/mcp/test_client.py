@@ -76,7 +76,7 @@ async def test_a_servers_tools_are_tools_of_ours_whose_words_are_a_strangers(tas
     assert len(tools["notes_add"].description) == DESCRIPTION_CHARACTERS
 
     seen = await task.tools.call("notes_add", '{"a": 2, "b": 3}', hop=1)
-    assert (seen.ok, seen.text, task.tools.read_strangers) == (True, "5", True)
+    assert (seen.ok, seen.text, task.context.has_read_strangers) == (True, "5", True)
 
 
 async def test_what_it_refuses_or_does_not_take_is_told(task):

@@ -15,8 +15,8 @@ from agents.runtime import Agents, load_program
 from agents.task.budget import Budget, Limits
 from agents.task.journal import Journal
 from agents.task.task import Task
-from agents.tools.mcp import servers as connected
-from agents.tools.mcp.servers import Connected
+from agents.tools.mcp import servers as mcp_servers
+from agents.tools.mcp.servers import McpServers
 from lakehouse.access.mcp_servers import load_mcp_servers
 from lakehouse.access.permissions import Caller
 from lakehouse.settings import Settings
@@ -78,7 +78,7 @@ def connect(tmp_path):
         path = tmp_path / "mcp.json"
         entry = {"allow": {"acme": ["eng"]}, "readOnly": ["state"]} | entry
         path.write_text(json.dumps({"mcpServers": {"tickets": entry}}))
-        made.append(Connected(load_mcp_servers(Settings(mcp_servers_file=str(path)), ENVIRONMENT)))
+        made.append(McpServers(load_mcp_servers(Settings(mcp_servers_file=str(path)), ENVIRONMENT)))
         return made[-1]
 
     yield connect
@@ -88,7 +88,7 @@ def connect(tmp_path):
 
 @pytest.fixture(params=["stdio", "http"])
 def tickets(request, connect, script, monkeypatch):
-    monkeypatch.setattr(connected, "WAIT_S", 60)
+    monkeypatch.setattr(mcp_servers, "WAIT_S", 60)
     if request.param == "stdio":
         command = {"command": sys.executable, "args": [str(script)], "env": {"TOKEN": "Bearer ${TICKETS_TOKEN}"}}
         return connect(**command)
@@ -108,7 +108,7 @@ async def test_its_tools_are_offered_to_those_who_are_allowed_and_its_secrets_to
 
     seen = await task.tools.call("tickets_state", {"number": 7}, hop=1)
     assert (seen.ok, seen.text) == (True, "Ticket 7 is open. Bearer ***")
-    assert task.tools.read_strangers
+    assert task.context.has_read_strangers
     assert names(task.tools.connected(away)) == ["tickets_state"]  # what changes something is away from now on
     assert "changes things outside" in (await task.tools.call("tickets_close", {"number": 7}, hop=1)).text
 
@@ -192,7 +192,7 @@ class Kept(Journal):
 async def test_a_resumed_task_chooses_among_the_same_tools_though_the_server_is_gone(
     connect, script, deps, monkeypatch
 ):
-    monkeypatch.setattr(connected, "WAIT_S", 60)
+    monkeypatch.setattr(mcp_servers, "WAIT_S", 60)
 
     async def offered(servers, journal):
         with_servers, budget = replace(deps, servers=servers), Budget(Limits(Decimal(1), 120.0))
@@ -209,7 +209,7 @@ async def test_a_resumed_task_chooses_among_the_same_tools_though_the_server_is_
 
 
 async def test_a_task_that_outlived_its_right_is_told_so(connect, script, new_task, deps, monkeypatch):
-    monkeypatch.setattr(connected, "WAIT_S", 60)
+    monkeypatch.setattr(mcp_servers, "WAIT_S", 60)
     command = {"command": sys.executable, "args": [str(script)]}
     servers = connect(**command)
     (listed, _) = await servers.listed(CALLER)
