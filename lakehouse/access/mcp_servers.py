@@ -1,8 +1,7 @@
-"""Which MCP servers the agents may use, and who may have them used: the file that `LAKEHOP_MCP_SERVERS_FILE` names.
+"""The MCP servers that agents may use, and the groups allowed to use each: the file of `LAKEHOP_MCP_SERVERS_FILE`.
 
-It is spelled as other MCP clients spell `mcpServers`, so that an entry can be copied from them, and wants one thing
-that they don't: `allow`, for here many tenants share one process. Secrets stand in the environment, and the file
-refers to them.
+Its format is `mcpServers` of other MCP clients, so that entries can be copied, with one more required field: `allow`,
+because many tenants share one process here. Secrets stay in the environment; the file refers to them.
 """
 
 import json
@@ -22,11 +21,11 @@ from lakehouse.settings import Settings
 
 SETTING = "LAKEHOP_MCP_SERVERS_FILE"
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,23}")  # no `_`: it stands between a server's name and its tool's
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,23}")  # no `_`: it separates the names of server and tool
 
 
 class McpServerSettings(BaseModel):
-    """One server: a `command` to start, or the `url` of one that runs (streamable HTTP)."""
+    """One server: a `command` to start, or the `url` of a running server (streamable HTTP)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -37,13 +36,13 @@ class McpServerSettings(BaseModel):
     url: str = ""
     headers: dict[str, SecretStr] = {}
     allow: dict[str, frozenset[str]] = Field(min_length=1)
-    """By tenant the groups whose members may have it used; `everyone`: all of the tenant."""
+    """For each tenant the groups whose members may use the server; `everyone`: the whole tenant."""
     read_only: frozenset[str] = Field(frozenset(), alias="readOnly")
-    """Tools that change nothing. Whatever the server says of the others, they count as having side effects."""
+    """Tools that change nothing. All other tools count as having side effects, whatever the server declares."""
     timeout_s: float = Field(20, gt=0, le=120, alias="timeoutSeconds")
     name: str = ""
     secrets: tuple[SecretStr, ...] = ()
-    """What the references stood for: never to be shown, though the server say it itself."""
+    """Values of the references. They are never displayed, even when the server returns them."""
 
     @field_validator("url")
     @classmethod
@@ -68,7 +67,7 @@ class McpServerSettings(BaseModel):
         return allowed
 
     @model_validator(mode="after")
-    def _is_one_of_both(self) -> "McpServerSettings":
+    def _has_command_or_url(self) -> "McpServerSettings":
         if bool(self.command) == bool(self.url):
             raise ValueError("needs a command or a url, one of both")
         if self.type and (self.type == "stdio") != bool(self.command):
@@ -76,13 +75,13 @@ class McpServerSettings(BaseModel):
         return self
 
     def allows(self, caller: Caller) -> bool:
-        """Whether the caller may have it used: fails closed for a tenant or groups that are not named."""
+        """Whether the caller may use the server; no, for a tenant or groups that `allow` does not name."""
         groups = self.allow.get(caller.tenant_id, frozenset())
         return EVERYONE in groups or not groups.isdisjoint(caller.groups)
 
 
 def load_mcp_servers(settings: Settings, environ: Mapping[str, str] | None = None) -> tuple[McpServerSettings, ...]:
-    """The servers of the file; none without one. Raises SettingsError, in whose text no secret ever stands."""
+    """The servers of the file; empty without a file. Raises SettingsError, whose text never holds a secret."""
     if not settings.mcp_servers_file:
         return ()
     environ = os.environ if environ is None else environ
@@ -94,7 +93,7 @@ def load_mcp_servers(settings: Settings, environ: Mapping[str, str] | None = Non
         return tuple(_server(name, servers[name], environ) for name in servers)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{SETTING}={str(path)!r}: {error}. Name a readable file, or leave it empty.") from None
-    except (ValueError, KeyError, TypeError, AttributeError):  # what a parser says quotes the file, and so a secret
+    except (ValueError, KeyError, TypeError, AttributeError):  # a parser's message quotes the file, and so a secret
         raise SettingsError(
             f'{SETTING}={str(path)!r}: must be JSON such as {{"mcpServers": {{"notes": {{"command": "…", '
             '"allow": {"acme": ["staff"]}}}}, or the same in TOML. Correct it.'
@@ -117,23 +116,25 @@ def _server(name: str, given: Any, environ: Mapping[str, str]) -> McpServerSetti
     for kind in ("env", "headers"):
         values = dict(fields.get(kind) or {})
         fields[kind] = {key: _REFERENCE.sub(resolved, str(value)) for key, value in values.items()}
-    for own in ("name", "secrets", "read_only", "timeout_s"):  # ours, and not to be written in a file
-        if own in fields:
-            raise SettingsError(f"{SETTING}: server {name!r}: {own}: not a field. {_known()}")
+    for internal in ("name", "secrets", "read_only", "timeout_s"):  # our names, not valid in the file
+        if internal in fields:
+            raise SettingsError(f"{SETTING}: server {name!r}: {internal}: not a field. {_fields_text()}")
     try:
         return McpServerSettings.model_validate(fields | {"name": name, "secrets": tuple(secrets)})
     except ValidationError as error:
-        wrong = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'it'}: {_said(one)}" for one in error.errors()[:3])
-        raise SettingsError(f"{SETTING}: server {name!r}: {wrong}. {_known()}") from None
+        wrong = "; ".join(
+            f"{'.'.join(map(str, fault['loc'])) or 'it'}: {_explain(fault)}" for fault in error.errors()[:3]
+        )
+        raise SettingsError(f"{SETTING}: server {name!r}: {wrong}. {_fields_text()}") from None
 
 
-def _said(error: Any) -> str:
+def _explain(error: Any) -> str:
     if error["loc"] == ("allow",) and error["type"] == "missing":
         return 'missing; name who may have it used, such as {"acme": ["staff"]}'
     return "not a field" if error["type"] == "extra_forbidden" else str(error["msg"])
 
 
-def _known() -> str:
+def _fields_text() -> str:
     hidden = ("name", "secrets")
     named = [field.alias or name for name, field in McpServerSettings.model_fields.items() if name not in hidden]
     return f"There are {', '.join(named)}."

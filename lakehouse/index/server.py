@@ -156,52 +156,53 @@ class Server:
         # Threads that waited for this lock while another thread failed do not wait for a failure of their own.
         if time.monotonic() - self._failed_at < _SILENCE_AFTER_FAILURE_S:
             raise self.unavailable("no connection a second ago")
+        repeat_refused = _RepeatRefused()
+        channel = grpc.intercept_channel(_open_channel(self._uri), repeat_refused)
         timeout_s = min(PATIENCE_S, self._timeout_s)
         try:
-            client = MilvusClient(
-                self._uri, token=self._token, timeout=timeout_s, dedicated=True, channel=patient_channel(self._uri)
-            )
+            # pymilvus passes `channel` on to its handler. On a channel of its own, pymilvus answers a refused
+            # connection by reconnecting inside the call, one caller after the other under a lock of the process, and
+            # repeats the call until its time-out.
+            client = MilvusClient(self._uri, token=self._token, timeout=timeout_s, dedicated=True, channel=channel)
             version = client.get_server_version(timeout=self._timeout_s)
         except (MilvusException, grpc.RpcError) as error:
+            channel.close()
             self._failed_at = time.monotonic()
             raise self.unavailable("no connection") from error
         self._capabilities = Capabilities.of(version)
+        repeat_refused.patience_s = PATIENCE_S
         self._client = client
 
 
-def patient_channel(uri: str) -> grpc.Channel:
-    """A gRPC channel to `http://host[:port]` or `https://…` that repeats refused calls for `PATIENCE_S`.
-
-    pymilvus passes `channel` on to its handler. With a channel of its own, pymilvus answers a refused connection by
-    reconnecting inside the call, one caller after the other under a lock of the process, and repeats the call until its
-    time-out. This channel reconnects by itself and ends the call after `PATIENCE_S`.
-    """
+def _open_channel(uri: str) -> grpc.Channel:
+    """A gRPC channel to `http://host[:port]` or `https://…`; it reconnects by itself."""
     address = urlsplit(uri)
     target = f"{address.hostname}:{address.port or _DEFAULT_PORTS[address.scheme]}"
     options = list(_CHANNEL_OPTIONS.items())
     if address.scheme == "https":
-        channel = grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
-    else:
-        channel = grpc.insecure_channel(target, options)
-    return grpc.intercept_channel(channel, _RepeatRefused())
+        return grpc.secure_channel(target, grpc.ssl_channel_credentials(), options)
+    return grpc.insecure_channel(target, options)
 
 
 class _RepeatRefused(grpc.UnaryUnaryClientInterceptor):
-    """Repeats a call while the connection is refused; after `PATIENCE_S` the call fails with `NoConnection`."""
+    """Repeats a call while the connection is refused, for `patience_s`; then the call fails with `NoConnection`."""
+
+    patience_s = 0.0
+    """0 until the first connection: a server that was never there fails at once."""
 
     def intercept_unary_unary(
         self, continuation: Callable[[Any, Any], Any], client_call_details: Any, request: Any
     ) -> Any:
-        give_up_at = time.monotonic() + PATIENCE_S
+        give_up_at = time.monotonic() + self.patience_s
         while (outcome := continuation(client_call_details, request)).code() is grpc.StatusCode.UNAVAILABLE:
-            if time.monotonic() > give_up_at:
+            if time.monotonic() >= give_up_at:
                 return NoConnection(outcome.details())
             time.sleep(_RETRY_PAUSE_S)
         return outcome
 
 
 class NoConnection(grpc.RpcError):
-    """The connection was refused for `PATIENCE_S`. Its code is a code for which pymilvus does not repeat the call."""
+    """The connection is refused. pymilvus does not repeat a call that fails with this code."""
 
     def __init__(self, details: str) -> None:
         super().__init__(details)

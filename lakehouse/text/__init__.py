@@ -1,1 +1,1 @@
-"""Text as retrieval reads it: terms, names, hyperlinks, sentences, and how answers are scored."""
+"""Text as retrieval reads it: terms, names, hyperlinks, sentences, and the scoring of answers."""

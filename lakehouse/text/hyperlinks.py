@@ -21,7 +21,7 @@ _LINK = re.compile(
     + r"""|(?P<bare>https?://[^\s<>()\[\]"'`]*[^\s<>()\[\]"'`.,;:!?*_])""",
     re.MULTILINE,
 )
-# `{% page "/slack/" %}`, `{{ '/slack/' | relative_url }}`, `{{ site.url }}/slack/`: site generators fill in the root.
+# `{% page "/slack/" %}`, `{{ '/slack/' | relative_url }}`, `{{ site.url }}/slack/`: site generators add the root.
 _TEMPLATE = re.compile(r"\{[%{][^\"'}]*(?:[\"'](?P<quoted>[^\"']*)[\"'])?[^}]*\}\}?")
 _PAGE_SUFFIX = re.compile(r"\.(?:md|markdown|mdx|rst|html?|txt)$")
 _FOLDER_PAGE = re.compile(r"(?:^|/)(?:index|readme)$")
@@ -30,16 +30,16 @@ _WEB = ("http", "https", "file", *_BUCKETS)
 _NO_SLUG = re.compile(r"[^\w\- ]")
 _PUBLISHED = "uri:web:"
 MAX_LINKS = 24
-"""Of one chunk: a table of contents would otherwise lead everywhere."""
+"""Links of one chunk: a table of contents would connect it with every page."""
 _MAX_ADDRESSES = 96
 _MAX_BYTES = 200
 _MAX_ENDS = 6
 _WHOLE_PAGE = 0.3
-"""How surely a link to a heading means the other chunks of its page."""
+"""Certainty that a link to a heading means the other chunks of its page."""
 
 
 class Place(NamedTuple):
-    """Which document a chunk is of, and where that lies."""
+    """The document of a chunk, and its location."""
 
     source: str
     doc_id: str
@@ -58,25 +58,25 @@ def link_targets(text: str) -> Iterator[str]:
 
 
 def link_addresses(target: str, source: str, doc_id: str, uri: str) -> list[str]:
-    """Where a link may lead from the document that holds it, best first."""
+    """Addresses that a link in this document may mean, best first."""
     plain = _without_template(target)
     try:
         scheme, host, path, query, _ = urlsplit(plain)
         absolute = _joined(uri.partition("#")[0], plain)
-    except ValueError:  # an address that is none, e.g. http://[
+    except ValueError:  # not an address, e.g. http://[
         return []
-    found = [f"id:{source}:{unquote(target)}"]
+    addresses = [f"id:{source}:{unquote(target)}"]
     if (scheme and scheme not in _WEB) or not (path or query or host):
-        return found
-    addresses = (absolute, absolute.partition("#")[0], absolute.partition("#")[0].partition("?")[0])
-    found += [f"uri:{_canonical_uri(address)}" for address in addresses]
+        return addresses
+    page = absolute.partition("#")[0]
+    addresses += [f"uri:{_canonical_uri(address)}" for address in (absolute, page, page.partition("?")[0])]
     if not scheme and not host and path:
-        found += _path_addresses(path, source, doc_id)
-    return list(dict.fromkeys(found))
+        addresses += _path_addresses(path, source, doc_id)
+    return list(dict.fromkeys(addresses))
 
 
 def _joined(uri: str, target: str) -> str:
-    """A target as seen from a document; `urljoin` alone takes a bucket for no place to start from."""
+    """A target relative to a document; `urljoin` alone does not resolve against a bucket."""
     scheme, _, rest = uri.partition(":")
     if scheme not in _BUCKETS or urlsplit(target).scheme:
         return urljoin(uri, target)
@@ -84,7 +84,7 @@ def _joined(uri: str, target: str) -> str:
 
 
 def _path_addresses(path: str, source: str, doc_id: str) -> list[str]:
-    """A relative path is meant from the document's folder, or, where pages are folders, from the document itself."""
+    """A relative path starts at the document's folder or, where pages are folders, at the document itself."""
     path = unquote(path)
     if path.startswith("/"):
         places = [_canonical_path(path)]
@@ -96,7 +96,7 @@ def _path_addresses(path: str, source: str, doc_id: str) -> list[str]:
 
 
 def document_addresses(source: str, doc_id: str, uri: str) -> list[str]:
-    """The addresses of a document: its id, its URI, its path, and each end of its path for links that leave out a root.
+    """The addresses of a document: id, URI, path, and each end of the path for links that leave out the root.
 
     Site generators publish `docs/guide/install.md` as `/guide/install/`, or as `install.md` in one flat folder.
     """
@@ -107,71 +107,71 @@ def document_addresses(source: str, doc_id: str, uri: str) -> list[str]:
 
 
 def said_addresses(text: str, place: Place) -> dict[str, float]:
-    """Addresses to which the links of a chunk lead, and how surely; those of the first `MAX_LINKS`.
+    """Addresses that the first `MAX_LINKS` links of a chunk may mean, each with a certainty from 0 to 1.
 
-    All candidates of a link count here, for which of them exists depends on other documents.
+    All candidates of a link count, because it depends on other documents which of them exists.
     """
-    found: dict[str, float] = {}
+    addresses: dict[str, float] = {}
     for target in islice(link_targets(text), MAX_LINKS):
         fragment = target.partition("#")[2]
         for address in link_addresses(target, *place):
             if not fragment or address.endswith(f"#{fragment}"):
-                _add(found, address, 1.0)
+                _add(addresses, address, 1.0)
                 continue
-            _add(found, address, _WHOLE_PAGE)
+            _add(addresses, address, _WHOLE_PAGE)
             if address.startswith(("path:", "tail:")):
-                _add(found, f"{address}#{fragment.lower()}", 1.0)
-    return found
+                _add(addresses, f"{address}#{fragment.lower()}", 1.0)
+    return addresses
 
 
 def own_addresses(place: Place, headings: Sequence[str] = ()) -> dict[str, float]:
-    """Addresses by which links may mean a chunk's document, and the chunk by its headings, and how surely."""
-    found: dict[str, float] = {}
-    addresses = document_addresses(*place)
-    ends = [address for address in addresses if address.startswith("tail:")][-_MAX_ENDS:]
-    for address in (*addresses[:3], *ends):
-        _add(found, address, 1.0)
+    """Addresses of a chunk's document, and of the chunk by its headings, each with a certainty from 0 to 1."""
+    addresses: dict[str, float] = {}
+    of_document = document_addresses(*place)
+    ends = [address for address in of_document if address.startswith("tail:")][-_MAX_ENDS:]
+    for address in (*of_document[:3], *ends):
+        _add(addresses, address, 1.0)
     for slug in filter(None, map(_slug, headings)):
-        for address in (*addresses[1:3], *ends):
-            _add(found, f"{address}#{slug}", 1.0)
-    return found
+        for address in (*of_document[1:3], *ends):
+            _add(addresses, f"{address}#{slug}", 1.0)
+    return addresses
 
 
 def is_address(name: str) -> bool:
-    """Whether a chunk's name is an address; other names are words."""
+    """Whether a name is an address; other names are words."""
     return ":" in name
 
 
 def is_path_end(name: str) -> bool:
-    """Whether a chunk's name is the end of a document's path, which several may have."""
+    """Whether a name is the end of a path, which several documents may share."""
     return name.startswith("tail:") and "#" not in name
 
 
 def readable_address(address: str) -> str:
-    """The address as people read it: the path of a page, with the host if it is on the web."""
+    """The address in readable form: the path of a page, with the host if it is on the web."""
     return address.removeprefix(f"{_PUBLISHED}//") if is_published(address) else address.split(":", 2)[2]
 
 
 def is_published(address: str) -> bool:
-    """Whether an address is one of the web."""
+    """Whether an address is on the web."""
     return address.startswith(_PUBLISHED)
 
 
-def _add(found: dict[str, float], address: str, sure: float) -> None:
-    """A file's or bucket's own address says where a copy of the documents lies; their paths below it say as much."""
+def _add(addresses: dict[str, float], address: str, certainty: float) -> None:
+    """Add an address, unless it is too long or the location of a local copy: the paths in the copy say as much."""
     is_copy = address.startswith("uri:") and not is_published(address)
-    is_known = address in found or len(found) < _MAX_ADDRESSES
-    if not is_copy and is_known and len(address.encode()) <= _MAX_BYTES:
-        found[address] = max(sure, found.get(address, 0.0))
+    has_room = address in addresses or len(addresses) < _MAX_ADDRESSES
+    if not is_copy and has_room and len(address.encode()) <= _MAX_BYTES:
+        addresses[address] = max(certainty, addresses.get(address, 0.0))
 
 
 def _slug(heading: str) -> str:
-    """A heading as site generators make a fragment of it."""
+    """The fragment that site generators make of a heading."""
     return _NO_SLUG.sub("", heading.strip().lower()).replace(" ", "-")
 
 
 def _without_template(target: str) -> str:
-    """The path that a site generator's template holds, from the root; anything else as it is."""
+    """The path in a site generator's template, from the root; another target as it is."""
     match = _TEMPLATE.match(target)
     if match is None:
         return target
@@ -179,7 +179,7 @@ def _without_template(target: str) -> str:
 
 
 def _canonical_uri(uri: str) -> str:
-    """Host, canonical path, then query and fragment as they are: some documents differ in nothing else."""
+    """Host, canonical path, query and fragment: some documents differ only in the last two."""
     scheme, host, path, query, fragment = urlsplit(uri)
     kind = "file" if scheme in ("", "file") else "s3" if scheme in _BUCKETS else "web"
     ends = (f"?{query}" if query else "") + (f"#{fragment}" if fragment else "")

@@ -1,7 +1,9 @@
-"""Names that stand in a text: how one passage leads to the next without asking a model to spell.
+"""Names as a text writes them: a program takes the next name to look up from a passage, so that no model spells it.
 
-A name is looked for by its shape (an item of a list, capitalised words, a code span, a link's text), in any domain;
-whether there is a document about it, the search tells.
+A name is found by its shape (an item of a list, capitalised words, a code span, a link's text), in any domain. Whether
+a document about it exists is left to the search. `lakehouse.text.names` finds names for the index: as folded keys, with
+parts and identifiers, and without the items of a list. The two stay apart because the index needs keys that compare,
+and a reader needs the spelling and the order of the text.
 """
 
 import re
@@ -12,44 +14,44 @@ MAX_NAMES = 40  # a passage of 200 tokens holds fewer; a table of contents may h
 _CAPITALISED = re.compile(r"\b[A-Z][\w.+&'-]*(?:\s(?:(?:of|the|de|von|van)\s)?[A-Z0-9][\w.+&'-]*)*")
 _MARKED = re.compile(r"`([^`\n]{1,60})`|\[([^\]\n]{1,60})\]\(")
 _AFTER_COLON = re.compile(r":[ \t]+([^\n:;]+)")
-# Between two names that stand side by side: `and`, `or` or a comma, and three words at most.
+# Between two names of an enumeration: `and`, `or` or a comma, and three words at most.
 _JOINED = re.compile(r"(?=.*(?:,|\b(?:and|or)\b))[^.?!\w]*(?:\w+[^.?!\w]+){0,3}", re.IGNORECASE | re.DOTALL)
-_NO_PART = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"  # 3 does not stand in 13; scripts without blanks have no such bounds
+_NO_PART = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"  # no 3 in 13; scripts without blanks have no such bounds
 _LIST_ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(.{1,60})$", re.MULTILINE)
 
 
 def names_in(text: str) -> list[str]:
-    """Candidate names in the order they stand, without repeats; short words at a sentence's start may be among them."""
-    found: list[tuple[int, str]] = []
+    """Possible names in the order of the text, without repeats; the first word of a sentence may be among them."""
+    starts: list[tuple[int, str]] = []
     for match in _AFTER_COLON.finditer(text):
         sentence = re.split(r"\.(?:\s|$)", match.group(1))[0]
-        found += [(match.start(1), item) for item in re.split(r",\s*|\s+and\s+", sentence)]
+        starts += [(match.start(1), item) for item in re.split(r",\s*|\s+and\s+", sentence)]
     for pattern in (_LIST_ITEM, _MARKED, _CAPITALISED):
-        found += [(match.start(), match.group(match.lastindex or 0)) for match in pattern.finditer(text)]
-    names = (name.strip(" .,;:!?\"'()") for _, name in sorted(found, key=lambda one: one[0]))
+        starts += [(match.start(), match.group(match.lastindex or 0)) for match in pattern.finditer(text)]
+    names = (name.strip(" .,;:!?\"'()") for _, name in sorted(starts, key=lambda item: item[0]))
     short = (name for name in names if name and len(name.split()) <= MAX_NAME_WORDS)
     return list(dict.fromkeys(short))[:MAX_NAMES]
 
 
 def is_mentioned(name: str, text: str) -> bool:
-    """Whether a name stands in a text as a whole: `rich` does not in `rich-toolkit`, `numpy` does in `numpy.`"""
+    """Whether a text holds a name as a whole: `rich-toolkit` does not hold `rich`, `numpy.` holds `numpy`."""
     return _whole(name).search(text) is not None
 
 
 def without(name: str, text: str) -> str:
-    """The text less every mention of a name."""
+    """The text without all mentions of a name."""
     return " ".join(_whole(name).sub(" ", text).split())
 
 
 def longest_mentioned(names: Iterable[str], text: str) -> str | None:
-    """The longest of the names that stand in a text; the first given among equally long ones."""
+    """The longest of the names in a text; the first of equally long names."""
     mentioned = [name for name in names if is_mentioned(name, text)]
     return max(mentioned, key=len) if mentioned else None
 
 
 def set_side_by_side(names: Iterable[str], text: str) -> list[str]:
-    """The names that a text sets side by side, as they stand there: two of *Is the Oder or the Warta longer?*; none
-    where it does so with none."""
+    """The longest enumeration of these names in a text, in its order: Oder and Warta in *Is the Oder or the Warta
+    longer?*; empty if the text enumerates none."""
     places: list[tuple[int, int, str]] = []
     for name in sorted(dict.fromkeys(names), key=len, reverse=True):  # `Oder mouth` before `Oder`
         match = _whole(name).search(text)
@@ -66,7 +68,7 @@ def set_side_by_side(names: Iterable[str], text: str) -> list[str]:
 
 
 def quote_of(span: str, text: str) -> str:
-    """The span as it stands in the text, whatever the blanks and line ends between its words; "" when it does not."""
+    """The span as the text writes it, with any blanks and line breaks between its words; "" if the text lacks it."""
     words = [re.escape(word) for word in span.split()]
     match = re.search(_NO_PART.format(r"\s*".join(words)), text, re.IGNORECASE) if words else None
     return match.group(0) if match else ""

@@ -1,8 +1,9 @@
-"""What a passage is about and what it speaks of: the names of its document, and the names in its text. No model.
+"""The names of a passage for the index: names of its document, and names in its text. No model.
 
-Two passages are connected when one speaks of what the other is about, or both of the same rare thing. Names are
-found by how they are written: a span of capitalised words, a part of one, code between backticks, an identifier, or a
-version. Keys of names, as `lakehouse.text.terms.key` gives them, are what is stored and compared.
+Two passages are connected when one speaks of the other's document, or both speak of the same rare name. Names are found
+by their form: a span of capitalised words, a part of such a span, code between backticks, an identifier, or a version.
+The index stores and compares keys of names (`lakehouse.text.terms.key`). `lakehouse.text.mentions` finds names as a
+text writes them, for programs that read.
 """
 
 import re
@@ -15,7 +16,7 @@ from lakehouse.text.identifiers import identifiers, in_words, versions
 from lakehouse.text.sentences import sentences
 from lakehouse.text.terms import is_stopped, key, words
 
-# How much a name says about its document, by how it was found.
+# How certainly a name means its document, by the way it was found.
 TITLE_WEIGHT = 1.0
 LEAD_WEIGHT = 0.9
 WITHOUT_ARTICLE = 0.7
@@ -25,7 +26,7 @@ OF_PART = 0.5
 OF_IDENTIFIER = 0.5
 HEADING_JOINT = " › "
 MAX_SPOKEN_NAMES = 64
-"""Of one passage: a list of names would otherwise connect it with everything."""
+"""Names in the text of one passage: a long list of names would connect it with every other passage."""
 MAX_NAME_WORDS = 12
 _MIN_KEY = 3
 _MAX_KEY = 200
@@ -48,11 +49,10 @@ _LEAD = re.compile(
 
 @dataclass(frozen=True)
 class Names:
-    """The names of one chunk, by their keys.
+    """The names of one chunk, by key, each with a certainty from 0 to 1. The field names are stored in the index.
 
-    `own`: how surely each means the chunk's document, 0 to 1. `say`: what the chunk speaks of, its own names too, and
-    how surely it does. Both hold addresses as well (`lakehouse.text.hyperlinks`): the document's, and where its links
-    lead.
+    `own`: names of the chunk's document. `say`: names in the chunk's text, and its own names. Both hold addresses too
+    (`lakehouse.text.hyperlinks`): of the document, and of the targets of its links.
     """
 
     own: Mapping[str, float]
@@ -60,7 +60,7 @@ class Names:
 
     @classmethod
     def of(cls, title: str, heading: str, text: str, place: Place | None = None) -> "Names":
-        """Follows from the chunk alone, so it goes stale only with the chunk. With its place also by hyperlinks."""
+        """The names of a chunk, from the chunk alone, so they go stale only with it. `place` adds hyperlinks."""
         own = own_names(title, heading, text)
         say = spoken_names(text) | dict.fromkeys(own, 1.0)
         if place:
@@ -70,65 +70,65 @@ class Names:
 
 
 def own_names(title: str, heading: str, text: str) -> dict[str, float]:
-    """Keys by which others may speak of a document, and how surely each means it, 0 to 1.
+    """Keys of names by which other texts may speak of a document, each with a certainty from 0 to 1.
 
-    Its title, the title without a parenthesis, without `The`, before a comma, the name that begins the text, and the
-    headings that a chunk stands under or holds; of identifiers in these also the words and the last part.
+    The title, the title without a parenthesis, without `The` and before a comma, the name that begins the text, and the
+    headings above or in the chunk; for identifiers in these also their words and their last part.
     """
     whole = " ".join(title[:_TITLE_CHARACTERS].split())
     bare = without_parenthesis(whole)
     headings = chunk_headings(heading, text)
-    found: dict[str, float] = {}
+    names: dict[str, float] = {}
 
     def add(name: str, weight: float) -> None:
         name_key = key(name)
         if _is_name(name_key):
-            found[name_key] = max(weight, found.get(name_key, 0.0))
+            names[name_key] = max(weight, names.get(name_key, 0.0))
 
     add(whole, TITLE_WEIGHT)
     add(bare, TITLE_WEIGHT)
     add(bare.partition(",")[0], BEFORE_COMMA)
     if bare.startswith("The "):
         add(bare[4:], WITHOUT_ARTICLE)
-    for one in headings:
-        add(one, HEADING_WEIGHT)
+    for section in headings:
+        add(section, HEADING_WEIGHT)
     if lead := _LEAD.match(text[:_TITLE_CHARACTERS].lstrip('"“ ')):
         add(lead[1].rstrip(".,"), LEAD_WEIGHT)
-    for code in (code for one in (whole, *headings) for code in identifiers(one)):
+    for code in (code for line in (whole, *headings) for code in identifiers(line)):
         last = code.rpartition(".")[2]
         for spelling in (in_words(code), last, in_words(last)):
             add(spelling, OF_IDENTIFIER)
-    return found | {key(version): HEADING_WEIGHT for one in headings for version in versions(one)}
+    return names | {key(version): HEADING_WEIGHT for section in headings for version in versions(section)}
 
 
 def without_parenthesis(title: str) -> str:
-    """`Oder (river)` as others call it: Oder."""
+    """The title without a parenthesis at its end: `Oder` for `Oder (river)`."""
     return _PARENTHESIS.sub("", title)
 
 
 def chunk_headings(heading: str, text: str) -> list[str]:
-    """The heading that a chunk begins below, and the first of those that stand in it."""
-    found = [last] if (last := heading[:_TITLE_CHARACTERS].rpartition(HEADING_JOINT)[2]) else []
+    """The heading above a chunk, and the first headings in it; `MAX_HEADINGS` at most."""
+    headings = [last] if (last := heading[:_TITLE_CHARACTERS].rpartition(HEADING_JOINT)[2]) else []
     is_code = False
     for line in text[:_TEXT_CHARACTERS].splitlines():
         is_code ^= _FENCE.match(line) is not None
         match = None if is_code else _HEADING.match(line[:_TITLE_CHARACTERS])
-        if match and len(found) < MAX_HEADINGS:
-            found.append(match[1])
-    return found
+        if match and len(headings) < MAX_HEADINGS:
+            headings.append(match[1])
+    return headings
 
 
 def spoken_names(text: str) -> dict[str, float]:
-    """Keys of the names in a text, first come first, at most `MAX_SPOKEN_NAMES`, and how surely each is one, 0 to 1."""
-    found: dict[str, float] = {}
+    """Keys of the first `MAX_SPOKEN_NAMES` names in a text, each with a certainty from 0 to 1."""
     beginning = text[:_TEXT_CHARACTERS]
     code = ((code, 1.0) for code in _CODE.findall(beginning))
-    names = ((key(name), weight) for name, weight in chain(_spans(beginning), code, _identifiers(beginning)))
-    marks = ((key(version), 1.0) for version in versions(beginning))
-    for name_key, weight in chain(filter(lambda name: _is_name(name[0]), names), marks):
-        if name_key in found or len(found) < MAX_SPOKEN_NAMES:
-            found[name_key] = max(weight, found.get(name_key, 0.0))
-    return found
+    spans = ((key(name), weight) for name, weight in chain(_spans(beginning), code, _identifiers(beginning)))
+    numbers = ((key(version), 1.0) for version in versions(beginning))
+    names: dict[str, float] = {}
+    for name_key, weight in chain(filter(lambda span: _is_name(span[0]), spans), numbers):
+        if name_key in names or len(names) < MAX_SPOKEN_NAMES:
+            names[name_key] = max(weight, names.get(name_key, 0.0))
+    return names
 
 
 def _identifiers(text: str) -> Iterator[tuple[str, float]]:
@@ -143,7 +143,7 @@ def _spans(text: str) -> Iterator[tuple[str, float]]:
     for sentence in sentences(text):
         for match in _SPAN.finditer(sentence):
             whole = match[0].rstrip(".,")
-            if match.start() <= 2:  # a sentence's first word is a capital letter's work, not a name's
+            if match.start() <= 2:  # the first word of a sentence has a capital letter without being a name
                 whole = " ".join(_without_first_word(whole.split()))
             yield whole, 1.0
             parts = _JOINED.split(whole)

@@ -1,7 +1,7 @@
-"""How answers and retrieval are scored: SQuAD's normalisation, exact match and token F1, and recall of documents.
+"""Scores of answers and of retrieval: SQuAD's normalisation, exact match and token F1, and recall of documents.
 
-The rules are those of the evaluation scripts that come with SQuAD and HotpotQA, so numbers compare with published
-ones. `success` is ours: models that answer in a sentence fail an exact match with the right fact in hand.
+The rules are those of the evaluation scripts of SQuAD and HotpotQA, so results compare with published results.
+`success` is ours: an answer that is a sentence fails an exact match although it holds the right fact.
 """
 
 import re
@@ -13,7 +13,7 @@ _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _MINUS, _POINT = re.compile(r"(?<!\S)[-\N{MINUS SIGN}](?=\d)"), re.compile(r"(?<=\d)\.(?=\d)")
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_CLOSED = {"yes", "no", "noanswer"}  # HotpotQA: these match whole or not at all, "no" is no part of "no one"
+_CLOSED = {"yes", "no", "noanswer"}  # HotpotQA: these match as a whole only; "no" is no part of "no one"
 
 
 def normalise(text: str) -> str:
@@ -28,39 +28,39 @@ def exact_match(answer: str, golds: Collection[str]) -> bool:
 
 
 def f1(answer: str, golds: Collection[str]) -> float:
-    """Token F1 against the gold answer that fits best, 0 to 1; 0 without gold answers."""
+    """Token F1 with the best gold answer, 0 to 1; 0 without gold answers."""
     return max((_f1(normalise(answer), normalise(gold)) for gold in golds), default=0.0)
 
 
 def success(answer: str, golds: Collection[str]) -> bool:
-    """Whether a normalised gold answer stands in the normalised answer as whole words; yes and no must be all of it.
+    """Whether the normalised answer holds a normalised gold answer as whole words; yes and no must be the whole answer.
 
-    Unlike SQuAD's, numbers keep their sign and their point: -6 is no 6, and 3.5 no 35.
+    Unlike in SQuAD, numbers keep their sign and their point: -6 is not 6, and 3.5 is not 35.
     """
-    said, *wanted = (normalise(_POINT.sub("point", _MINUS.sub("minus", text))) for text in (answer, *golds))
-    return any(said == gold if gold in _CLOSED else f" {gold} " in f" {said} " for gold in wanted if gold)
+    given, *expected = (normalise(_POINT.sub("point", _MINUS.sub("minus", text))) for text in (answer, *golds))
+    return any(given == gold if gold in _CLOSED else f" {gold} " in f" {given} " for gold in expected if gold)
 
 
 def supported(answer: str, quotes: Collection[str], sums: Collection[tuple[str, str]] = ()) -> bool:
-    """Whether what was cited carries the answer: its words stand in a quote, or it was worked out from numbers that do.
+    """Whether the quotes support the answer: they hold its words, or the numbers that it was calculated from.
 
-    `sums`: what was worked out, and what came out. An answer in other words than its quote's counts as not carried.
+    `sums`: pairs of an expression and its result. An answer in other words than its quote counts as not supported.
     """
     cited = f" {' '.join(map(normalise, quotes))} "
-    said = normalise(answer)
-    if not said or said in _CLOSED:  # a yes follows from what was cited, but no words show that it does
+    given = normalise(answer)
+    if not given or given in _CLOSED:  # quotes can prove a yes, but not by holding the word
         return False
-    if f" {said} " in cited:
+    if f" {given} " in cited:
         return True
     return any(
-        normalise(result) == said and all(f" {normalise(number)} " in cited for number in _NUMBER.findall(worked_out))
-        for worked_out, result in sums
+        normalise(result) == given and all(f" {normalise(number)} " in cited for number in _NUMBER.findall(expression))
+        for expression, result in sums
     )
 
 
 def recall_at(k: int, gold_ids: Collection[str], ranked_doc_ids: Sequence[str]) -> float:
-    """Share of the gold documents among the first `k` different ones, 0 to 1. `gold_ids` must not be empty."""
-    first = set(list(dict.fromkeys(ranked_doc_ids))[:k])  # one document may be ranked by several of its chunks
+    """Share of the gold documents among the first `k` different documents, 0 to 1. `gold_ids` must not be empty."""
+    first = set(list(dict.fromkeys(ranked_doc_ids))[:k])  # several chunks of one document may be ranked
     gold = set(gold_ids)
     return len(gold & first) / len(gold)
 

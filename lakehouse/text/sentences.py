@@ -1,9 +1,9 @@
 """Text cut into sentences.
 
-There are two ways to cut, because merging them changed the quoted sentence for 9 to 10 % of the passages of two question
-pools, mostly to a longer one: `sentences` for retrieval, which needs whole sentences, and `short_sentences` for quotes
-and for small models, which read short ones better. The chunker cuts elsewhere: it looks for positions where a chunk may
-end (`spark_jobs.documents.chunking`), and a position too many does no harm there.
+`sentences` serves retrieval, which needs whole sentences; `short_sentences` serves quotes and small models, which read
+short sentences better. One way to cut for both changed the quoted sentence of 62 of 600 and 64 of 715 gold passages of
+HotpotQA and MuSiQue, mostly to a longer one. The chunker (`spark_jobs.documents.chunking`) looks for positions where a
+chunk may end, not for sentences; a position too many does no harm there.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""English stop words that the lexical index drops; they change recall little, and spare a walk over every chunk."""
+"""English stop words that lexical search ignores: they change recall little, and cost a pass over every chunk."""
 
 from bm25s.stopwords import STOPWORDS_EN
 

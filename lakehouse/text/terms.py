@@ -17,7 +17,7 @@ from lakehouse.text.stop_words import STOP_WORDS
 _IDEOGRAPHS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 _WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
-# What a question is made of besides what it asks for; BM25's list is kept short because it also cuts documents.
+# Words that form a question without naming its subject. BM25's list is shorter because it also cuts documents.
 _QUESTION_WORDS = """
 what which who whom whose when where why how does do did done has have had been being am are you he she we us our your
 his her hers him them their theirs its me my mine also than so too very can could should would may might must shall
@@ -28,7 +28,7 @@ name named called known
 _STOPPED = frozenset(STOP_WORDS) | frozenset(_QUESTION_WORDS.split())
 _VOWELS = frozenset("aeiouy")
 _VERB_ENDINGS = ("ing", "ed")
-# Longest first: the first that fits is replaced.
+# Longest first: the first ending that fits is replaced.
 _ENDINGS = (
     *(("ization", "iz"), ("ational", "at"), ("ation", "at"), ("ition", "it"), ("ment", ""), ("ness", "")),
     *(("ship", ""), ("tion", "t"), ("sion", "s"), ("ally", "al"), ("ive", ""), ("ist", ""), ("ism", "")),
@@ -45,22 +45,22 @@ def words(text: str) -> list[str]:
 
 
 def key(name: str) -> str:
-    """A name as it is compared: its words with one blank between."""
+    """The key of a name, by which names are compared: its words with one blank between them."""
     return " ".join(words(name))
 
 
 def terms(text: str) -> list[str]:
-    """The stems of the text's words that are not stop words, in order, repeats included; those of identifiers too."""
+    """The stems of the text's words and identifiers without stop words, in order, with repeats."""
     return stems(words(with_words(text)))
 
 
-def stems(found: Iterable[str]) -> list[str]:
-    """The stems of folded words that are not stop words, in order, repeats included."""
-    return [stem(word) for word in found if word not in _STOPPED]
+def stems(folded_words: Iterable[str]) -> list[str]:
+    """The stems of folded words without stop words, in order, with repeats."""
+    return [stem(word) for word in folded_words if word not in _STOPPED]
 
 
 def is_stopped(word: str) -> bool:
-    """Whether a folded word says nothing by itself."""
+    """Whether a folded word is a stop word or a question word."""
     return word in _STOPPED
 
 

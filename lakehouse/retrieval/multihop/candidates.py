@@ -63,16 +63,16 @@ def names_to_find(
     asked = {name for name in names if f" {name} " in line}
     for seed, score in zip(seeds, scores, strict=True):
         trust = float(np.exp((score - best) / _SHARPNESS))
-        for name, sure in (dict.fromkeys(seed.names.own, 1.0) | dict(seed.names.say)).items():
+        for name, certainty in (dict.fromkeys(seed.names.own, 1.0) | dict(seed.names.say)).items():
             share, link = worth[name]
             is_asked = name in asked
             damp = _ASKED if is_asked else 1.0
             if name in seed.names.own:
                 want(SAY + name, trust * damp * _BACK * link * seed.names.own[name])
             else:
-                want(OWN + name, trust * damp * sure * link)
+                want(OWN + name, trust * damp * certainty * link)
             if not is_asked:
-                want(SAY + name, trust * _SHARED * sure * share**2)
+                want(SAY + name, trust * _SHARED * certainty * share**2)
     return dict(sorted(wanted.items(), key=lambda item: -item[1])[:MAX_NAMES])
 
 

@@ -157,15 +157,15 @@ class CandidateTexts:
                     owners.setdefault(name, []).append((number, weight))
                     places = {self._place[stem(word)] for word in name.split() if stem(word) in self._place}
                     share[number] = max(share[number], self.idf[list(places)].sum() / self._all_idf)
-        sure = np.zeros(len(self.candidates), dtype=np.float32)
+        certainties = np.zeros(len(self.candidates), dtype=np.float32)
         longer: list[str] = []
         for name in sorted(owners, key=len, reverse=True):
             is_part = any(f" {name} " in f" {other} " for other in longer)
             longer.append(name)
             for number, weight in owners[name]:
                 certainty = weight * (0.3 if is_part else 1.0) / len(owners[name]) ** 0.5
-                sure[number] = max(sure[number], certainty)
-        return sure, share
+                certainties[number] = max(certainties[number], certainty)
+        return certainties, share
 
     @cached_property
     def first_search(self) -> np.ndarray:
