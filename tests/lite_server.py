@@ -1,4 +1,4 @@
-"""`milvus-lite server`, as the stack starts it, as a process of a test's own."""
+"""`milvus-lite server` as the stack starts it, as a process that a test starts and stops."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from lakehouse.settings import PROJECT_ROOT
 
 @dataclass
 class LiteServer:
-    """`milvus-lite server` on loopback; what it says is in a log beside its folder. `module`: what starts it."""
+    """`milvus-lite server` on loopback; its log stands beside its folder. `module`: the Python module to run."""
 
     folder: Path
     port: int
@@ -23,14 +23,14 @@ class LiteServer:
         command = [sys.executable, "-m", *self.module, "--host", "127.0.0.1"]
         command += ["--port", str(self.port), "--data-dir", str(self.folder)]
         environment = {**os.environ, "PYTHONPATH": str(PROJECT_ROOT), "PYTHONUNBUFFERED": "1"}
-        said = self.folder.with_suffix(".log")
-        with said.open("wb") as log:
+        log_path = self.folder.with_suffix(".log")
+        with log_path.open("wb") as log:
             self.process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
         give_up_at = time.monotonic() + 120
-        # Its own word, not a connection: that another process might take.
-        while b"server listening" not in said.read_bytes():
-            assert self.process.poll() is None, f"milvus-lite ended: {said.read_text()}"
-            assert time.monotonic() < give_up_at, f"milvus-lite does not listen: {said.read_text()}"
+        # Wait for its log, not for a connection: another process might have taken the port.
+        while b"server listening" not in log_path.read_bytes():
+            assert self.process.poll() is None, f"milvus-lite ended: {log_path.read_text()}"
+            assert time.monotonic() < give_up_at, f"milvus-lite does not listen: {log_path.read_text()}"
             time.sleep(0.05)
 
     def stop(self) -> None:

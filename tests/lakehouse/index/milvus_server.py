@@ -1,9 +1,9 @@
-"""A real Milvus 2.3.5, out of everybody's reach but one loopback port's.
+"""A real Milvus 2.3.5 that is reachable by one loopback port only.
 
-Its ports listen on all interfaces and cannot be told otherwise. So it runs in a network namespace of its own, where
-nothing but loopback is, and where its usual ports are always free. This file is also the program in there: it starts
-Milvus, and relays to it from a listening socket that it inherits. A socket stays in the namespace where it was made,
-so that one is still on the loopback of the tests.
+Milvus listens on all interfaces, and no setting changes that. So it runs in a network namespace of its own, which has
+loopback only and where its usual ports are always free. This file is also the program in that namespace: it starts
+Milvus and relays to it from an inherited listening socket. A socket stays in the namespace where it was created, so the
+inherited socket is still on the loopback of the tests.
 """
 
 import asyncio
@@ -21,18 +21,18 @@ SIOCSIFFLAGS, IFF_UP = 0x8914, 1  # Linux's, for `ip link set lo up` where there
 
 
 def missing() -> str | None:
-    """Why it cannot run on this machine; None where it can."""
+    """The reason why Milvus cannot run on this machine; None if it can."""
     try:
         subprocess.run([*UNSHARE, "true"], check=True, capture_output=True, text=True)
     except FileNotFoundError:
-        return "no `unshare`, by which a Milvus server is kept off the network"
+        return "no `unshare`, which keeps a Milvus server off the network"
     except subprocess.CalledProcessError as error:
-        return f"no network namespaces, by which a Milvus server is kept off the network: {error.stderr.strip()}"
+        return f"no network namespaces, which keep a Milvus server off the network: {error.stderr.strip()}"
     return None
 
 
 class MilvusServer:
-    """Milvus on `127.0.0.1:port`, with its data in a folder; it ends with the process that started it."""
+    """Milvus on `127.0.0.1:port`, with its data in a folder; it ends with the process that starts it."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -40,7 +40,7 @@ class MilvusServer:
         self._process: subprocess.Popen[str] | None = None
 
     def start(self) -> None:
-        """Start it and wait until it is healthy; the port is chosen at the first start and kept."""
+        """Start Milvus and wait until it is healthy; later starts use the port of the first start."""
         with socket.create_server(("127.0.0.1", self.port)) as listener:
             self.port = listener.getsockname()[1]
             self._process = subprocess.Popen(
@@ -54,20 +54,20 @@ class MilvusServer:
         assert self._process.stdout.readline() == "ready\n", f"Milvus ended: see {self.folder}/logs"
 
     def stop(self) -> None:
-        """Kill it, as a crash would, and wait until it is gone."""
+        """Kill Milvus, as a crash would, and wait until it has ended."""
         if self._process:
             self._process.communicate()  # ends its input, and with that the program below
             self._process = None
 
 
 def main(folder: str, listener: int) -> None:
-    """Run Milvus and the relay to it, in a fresh namespace, until the standard input ends."""
-    import milvus  # not where this file is only imported: it is packaged for x86_64 only
+    """Run Milvus and the relay, in a fresh namespace, until the standard input ends."""
+    import milvus  # imported here, because it is packaged for x86_64 only
 
     with socket.socket() as control:
         fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh22x", b"lo", IFF_UP))
     config = milvus.MilvusServerConfig()
-    config.set("common.session.ttl", 5)  # what a killed server held stays taken so long, in seconds
+    config.set("common.session.ttl", 5)  # seconds for which a killed server's locks stay
     config.set("queryCoord.checkInterval", 100)  # milliseconds; loading takes a few of these
     server = milvus.MilvusServer(config, data_dir=folder)
     try:

@@ -1,4 +1,4 @@
-"""The index against both servers that it is for: `milvus-lite server`, and a real Milvus without full-text search.
+"""The index on both kinds of server: `milvus-lite server`, and a real Milvus without full-text search.
 
 Vectors are made by hand: a chunk's is one of four axes, and a question lies near one of them.
 """

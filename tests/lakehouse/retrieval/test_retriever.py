@@ -21,7 +21,7 @@ from lakehouse.settings import Settings
 
 
 class Model:
-    """Stands for an embedding model: tells its name instead of a vector."""
+    """Stands for an embedding model: returns its name instead of a vector."""
 
     def __init__(self, name):
         self.name = name
@@ -30,8 +30,8 @@ class Model:
         return np.array([[self.name]])
 
 
-class Collections:
-    """Stands for Milvus: remembers what was asked of which collection, and which of them is live."""
+class RecordingReader:
+    """Stands for Milvus: records the searches of each collection, and knows which collection is live."""
 
     def __init__(self):
         self.live = "lakehop_acme_v1"
@@ -59,7 +59,7 @@ def settings(tmp_path):
 
 @pytest.fixture
 def collections():
-    return Collections()
+    return RecordingReader()
 
 
 class Clock:
@@ -156,7 +156,7 @@ def test_weights_of_a_file_are_used(settings, collections, tmp_path):
 
 
 def tiny_cross_encoder(folder):
-    """One of random weights, with the bundled model's tokenizer."""
+    """A cross-encoder with random weights and the bundled model's tokenizer."""
     tokenizer = AutoTokenizer.from_pretrained(model_folder(BUNDLED_MODEL))
     torch.manual_seed(5)
     config = BertConfig(

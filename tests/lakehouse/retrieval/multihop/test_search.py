@@ -1,4 +1,4 @@
-"""Multi-hop search in Milvus: what the caller may not read neither shows nor leads, and bad input harms nobody."""
+"""Multi-hop search in Milvus: a forbidden passage is neither returned nor followed, and bad input does no harm."""
 
 import time
 import zlib
@@ -40,10 +40,10 @@ Document = tuple[str, str, str, str]
 
 
 def vector(text: str) -> np.ndarray:
-    """Texts of the same words lie near each other."""
+    """A vector by words: texts with equal words have similar vectors."""
     seeds = [zlib.crc32(word.encode()) for word in words(text) or [""]]
-    found = np.sum([np.random.default_rng(seed).normal(size=DIMENSION) for seed in seeds], axis=0)
-    return (found / np.linalg.norm(found)).astype(np.float32)
+    total = np.sum([np.random.default_rng(seed).normal(size=DIMENSION) for seed in seeds], axis=0)
+    return (total / np.linalg.norm(total)).astype(np.float32)
 
 
 class Corpus:
@@ -211,7 +211,7 @@ def test_what_is_remembered_of_rows_is_bounded_and_never_stale() -> None:
 
 
 def test_a_collection_without_names_says_how_to_get_them(settings: Settings, index: Index, acme: Corpus) -> None:
-    """One that was made before there were names can still be written to and searched otherwise."""
+    """A collection without the columns of names still takes writes and other searches."""
     old = Capabilities(index.capabilities.version, bm25=False, scalar_index="INVERTED", several_writers=False)
     schema, indexes = layout(old, DIMENSION)
     client = MilvusClient(settings.milvus_uri)
