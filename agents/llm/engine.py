@@ -32,7 +32,7 @@ PROMPT_OVERHEAD_BYTES = 64  # of the chat template, for each message
 
 
 def model_client(settings: Settings) -> httpx.AsyncClient:
-    """The connections to the model server; one a process and event loop. The caller closes it."""
+    """The connections to the model server; one per process and event loop. The caller closes it."""
     key = settings.llm_api_key.get_secret_value()
     return httpx.AsyncClient(
         base_url=settings.llm_base_url,

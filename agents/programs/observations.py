@@ -46,7 +46,7 @@ class Observations:
         older, newest = self._entries[:-NEWEST], self._entries[-NEWEST:]
         lines = [f"{len(older) - OLDER} earlier steps"] if len(older) > OLDER else []
         lines += [f"{entry.tool} said: {self._closest(entry)}" for entry in older[-OLDER:]]
-        return lines + [f"{entry.tool} said: {entry.observation.shown()[:NEWEST_CHARACTERS]}" for entry in newest]
+        return lines + [f"{entry.tool} said: {entry.observation.for_model()[:NEWEST_CHARACTERS]}" for entry in newest]
 
     def evidence(self) -> str:
         """The texts for a model that answers from them: the newest first, no text twice, up to EVIDENCE_CHARACTERS."""

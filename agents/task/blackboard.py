@@ -40,7 +40,7 @@ class Entry:
 
 
 class Blackboard:
-    """One a task, on its event loop. A writer waits until `on_write` has taken the step of its entry."""
+    """One per task, on its event loop. A writer waits until `on_write` has taken the step of its entry."""
 
     def __init__(self, on_write: Callable[[Step], Awaitable[None]]) -> None:
         self._entries: dict[str, Entry] = {}

@@ -15,7 +15,7 @@ from lakehouse.settings import Settings
 
 @dataclass(frozen=True)
 class Dependencies:
-    """Made once a process and shared by its tasks."""
+    """Made once per process and shared by its tasks."""
 
     settings: Settings
     retriever: Retriever

@@ -17,7 +17,7 @@ MAX_SAVED = 3.0  # unused second calls, kept for later
 
 
 class Hedging:
-    """Durations of model calls by agent. One a process, used on one event loop."""
+    """Durations of model calls by agent. One per process, used on one event loop."""
 
     def __init__(self) -> None:
         self._durations_s: dict[str, deque[float]] = defaultdict(partial(deque, maxlen=WINDOW))

@@ -72,7 +72,7 @@ async def rerank(context: TaskContext, query: str, passages: Sequence[Passage], 
 
 
 async def _ordered(query: str, passages: Sequence[Passage], hop: int) -> list[Passage]:
-    """The passages, reordered by one call a window. Raises NotReranked, and any error of the model call."""
+    """The passages, reordered with one call per window. Raises NotReranked, and any error of the model call."""
     rank, order = dspy.Predict(RankPassages, agent=RERANK), list(passages)
     question = _cut(query, QUERY_BYTES)
     # Its own adapter and no trace: an optimizer of a program must see the program's steps alone.

@@ -88,7 +88,7 @@ class ToolRunner:
         return observation
 
     async def _connect(self) -> None:
-        """List the tools of the caller's MCP servers, once a task; a resumed task chooses among the same tools."""
+        """List the tools of the caller's MCP servers, once per task; a resumed task chooses among the same tools."""
         servers, caller = self._context.deps.servers, self._context.caller
         if self._connected is not None or not servers.open_to(caller):
             return

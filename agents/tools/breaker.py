@@ -14,7 +14,7 @@ class _State:
 
 
 class Breakers:
-    """One a process, used on one event loop. Counted by tenant: no tenant's calls close a tool to another."""
+    """One per process, used on one event loop. Counted by tenant: no tenant's calls close a tool to another."""
 
     def __init__(self) -> None:
         self._states: dict[tuple[str, str], _State] = {}

@@ -92,7 +92,7 @@ class Observation:
     repeated: bool = False
     """The same call was made before; this is its observation."""
 
-    def shown(self) -> str:
+    def for_model(self) -> str:
         """The text for a model."""
         return f"{self.text}\nYou asked this before. Do something else." if self.repeated else self.text
 

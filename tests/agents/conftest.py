@@ -1,6 +1,6 @@
-"""Agents over a scripted model: real HTTP, budget, prices, spool and group directory; only the words are made up.
+"""Agents over a scripted model server: real HTTP, budget, prices, spool and group directory.
 
-Passages are given, not searched, except in the tests that start a Milvus.
+A stand-in for the index returns fixed passages, except in the tests that start a Milvus.
 """
 
 import asyncio
@@ -39,7 +39,7 @@ from tests.served import serve
 
 CALLER = Caller("acme", ("eng",), app="wiki", key_id="key_1", user_id="ann")
 ENG, HR = acl_key(["eng"]), acl_key(["hr"])
-# Of one call at the prices of prices.toml: 400 fresh, 600 cached, 10 written tokens.
+# Of one call at the prices of prices.toml: 400 fresh, 600 cached, 10 output tokens.
 TOKENS = {"input_tokens": 1000, "cached_tokens": 600, "output_tokens": 10}
 USD, SAVED_USD = Decimal("0.0000244200"), Decimal("0.0000199800")
 
@@ -58,7 +58,7 @@ CLICK = passage("Click", "Click has 3 maintainers.")
 
 @dataclass(frozen=True)
 class Reply:
-    """One answer of the model server; by default a good one in pieces of a word, with its count of tokens."""
+    """One reply of the model server; by default a good answer, streamed word by word, with its token counts."""
 
     text: str = "BSD-3-Clause"
     input_tokens: int = TOKENS["input_tokens"]
@@ -66,10 +66,10 @@ class Reply:
     output_tokens: int = TOKENS["output_tokens"]
     delay_s: float = 0.0
     status: int = 200
-    breaks: bool = False  # the connection, after the text and before the end
-    silent: bool = False  # the connection stays, and nothing ever comes
-    raw: bytes | None = None  # the whole body, whatever the rest says
-    endless: bytes | None = None  # this, again and again
+    breaks: bool = False  # the connection breaks after the text, before the end
+    silent: bool = False  # the connection stays open without a byte
+    raw: bytes | None = None  # the whole body, in place of all other fields
+    endless: bytes | None = None  # bytes to send again and again
 
 
 BROKEN = Reply(text="", breaks=True)
@@ -85,13 +85,13 @@ def piece(text: str) -> dict[str, Any]:
 
 
 class ModelServer:
-    """An OpenAI-compatible server that says what it was told to, in order, and remembers what it was asked."""
+    """An OpenAI-compatible server that sends scripted replies in order, and keeps the requests."""
 
     def __init__(self) -> None:
         self.url = ""
         self.asked: list[dict[str, Any]] = []
         self.headers: list[str] = []
-        self.keeps_waiting = asyncio.Event()  # a client has met silence
+        self.keeps_waiting = asyncio.Event()  # a client waits for a silent reply
         self.hung_up = asyncio.Event()  # a client left in the middle of an answer
         self._replies: deque[Reply] = deque()
         self._script: Callable[[dict[str, Any]], Reply | None] = lambda body: None
@@ -99,11 +99,11 @@ class ModelServer:
         self._conversations: set[asyncio.Task[None]] = set()
 
     def says(self, *replies: str | Reply) -> None:
-        """One reply a call."""
-        self._replies.extend(Reply(one) if isinstance(one, str) else one for one in replies)
+        """Queue replies, one per call."""
+        self._replies.extend(Reply(reply) if isinstance(reply, str) else reply for reply in replies)
 
     def answers(self, script: Callable[[dict[str, Any]], Reply]) -> None:
-        """What `script` makes of each call that nothing else is said to."""
+        """Reply by `script` to each call for which no reply is queued."""
         self._script = script
 
     def always_says(self, reply: str | Reply) -> None:
@@ -189,16 +189,16 @@ async def model() -> AsyncIterator[ModelServer]:
     await server.stop()
 
 
-# ---- what the agents stand on -------------------------------------------------------------------------------
+# ---- dependencies of the agents -------------------------------------------------------------------------------
 
 
 @dataclass
 class GivenPassages:
-    """Stands for the index: finds the passages given, and remembers what it was asked."""
+    """A stand-in for the index: returns its passages, and keeps the arguments of each search."""
 
     passages: Sequence[Passage] = (FLASK, JINJA, CLICK)
     error: Exception | None = None
-    delay: threading.Event | None = None  # to wait for
+    delay: threading.Event | None = None  # a search waits for it
     reached: threading.Event = field(default_factory=threading.Event)
     asked: list[dict[str, Any]] = field(default_factory=list)
 
@@ -206,7 +206,7 @@ class GivenPassages:
         return collection_name(tenant_id, 1)
 
     def check_names(self, tenant_id: str, collection: str) -> None:
-        raise InvalidInput("mode='multihop': these are given, and have no names.")
+        raise InvalidInput("mode='multihop': a stand-in has no names.")
 
     def search(self, tenant_id: str, allowed_keys: Sequence[str], **asked: Any) -> list[Passage]:
         assert asked.pop("collection") == self.live_collection(tenant_id)
@@ -221,7 +221,7 @@ class GivenPassages:
 
 @dataclass
 class Names:
-    """Stands for a retriever whose index knows names: gives passages with probabilities, and notes its searches."""
+    """A stand-in for a retriever whose index knows names: returns passages with probabilities, and keeps the modes."""
 
     found: Sequence[Passage]
     searches: list[str] = field(default_factory=list)
@@ -233,14 +233,14 @@ class Names:
         self.searches.append(mode)
         if mode == "multihop":
             return list(self.found)[:k]
-        return [replace(one, probability=None, path=()) for one in self.found]
+        return [replace(passage, probability=None, path=()) for passage in self.found]
 
     def idf(self, tenant_id: str, terms: Sequence[str]) -> dict[str, float]:
         return {}
 
 
 class OneAxis:
-    """Stands for the embedding model: every text lies in the same direction."""
+    """A stand-in for the embedding model: all texts have the same direction."""
 
     model_id, dimension = "one-axis", 4
 
@@ -250,7 +250,7 @@ class OneAxis:
 
 @pytest.fixture(scope="session")
 def warehouse(tmp_path_factory):
-    """With the group sets of two tenants, and which model their collections are by."""
+    """With the group sets of two tenants, and the embedding model of their collections."""
     folder = str(tmp_path_factory.mktemp("warehouse"))
     sets = [("acme", ["eng"]), ("acme", ["hr"]), ("other", ["eng"]), ("other", ["hr"])]
     rows = [{"tenant_id": tenant, "acl_key": acl_key(names), "acl_groups": names} for tenant, names in sets]
@@ -273,7 +273,7 @@ def index():
 
 @pytest.fixture
 def spooled(tmp_path):
-    """Reads the records that are on disk now, in the order they were written."""
+    """Reads the records on disk, in the order in which they were written."""
 
     def read() -> list[CallRecord]:
         segments = sorted((tmp_path / "spool" / "open").glob("*.jsonl"))
@@ -294,7 +294,7 @@ def deps(tmp_path, settings, index):
 
 @pytest.fixture
 def new_task(deps):
-    """Tasks of the caller's, with room enough unless a test says otherwise."""
+    """Tasks of CALLER with large caps, unless a test gives others."""
 
     def new(max_usd=Decimal(1), max_seconds=30.0, on_event=None, caller=CALLER, deps=deps, journal=None, **more):
         budget = Budget(Limits(max_usd, max_seconds, **more))
@@ -304,7 +304,7 @@ def new_task(deps):
     return new
 
 
-# ---- agents with a program of ours, so that no test hangs on how the real ones are tuned -----------------------
+# ---- agents with a program of the tests, independent of the real programs' tuning -----------------------
 
 
 class SayFact(dspy.Signature):
@@ -324,10 +324,10 @@ class ReadEach(dspy.Module):
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
-        for found in await task.search(question, hop=1, k=3):
-            said = await ask_model(self.read, hop=1, reading=[found], passage=found.text, question=question)
-            quoted = Citation(doc_id=found.doc_id, chunk_id=found.chunk_id, quote=said.fact)
-            await task.propose(said.fact, [quoted] if said.fact in found.text else [])
+        for passage in await task.search(question, hop=1, k=3):
+            said = await ask_model(self.read, hop=1, reading=[passage], passage=passage.text, question=question)
+            citation = Citation(doc_id=passage.doc_id, chunk_id=passage.chunk_id, quote=said.fact)
+            await task.propose(said.fact, [citation] if said.fact in passage.text else [])
         return dspy.Prediction(answer=task.best_answer)
 
 
@@ -356,12 +356,12 @@ async def served(agents, settings):
 
 @pytest.fixture
 def ask(agents):
-    """Asks with room enough unless a test says otherwise."""
+    """Asks with large caps, unless a test gives others."""
 
     async def ask(question="Which license has Flask?", caller=CALLER, agents=agents, **given):
-        asked = {name: given.pop(name) for name in ("program", "max_hops", "quorum", "on_event") if name in given}
+        options = {name: given.pop(name) for name in ("program", "max_hops", "quorum", "on_event") if name in given}
         limits = Limits(**({"max_usd": Decimal(1), "max_seconds": 30.0} | given))
-        return await agents.ask(question, caller, limits=limits, **({"program": "read_each", "max_hops": 3} | asked))
+        return await agents.ask(question, caller, limits=limits, **({"program": "read_each", "max_hops": 3} | options))
 
     return ask
 
@@ -382,7 +382,7 @@ async def agents_with(deps, programs):
 
 @pytest.fixture
 async def engine_of(deps):
-    """The engine of a task, over other settings where a test gives them."""
+    """The engine of a task, with other settings where a test gives them."""
     clients = []
 
     def make(task, **changes):

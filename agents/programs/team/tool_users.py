@@ -93,4 +93,4 @@ def _finding(observation: Observation) -> Finding | None:
 
 
 def _refusal(observation: Observation) -> str:
-    return observation.shown()[:FINDING_CHARACTERS]
+    return observation.for_model()[:FINDING_CHARACTERS]

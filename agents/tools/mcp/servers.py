@@ -22,7 +22,7 @@ log = logging.getLogger("lakehop.mcp")
 
 
 class McpServers:
-    """One a process, used on one event loop; `close` it at the end."""
+    """One per process, used on one event loop; `close` it at the end."""
 
     def __init__(self, servers: Sequence[McpServerSettings] = ()) -> None:
         self._servers = _connections(servers) if servers else {}

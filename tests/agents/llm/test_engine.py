@@ -1,4 +1,4 @@
-"""The door to the model: what goes out, what is let in, and that every attempt leaves its record."""
+"""The door to the model: requests, replies, and a record of every attempt."""
 
 import asyncio
 import time

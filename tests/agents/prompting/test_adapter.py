@@ -1,4 +1,4 @@
-"""What a model is shown: the instructions, the examples most like the question, and no more than it can hold."""
+"""The prompt: instructions, the examples most like the question, and no more than the model can hold."""
 
 from typing import Annotated
 
@@ -31,7 +31,7 @@ def demo(question, colour):
 
 @pytest.fixture
 def read(new_task, engine_of):
-    """Reads a colour with the demonstrations given, as the agent that is named."""
+    """Reads a colour as an agent, with demonstrations."""
 
     async def read(passage="The barn is red.", question="Which colour has the barn?", demos=(), agent="colour"):
         lm = dspy.LM("tiny", engine=NoSyncEngine(), async_engine=engine_of(new_task()), cache=False, num_retries=0)

@@ -1,4 +1,4 @@
-"""What an output may be: the same whether the server knows grammars or not."""
+"""Constraints of output fields: the same result with and without grammars in the server."""
 
 import json
 
@@ -186,13 +186,13 @@ def test_a_conclusion_is_a_name_a_fact_or_a_sum_of_their_numbers(said, answer):
 
 
 def test_a_pattern_repeats_nothing_a_counted_number_of_times():
-    """vLLM refuses one that is not compiled within 5 s, and counted ones took that long on a busy machine."""
+    """vLLM refuses a pattern that takes over 5 s to compile; counted patterns took that long on a busy machine."""
     assert "{" not in QuestionOr("complete").structured_outputs({})["regex"]
 
 
 @pytest.mark.parametrize("model", [Plan, Code, Statement])
 def test_a_schema_has_no_lengths_that_vllm_would_unroll(model):
-    """The grammar of a plan took 4 s of processor time to compile with them, and 4 ms without."""
+    """With lengths the grammar of a plan took 4 s of processor time to compile, and 4 ms without."""
     given = [
         JsonAs(model).structured_outputs({}),
         JsonOf("takes").structured_outputs({"takes": model.model_json_schema()}),

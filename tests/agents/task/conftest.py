@@ -1,4 +1,4 @@
-"""Tasks with given tools, so that a test says in one line which tool misbehaves and how."""
+"""Tasks with made-up tools, so that a test shows in one line how a tool misbehaves."""
 
 from dataclasses import replace
 
@@ -9,14 +9,14 @@ from agents.tools.contract import Retry, Tool, ToolResult
 
 
 class Word(BaseModel, extra="forbid"):
-    """What the made-up tools take."""
+    """Arguments of the made-up tools."""
 
     word: str
 
 
 @pytest.fixture
 def tool():
-    """A tool whose calls are a function's; its retries wait for nothing."""
+    """A tool that calls a function, with hardly any wait between its retries."""
 
     def make(run, name="echo", **contract):
         contract = {"timeout_s": 5.0, "retry": Retry(first_wait_s=0.001, longest_wait_s=0.002)} | contract
@@ -27,7 +27,7 @@ def tool():
 
 @pytest.fixture
 def task_with(new_task, deps):
-    """A task that has these tools only."""
+    """A task with these tools only."""
 
     def make(*tools, **limits):
         return new_task(deps=replace(deps, tools=tools), **limits)

@@ -1,4 +1,4 @@
-"""Two that write at the same time lose nothing of each other's; the board stays small, its history is the trace's."""
+"""Two writers of one entry lose nothing, the board stays small, and the trace holds its history."""
 
 import asyncio
 
@@ -38,12 +38,12 @@ async def test_an_entry_has_its_author_version_and_provenance(board, steps):
 async def test_of_two_that_read_the_same_version_the_second_is_refused_and_nothing_is_lost(board):
     await board.write("a", "finding", "first", author="x")
 
-    written = await asyncio.gather(
+    results = await asyncio.gather(
         *(board.write("a", "finding", text, author=text, read_version=1) for text in ("left", "right")),
         return_exceptions=True,
     )
 
-    assert [type(one).__name__ for one in written] == ["Entry", "StaleEntry"]
+    assert [type(result).__name__ for result in results] == ["Entry", "StaleEntry"]
     assert (board.read("a").text, board.read("a").version) == ("left", 2)
     with pytest.raises(StaleEntry, match=r"entry 'a': version 0 was read, 2 is there\. Read it again\."):
         await board.write("a", "finding", "new", author="x")

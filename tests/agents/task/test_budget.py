@@ -1,4 +1,4 @@
-"""The caps hold whatever the calls cost, and say which of them stopped the task."""
+"""The caps hold whatever the calls cost, and the error names the cap that stopped the task."""
 
 from decimal import Decimal
 

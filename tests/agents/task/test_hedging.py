@@ -1,4 +1,4 @@
-"""A model call that takes far longer than its like is made once more; the loser is cancelled, and both are paid."""
+"""A model call that takes far longer than usual is made once more; the slower one is cancelled, and both are paid."""
 
 import asyncio
 import itertools
@@ -58,7 +58,7 @@ async def test_a_second_attempt_that_breaks_leaves_the_first_its_chance(model, e
 
 
 class SlowDisk(Spool):
-    """Writes the first record when there is a second one, or when it is told to."""
+    """Delays the first record until a second one comes, or until `writes` is set."""
 
     def __init__(self, folder) -> None:
         super().__init__(folder)

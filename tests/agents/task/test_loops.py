@@ -1,4 +1,4 @@
-"""A task that goes in circles is told so once, and then ends with a reason."""
+"""A task that goes in circles gets one warning, and then ends with a reason."""
 
 import pytest
 

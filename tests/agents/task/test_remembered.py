@@ -1,4 +1,4 @@
-"""What is remembered: answers that rest on documents, for their user alone; shown to programs as data, never obeyed."""
+"""Memories: answers with their documents, for their user alone; programs read them as data, never as instructions."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ QUESTION = {"question": "Which license has Flask?", "program": "single_shot", "u
 
 
 class Nothing(BaseModel, extra="forbid"):
-    """Takes nothing."""
+    """No arguments."""
 
 
 def chunk(name: str, group: str) -> dict:
@@ -37,7 +37,7 @@ def chunk(name: str, group: str) -> dict:
 
 @pytest.fixture
 def warehouse(warehouse, tmp_path):
-    """One of its own, with the chunks that the index gives."""
+    """A warehouse of its own, with the chunks that the index returns."""
     settings = Settings(warehouse=str(tmp_path / "warehouse"))
     keys = [{"tenant_id": "acme", "acl_key": acl_key([name]), "acl_groups": [name]} for name in ("eng", "hr")]
     delta.upsert(settings, ACL_KEYS, keys)
@@ -57,7 +57,7 @@ def given_index(deps, monkeypatch, tmp_path):
 
 @pytest.fixture
 def with_memory(deps):
-    """Tasks whose request wants the memory of its user."""
+    """Tasks of requests with memory."""
 
     def new(caller, deps=deps):
         budget = Budget(Limits(Decimal(1), 30.0))

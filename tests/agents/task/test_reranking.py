@@ -1,4 +1,4 @@
-"""The fleet's model as reranker: what it is shown, what it may say, what stays as it was, and what it costs whom."""
+"""The fleet's model as reranker: its prompt, its allowed replies, the order after a failure, and its cost."""
 
 import asyncio
 import re
@@ -26,17 +26,17 @@ def index(index):
     return index
 
 
-def shown(body):
-    """The passages of a call: its numbers and what stands beside them."""
+def listed(body):
+    """The numbered passages in the prompt of a call."""
     lines = body["messages"][-1]["content"].removeprefix("Passages: ").partition("\nQuestion:")[0]
     return dict(line.split(" ", 1) for line in lines.splitlines())
 
 
 def names(*wanted):
-    """A model that names these, best first, wherever it sees them, and then what it is shown, from the first on."""
+    """A model that names these passages first, and then the others in their order."""
 
     def say(body):
-        lines = shown(body)
+        lines = listed(body)
         places = {text.split()[0]: number for number, text in lines.items()}
         best = [places[name] for name in wanted if name in places]
         return Reply(" ".join([*best, *(number for number in lines if number not in best)][:5]))
@@ -45,7 +45,7 @@ def names(*wanted):
 
 
 def ids(passages):
-    return [one.doc_id for one in passages]
+    return [passage.doc_id for passage in passages]
 
 
 async def test_what_the_model_names_climbs_from_the_last_place_to_the_first(agents, model, index, spooled):
@@ -55,7 +55,7 @@ async def test_what_the_model_names_climbs_from_the_last_place_to_the_first(agen
 
     assert ids(found.results) == ["P19", "P7", "P0", "P1"]
     assert index.asked[0]["k"] == RERANKED
-    assert [sorted(shown(body), key=int) for body in model.asked] == [[str(n) for n in range(1, 11)]] * 3
+    assert [sorted(listed(body), key=int) for body in model.asked] == [[str(n) for n in range(1, 11)]] * 3
     assert [body["structured_outputs"]["regex"] for body in model.asked] == [
         "(1|2|3|4|5|6|7|8|9|10)( (1|2|3|4|5|6|7|8|9|10)){4}"
     ] * 3
@@ -81,7 +81,7 @@ async def test_a_passage_is_shown_in_few_bytes_of_any_script_and_in_one_line(age
     assert ids(found.results) == ["Kurz", "Lang"]
     (body,) = model.asked
     assert body["structured_outputs"]["regex"] == "(1|2)( (1|2)){1}"
-    assert PASSAGE_BYTES - 4 < len(shown(body)["1"].encode()) <= PASSAGE_BYTES
+    assert PASSAGE_BYTES - 4 < len(listed(body)["1"].encode()) <= PASSAGE_BYTES
     assert sum(len(message["content"].encode()) for message in body["messages"]) < 1_200
 
 

@@ -1,4 +1,4 @@
-"""What a program may do to the world: on the caller's behalf only, within the budget, and never without a record."""
+"""A program's actions: for the caller only, within the budget, and always on record."""
 
 import asyncio
 import threading

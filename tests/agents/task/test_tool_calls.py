@@ -1,4 +1,4 @@
-"""Whatever a tool does or a model asks of it, a call ends in time, recorded, with a text that a model can be shown."""
+"""Whatever a tool or a model does, a call ends in time, on record, with an observation for the model."""
 
 import asyncio
 import threading
@@ -89,7 +89,7 @@ async def test_the_same_call_is_not_made_again_and_the_third_time_ends_the_task(
     first = await task.tools.call("echo", {"word": "a"}, hop=1)
     second = await task.tools.call("echo", '{"word":"a"}', hop=2)
 
-    assert (first.shown(), second.shown()) == ("a", "a\nYou asked this before. Do something else.")
+    assert (first.for_model(), second.for_model()) == ("a", "a\nYou asked this before. Do something else.")
     assert len(spooled()) == 1
     with pytest.raises(LoopDetected, match="calling echo the same way 3 times"):
         await task.tools.call("echo", {"word": "a"}, hop=3)

@@ -1,4 +1,4 @@
-"""The calculator works out sums exactly, and refuses everything else quickly and with a reason."""
+"""The calculator evaluates expressions exactly, and refuses any other text quickly and with a reason."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""SQL and whole documents: rows of the asker's tenant that the asker may read, whatever the statement or title says."""
+"""SQL and whole documents: only rows that the caller may read, whatever the statement or the title."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -53,7 +53,7 @@ def call(tenant, usd):
 
 @pytest.fixture(scope="module")
 def lake(tmp_path_factory):
-    """The documents of two tenants, and what each has spent."""
+    """Documents and spend of two tenants."""
     folder = str(tmp_path_factory.mktemp("lake"))
     settings = Settings(warehouse=folder)
     keys = [{"tenant_id": "acme", "acl_key": acl_key([name]), "acl_groups": [name]} for name in ("eng", "hr")]
@@ -72,7 +72,7 @@ def warehouse(lake):
 
 @pytest.fixture
 def use(new_task):
-    """Calls a built-in tool on behalf of a caller."""
+    """Calls a built-in tool for a caller."""
 
     async def use(tool, arguments, caller=None):
         caller = caller or Caller("acme", ("eng",), "wiki", "key_1")

@@ -1,4 +1,4 @@
-"""Python of a model's: works out what it is for, reaches nothing outside, and ends whatever it does."""
+"""Python that a model wrote: returns its result, reaches nothing outside, and always ends."""
 
 import time
 

@@ -64,7 +64,7 @@ def notes(script):
 @pytest.fixture
 async def task(notes, new_task, deps):
     hangs = {"notes_hang": 1.0}
-    tools = [notes.tool(one) for one in await notes.listing()]
+    tools = [notes.tool(listed) for listed in await notes.listing()]
     limited = tuple(replace(tool, timeout_s=hangs.get(tool.name, 20.0)) for tool in tools)
     return new_task(deps=replace(deps, tools=limited), max_seconds=120)
 

@@ -1,4 +1,4 @@
-"""MCP servers of the settings, real processes by stdio and by HTTP: who sees their tools, and what harm none does."""
+"""MCP servers of the settings, real processes by stdio and HTTP: allowed callers get their tools, no fault spreads."""
 
 import json
 import pickle
@@ -57,7 +57,7 @@ def script(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def over_http(script, free_port):
-    """Address of a server that runs on its own."""
+    """URL of a server that runs already."""
     port = free_port()
     process = subprocess.Popen([sys.executable, str(script), str(port)])
     give_up_at = time.monotonic() + 60
@@ -71,7 +71,7 @@ def over_http(script, free_port):
 
 @pytest.fixture
 def connect(tmp_path):
-    """Servers as the gateway has them."""
+    """Servers from a settings file, as in the gateway."""
     made = []
 
     def connect(**entry):
@@ -176,7 +176,7 @@ async def test_a_server_that_is_down_is_left_alone_and_the_task_goes_on(connect,
 
 
 class Kept(Journal):
-    """Keeps what was done, as a durable task's does, and gives it again to the next process."""
+    """Keeps results as the journal of a durable task does, and returns them to the next process."""
 
     def __init__(self, kept=()):
         self.kept, self._again = list(kept), iter(kept)
