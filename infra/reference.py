@@ -1,8 +1,8 @@
-"""Renders the reference pages of `docs/` from what they describe: settings, commands, tables.
+"""Generates the reference pages of `docs/` from the code: settings, commands, tables.
 
     python -m infra.reference        (or `make docs`)
 
-`tests/test_docs.py` fails when a committed page is not what this renders.
+`tests/test_docs.py` fails when a committed page differs from the generated one.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _DOCS = PROJECT_ROOT / "docs"
 
 
 def pages() -> dict[Path, str]:
-    """Every generated page: its path and what it must hold."""
+    """Path and text of every generated page."""
     return {
         _DOCS / "settings.md": render_settings(),
         _DOCS / "commands.md": render_commands(),
@@ -82,7 +82,7 @@ def _leaves(command: click.Command, path: list[str]) -> Iterator[tuple[list[str]
 def _default(default: Any) -> str:
     if isinstance(default, SecretStr):
         return "empty"
-    if isinstance(default, Path):  # below the checkout or the home folder of whoever renders the page
+    if isinstance(default, Path):  # paths of the machine that renders the page
         for base, label in ((PROJECT_ROOT, "<checkout>"), (Path.home(), "~")):
             if default.is_relative_to(base):
                 return f"`{label}/{default.relative_to(base)}`"

@@ -1,4 +1,4 @@
-"""Documents in, passages and answers out: `ingest`, `search`, `ask`, and what later versions add around them."""
+"""Commands on documents: `ingest`, `search`, `ask`, `replay`, `forget`, `reindex`, `reconcile`."""
 
 from decimal import Decimal
 
@@ -25,17 +25,17 @@ MODES = ("dense", "lexical", "hybrid", "multihop")
 @click.argument("paths", metavar="PATH...", nargs=-1, required=True)
 @tenant_option
 @groups_option
-@click.option("--source", help="Name of the feed; default: the paths themselves.")
-@click.option("--snapshot", is_flag=True, help="Delete documents of that source that are no longer there.")
+@click.option("--source", help="Name of the feed; default: the paths.")
+@click.option("--snapshot", is_flag=True, help="Delete documents of this source that the paths no longer hold.")
 @json_option
 def ingest(
     paths: tuple[str, ...], tenant: str, groups: list[str], source: str | None, snapshot: bool, as_json: bool
 ) -> None:
-    """Take documents in by the ingest DAG, and wait for it.
+    """Ingest documents by the ingest DAG, and wait for its end.
 
     PATH is a file, a folder, s3://…, a website's sitemap (https://…/sitemap.xml), or a JSONL or Parquet file
     of documents: {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run and one source.
-    The --groups may read the documents that name no groups themselves; without --groups, all of the tenant may.
+    --groups may read the documents that name no groups; without --groups, everybody in the tenant may.
 
     \b
     lakehop ingest docs/ --tenant acme --groups staff --snapshot
@@ -50,7 +50,7 @@ def ingest(
 @question_argument
 @tenant_option
 @groups_option
-@click.option("-k", "k", type=click.IntRange(1, 50), default=5, show_default=True, help="How many passages.")
+@click.option("-k", "k", type=click.IntRange(1, 50), default=5, show_default=True, help="Number of passages.")
 @click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
 @json_option
 def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_json: bool) -> None:
@@ -76,11 +76,11 @@ def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_
 @click.option(
     "--quorum",
     type=click.IntRange(1, MAX_QUORUM),
-    help="How many independent documents must agree on what decides the answer; with multihop and team.",
+    help="Number of independent documents that must agree on a deciding fact; for multihop and team.",
 )
-@click.option("--user", help="Who asks, in the app of the operator's key: whose memory it is.")
-@click.option("--memory", is_flag=True, help="Show the program what is remembered for --user; react, single_shot.")
-@click.option("--remember", is_flag=True, help="Keep the answer in the memory of --user.")
+@click.option("--user", help="The asking user, in the operator key's app; owner of the memory.")
+@click.option("--memory", is_flag=True, help="Give the program the memories of --user; for react and single_shot.")
+@click.option("--remember", is_flag=True, help="Store the answer in the memory of --user.")
 @json_option
 def ask(
     question: str,
@@ -112,14 +112,14 @@ def ask(
 
 
 @click.command()
-@click.option("--run", "run_id", metavar="RUN_ID", help="Replay what this run refused.")
-@click.option("--tenant", help="Replay all that is open of this tenant.")
-@click.option("--source", help="With --tenant: of this source only.")
+@click.option("--run", "run_id", metavar="RUN_ID", help="Replay the items that this run refused.")
+@click.option("--tenant", help="Replay all open items of this tenant.")
+@click.option("--source", help="With --tenant: only items of this source.")
 @json_option
 def replay(run_id: str | None, tenant: str | None, source: str | None, as_json: bool) -> None:
-    """Take in what was refused, after a fix: only that is read, and nothing else of its source changes.
+    """Ingest refused items again, after a fix. Nothing else of their source is read or changed.
 
-    Things that are refused again stay open, with their new reason.
+    Items that are refused again stay open, with the new reason.
 
     \b
     lakehop replay --tenant acme --source wiki
@@ -132,15 +132,15 @@ def replay(run_id: str | None, tenant: str | None, source: str | None, as_json: 
 
 @click.command()
 @tenant_option
-@click.option("--source", help="Forget documents of this source only.")
-@click.option("--document", "documents", multiple=True, metavar="ID", help="Id of a document; may be repeated.")
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--source", help="Only documents of this source.")
+@click.option("--document", "documents", multiple=True, metavar="ID", help="Id of a document; repeatable.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; required without a terminal.")
 @json_option
 def forget(tenant: str, source: str | None, documents: tuple[str, ...], yes: bool, as_json: bool) -> None:
-    """Remove documents, a source or, without either, a whole tenant for good, and prove it.
+    """Remove documents, a source or, without both options, a whole tenant for good, and prove it.
 
-    Their rows, old versions, change data and index entries go; then every file that is left is read for them. The
-    bill stays. A document that its source still holds comes back with the next ingest.
+    Removes rows, old versions, change data and index entries, then reads every remaining file to prove that nothing
+    is left. Cost records stay. A document that its source still holds comes back with the next ingest.
 
     \b
     lakehop forget --tenant acme --source wiki --document staff/jane.md --yes
@@ -150,29 +150,29 @@ def forget(tenant: str, source: str | None, documents: tuple[str, ...], yes: boo
     from infra.dag_runs.forget import forget as run
 
     check_known(settings(), tenant, source, documents)
-    confirm(yes, f"Remove {_what(tenant, source, documents)} for good?")
+    confirm(yes, f"Remove {_scope_text(tenant, source, documents)} for good?")
     emit(as_json, run(settings(), tenant, source, documents, say), print_forget)
 
 
-def _what(tenant: str, source: str | None, documents: tuple[str, ...]) -> str:
+def _scope_text(tenant: str, source: str | None, documents: tuple[str, ...]) -> str:
     where = f"of source {source!r} of tenant {tenant!r}" if source else f"of tenant {tenant!r}"
     if documents:
         return f"{len(documents)} documents {where}"
     return f"all documents {where}" if source else f"everything {where}"
 
 
-one_tenant_option = click.option("--tenant", help="Whose index; default: every tenant's.")
+one_tenant_option = click.option("--tenant", help="The tenant; default: all tenants.")
 
 
 @click.command()
-@click.option("--embedding-model", required=True, help="Id of a model of the environment, or a folder that holds one.")
+@click.option("--embedding-model", required=True, help="Id of an installed model, or a model's folder.")
 @one_tenant_option
 @json_option
 def reindex(embedding_model: str, tenant: str | None, as_json: bool) -> None:
-    """Move a tenant, or all, to another embedding model, by the DAG `reindex`; searches go on meanwhile.
+    """Move one tenant or all to another embedding model, by the DAG `reindex`; searches go on meanwhile.
 
-    The new index is built from Delta beside the live one, checked, and takes its place. The old one is kept: going
-    back is a reindex to its model.
+    The new index is built from Delta beside the live one, checked, and replaces it. The old index is kept: to go
+    back, reindex to its model.
 
     \b
     lakehop reindex --embedding-model all-MiniLM-L6-v2 --tenant acme
@@ -187,7 +187,7 @@ def reindex(embedding_model: str, tenant: str | None, as_json: bool) -> None:
 @one_tenant_option
 @json_option
 def reconcile(tenant: str | None, as_json: bool) -> None:
-    """Compare Milvus with Delta row by row and repair what differs, by the DAG `reconcile`.
+    """Compare Milvus with Delta row by row and repair the differences, by the DAG `reconcile`.
 
     \b
     lakehop reconcile --tenant acme

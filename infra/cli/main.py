@@ -1,7 +1,7 @@
-"""`lakehop`, the command line. Each command parses, calls one function and renders; they live in `commands_*.py`.
+"""`lakehop`, the command line. Each command parses, calls one function and renders; commands of a topic share a file.
 
-Exit status: 0 done, 1 failed, 2 wrong usage. A known error is its own text on stderr; an unknown one is a line there
-and a traceback in `logs/cli.log` under home.
+Exit status: 0 done, 1 failed, 2 wrong usage. A known error prints its text on stderr; an unknown error prints one line
+there and writes its traceback to `logs/cli.log` under home.
 """
 
 import sys
@@ -14,15 +14,15 @@ import click
 
 from infra.cli import costs as commands_costs
 from infra.cli import documents as commands_documents
+from infra.cli import lifecycle as commands_lifecycle
 from infra.cli import memory as commands_memory
 from infra.cli import programs as commands_programs
-from infra.cli import stack as commands_stack
 from infra.cli.terminal import fail, settings
 from lakehouse.errors import InvalidInput, LakehopError
 
 
 class Commands(click.Group):
-    """The root group: the one place where an error becomes a message and an exit status."""
+    """The root group; the only place where an error becomes a message and an exit status."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -30,7 +30,7 @@ class Commands(click.Group):
         except LakehopError as error:
             fail(str(error), 2 if isinstance(error, InvalidInput) else 1)
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
-            raise  # click's own, and a reader that went away
+            raise  # click handles its own errors and a closed pipe
         except Exception as error:
             fail(f"unexpected {type(error).__name__}: {error}. The traceback is in {_log_traceback()}", 1)
 
@@ -48,7 +48,7 @@ def main() -> None:
     """
 
 
-for module in (commands_stack, commands_documents, commands_programs, commands_memory, commands_costs):
+for module in (commands_lifecycle, commands_documents, commands_programs, commands_memory, commands_costs):
     for command in module.COMMANDS:
         main.add_command(command)
 

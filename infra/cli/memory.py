@@ -1,4 +1,4 @@
-"""What is remembered for the users of apps: `memory list` and `memory forget`."""
+"""Commands on the memories of apps' users: `memory list`, `memory forget`."""
 
 from dataclasses import asdict
 
@@ -6,13 +6,13 @@ import click
 
 from infra.cli.terminal import confirm, emit, json_option, settings, tenant_option
 
-user_option = click.option("--user", required=True, help="Whose memory, as the app knows them.")
-app_option = click.option("--app", help="Of this app's key only; default: of that user in every app.")
+user_option = click.option("--user", required=True, help="The user, by the app's id.")
+app_option = click.option("--app", help="Only this app's memories; default: all apps.")
 
 
 @click.group()
 def memory() -> None:
-    """What is remembered for users from one task to the next."""
+    """Memories that users' tasks share."""
 
 
 @memory.command("list")
@@ -21,7 +21,7 @@ def memory() -> None:
 @app_option
 @json_option
 def list_(tenant: str, user: str, app: str | None, as_json: bool) -> None:
-    """List what is remembered for a user, newest first; also what the user may not see at present.
+    """List a user's memories, newest first; also those that the user may not read at present.
 
     \b
     lakehop memory list --tenant acme --user ann
@@ -37,11 +37,11 @@ def list_(tenant: str, user: str, app: str | None, as_json: bool) -> None:
 @tenant_option
 @user_option
 @app_option
-@click.option("--id", "memory_id", help="Forget this entry only.")
-@click.option("--yes", is_flag=True, help="Do not ask; needed where nobody can be asked.")
+@click.option("--id", "memory_id", help="Forget only this entry.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation; required without a terminal.")
 @json_option
 def forget(tenant: str, user: str, app: str | None, memory_id: str | None, yes: bool, as_json: bool) -> None:
-    """Forget what is remembered for a user for good, and prove it: rows, then the files that held them.
+    """Forget a user's memories for good and prove it: rows first, then the files that held them.
 
     \b
     lakehop memory forget --tenant acme --user ann --yes
@@ -50,7 +50,7 @@ def forget(tenant: str, user: str, app: str | None, memory_id: str | None, yes: 
     from lakehouse.state.memory import Memories, Owner
 
     owner = Owner(tenant, app, user)
-    confirm(yes, f"Forget {memory_id or 'all that is remembered'} for user {user!r} of tenant {tenant!r} for good?")
+    confirm(yes, f"Forget {memory_id or 'all memories'} of user {user!r} of tenant {tenant!r} for good?")
     emit(as_json, asdict(Memories(settings()).forget(owner, memory_id)), print_record)
 
 

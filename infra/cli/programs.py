@@ -1,4 +1,4 @@
-"""Agent programs and searches, how good they are and what they did: `eval`, `compile`, `programs`, `trace` and more."""
+"""Commands that measure, compile, choose and trace programs: `eval`, `compile`, `programs`, `weights`, `trace`."""
 
 from pathlib import Path
 
@@ -28,9 +28,9 @@ questions_option = click.option(
 @tenant_option
 @groups_option
 @program_option
-@click.option("--retrieval-only", is_flag=True, help="Measure recall only; the model is not asked.")
+@click.option("--retrieval-only", is_flag=True, help="Only search and measure recall; no model call.")
 @click.option("--limit", type=click.IntRange(min=1), help="Ask only the first N questions.")
-@click.option("--judge", is_flag=True, help="Have the model judge what answers cite, too, at a cost of its own.")
+@click.option("--judge", is_flag=True, help="Also have a model judge the cited answers, at extra cost.")
 @json_option
 def evaluate(
     questions: Path,
@@ -51,7 +51,9 @@ def evaluate(
     from infra.evaluation.evaluate import evaluate as run
 
     if judge and retrieval_only:
-        raise click.UsageError("--judge and --retrieval-only: a search gives no answer to judge. Leave one out.")
+        raise click.UsageError(
+            "--judge and --retrieval-only: a search gives no answer to judge. Leave out one of the two."
+        )
     current = settings()
     scores = run(current, questions, tenant, groups, program or current.program, retrieval_only, limit, judge)
     emit(as_json, scores, print_record)
@@ -60,13 +62,15 @@ def evaluate(
 @click.command("compile")
 @click.option("--program", required=True, type=click.Choice(PROGRAMS))
 @click.option(
-    "--optimizer", required=True, help="bootstrap, random_search, mipro or gepa: the last two let the model write."
+    "--optimizer",
+    required=True,
+    help="bootstrap, random_search, mipro or gepa; the last two rewrite prompts by a model.",
 )
 @questions_option
 @click.option(
     "--test-questions",
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Others to score with; default: half of --questions, which the optimizer then does not see.",
+    help="Questions for scoring; default: half of --questions, hidden from the optimizer.",
 )
 @tenant_option
 @groups_option
@@ -82,7 +86,7 @@ def compile_(
 ) -> None:
     """Compile a DSPy program on a file of questions, score it before and after, and register it.
 
-    It answers from then on if success is not lower and a success costs no more.
+    The new version goes live if its success is not lower and a success does not cost more.
 
     \b
     lakehop compile --program multihop --optimizer bootstrap --questions questions.jsonl --tenant acme
@@ -96,15 +100,15 @@ def compile_(
 
 @click.group()
 def programs() -> None:
-    """The compiled versions of a tenant's programs, and which of them answers."""
+    """The compiled versions of a tenant's programs."""
 
 
 @programs.command("list")
 @tenant_option
-@click.option("--program", type=click.Choice(PROGRAMS), help="Of this one only.")
+@click.option("--program", type=click.Choice(PROGRAMS), help="Only this program.")
 @json_option
 def list_(tenant: str, program: str | None, as_json: bool) -> None:
-    """List the versions, newest first, with what they scored and what a success cost.
+    """List the versions, newest first, with their scores and the cost of a success.
 
     \b
     lakehop programs list --tenant acme
@@ -121,9 +125,9 @@ def list_(tenant: str, program: str | None, as_json: bool) -> None:
 @click.argument("version")
 @json_option
 def use(tenant: str, program: str, version: str, as_json: bool) -> None:
-    """Let VERSION answer from now on; `shipped` is the program as it comes with Lakehop.
+    """Make VERSION live; `shipped` is the program that comes with Lakehop.
 
-    Gateways that run follow within five seconds.
+    Running gateways follow within five seconds.
 
     \b
     lakehop programs use --tenant acme --program multihop 7c0a807958aa
@@ -141,9 +145,9 @@ def use(tenant: str, program: str, version: str, as_json: bool) -> None:
 @click.option("--out", required=True, type=click.Path(dir_okay=False, path_type=Path), help="JSON file to write.")
 @json_option
 def weights(questions: Path, tenant: str, groups: list[str], out: Path, as_json: bool) -> None:
-    """Learn the weights of multi-hop search from questions with gold_ids, and print recall before and after.
+    """Learn the weights of multi-hop search from questions with gold_ids; print recall before and after.
 
-    LAKEHOP_MULTIHOP_WEIGHTS names the file that searches use.
+    LAKEHOP_MULTIHOP_WEIGHTS names the weights file that searches use.
 
     \b
     lakehop weights --questions questions.jsonl --tenant acme --groups staff --out weights.json
@@ -158,9 +162,9 @@ def weights(questions: Path, tenant: str, groups: list[str], out: Path, as_json:
 @click.argument("task_id")
 @json_option
 def trace_(task_id: str, as_json: bool) -> None:
-    """Draw a task as a tree: sub-tasks, hops, calls with their tokens, money and time, and its critical path.
+    """Draw a task as a tree: sub-tasks, hops, calls with tokens, cost and time, and the critical path.
 
-    It is read from the spool and the lakehouse; a task that still runs shows what it has done so far.
+    Reads the spool and the lakehouse; a running task shows its steps so far.
 
     \b
     lakehop trace task_9f2c4e6a

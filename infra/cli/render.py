@@ -1,4 +1,4 @@
-"""What the commands show to a person. With `--json` none of this runs."""
+"""Prints the commands' results for a person. With `--json` none of this runs."""
 
 import sys
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from rich.table import Table
 
 from infra.cli.terminal import plain
 
-Document = Mapping[str, Any]
+JsonDocument = Mapping[str, Any]
 STATE_STYLES = {"healthy": "green", "starting": "yellow", "stopped": "red", "unreachable": "red"}
-# Piped, there is no edge to wrap at, and a reader cuts lines as it likes.
+# A pipe has no edge to wrap at.
 console = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 250)
 
 
-def print_parts(document: Document) -> None:
-    """A line a part: state, address, process, memory; below it, what is wrong and where the log is."""
+def print_parts(document: JsonDocument) -> None:
+    """A line a part: state, address, processes, memory; below, each unhealthy part's reason and log."""
     table = _table("part", "state", "address", "pid", "MB")
     for part in document["parts"]:
         state = f"[{STATE_STYLES[part['state']]}]{part['state']}[/]"
@@ -31,7 +31,7 @@ def print_parts(document: Document) -> None:
             console.print(escape(f"{part['name']}: {part['reason']}.{log}"))
 
 
-def print_status(document: Document) -> None:
+def print_status(document: JsonDocument) -> None:
     """The parts, then every setting by its environment variable."""
     print_parts(document)
     table = _table("setting", "value")
@@ -40,46 +40,45 @@ def print_status(document: Document) -> None:
     console.print(table)
 
 
-def print_ingest(document: Document) -> None:
+def print_ingest(document: JsonDocument) -> None:
     """The counts of one ingest as sentences."""
-    documents, chunks, links = document["documents"], document["chunks"], document["links"]
+    documents, chunks = document["documents"], document["chunks"]
     console.print("documents: " + ", ".join(f"{count} {name}" for name, count in documents.items()))
     console.print(
         f"chunks: {chunks['written']} written, {chunks['deleted']} deleted; "
-        f"links: {links['written']} written, {links['deleted']} deleted; "
         f"{document['embedded']} embedded; {document['seconds']} s; run {escape(document['run_id'])}"
     )
     if documents["quarantined"]:
-        console.print('why: `lakehop sql "select ingest_run_id, doc_id, reason from bronze.quarantine"`')
+        console.print('reasons: `lakehop sql "select ingest_run_id, doc_id, reason from bronze.quarantine"`')
 
 
-def print_versions(document: Document) -> None:
-    """What searches read now, a line a tenant."""
+def print_versions(document: JsonDocument) -> None:
+    """The live index, a line a tenant."""
     columns = ("tenant", "collection", "embedding_model", "dimension", "chunks", "recall", "rebuilt")
     print_rows({"columns": columns, "rows": document["tenants"]})
     console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
 
 
-def print_reconciled(document: Document) -> None:
-    """What differed and is repaired, a line a tenant."""
+def print_reconciled(document: JsonDocument) -> None:
+    """The repaired differences, a line a tenant."""
     columns = ("tenant", "collection", "chunks", "missing", "extra", "stale_text", "stale_permissions", "stale_counts")
     print_rows({"columns": columns, "rows": document["tenants"]})
     console.print(f"{document['seconds']} s; run {escape(document['run_id'])}")
 
 
-def print_forget(document: Document) -> None:
-    """What was removed, by table, and the proof."""
+def print_forget(document: JsonDocument) -> None:
+    """The removed rows by table, and the proof."""
     removed = [{"place": place, "rows removed": rows} for place, rows in document["removed"].items()]
     print_rows({"columns": ("place", "rows removed"), "rows": removed})
     proof = document["proof"]
     console.print(
-        f"{document['files_purged']} files purged; all that is left was read: {proof['rows_left']} rows of it in "
-        f"{proof['places_read']} places; {document['seconds']} s; run {escape(document['run_id'])}"
+        f"{document['files_purged']} files purged; proof: {proof['rows_left']} rows left in "
+        f"{proof['places_read']} places, all read; {document['seconds']} s; run {escape(document['run_id'])}"
     )
 
 
-def print_replay(document: Document) -> None:
-    """What became of the things that were refused."""
+def print_replay(document: JsonDocument) -> None:
+    """How many refused items were ingested now."""
     console.print(
         f"{document['replayed']} replayed: {document['resolved']} resolved, {document['still_open']} still open"
     )
@@ -87,23 +86,23 @@ def print_replay(document: Document) -> None:
         print_ingest(document)
 
 
-def print_search(document: Document) -> None:
+def print_search(document: JsonDocument) -> None:
     """Passages, best first."""
     for place, passage in enumerate(document["results"], 1):
         console.print(
             f"[bold]{place}. {escape(passage['title'])}[/]  {passage['score']:.3f}  {escape(passage['doc_id'])}"
         )
-        if way := _way(passage):
-            console.print(f"   [dim]{escape(way)}[/]")
+        if path := _path_text(passage):
+            console.print(f"   [dim]{escape(path)}[/]")
         console.print(f"   {escape(_short(passage['text'], 300))}")
     if not document["results"]:
-        console.print("Nothing found that these groups may read.")
+        console.print("No passage found that these groups may read.")
     usage = document["usage"]
     cost = f", ordered by a model for ${usage['usd']}" if usage["calls"] else ""
     console.print(f"[dim]{document['took_ms']:,.0f} ms{cost}[/]")
 
 
-_WAYS = {
+_CONNECTIONS = {
     "names": "names “{via}” →",
     "named_by": "is named by, as “{via}” →",
     "links_to": "links to {via} →",
@@ -113,17 +112,17 @@ _WAYS = {
 }
 
 
-def _way(passage: Document) -> str:
-    """How a multi-hop search came to a passage, in words; empty for a search of another mode."""
+def _path_text(passage: JsonDocument) -> str:
+    """The path of a multi-hop search to a passage, in words; empty in other modes."""
     if passage.get("probability") is None:
         return ""
-    steps = [f"“{step['title']}” {_WAYS[step['how']].format(via=step['via'])}" for step in passage["path"]]
+    steps = [f"“{step['title']}” {_CONNECTIONS[step['how']].format(via=step['via'])}" for step in passage["path"]]
     covers = [f"covers {', '.join(passage['covers'])}"] if passage["covers"] else []
-    way = " ".join([*steps, "this one"]) if steps else "found by the question itself"
-    return "; ".join([f"needed with {passage['probability']:.0%}", way, *covers])
+    path = " ".join([*steps, "this one"]) if steps else "found by the question itself"
+    return "; ".join([f"needed with {passage['probability']:.0%}", path, *covers])
 
 
-def print_answer(document: Document) -> None:
+def print_answer(document: JsonDocument) -> None:
     """The hops, the answer, its citations, its cost."""
     for step in document["steps"]:
         console.print(f"[dim]{_step(step)}[/]")
@@ -139,8 +138,8 @@ def print_answer(document: Document) -> None:
     )
 
 
-def print_rows(document: Document) -> None:
-    """Rows of a query; NULL stays told from an empty string."""
+def print_rows(document: JsonDocument) -> None:
+    """Rows of a query; NULL and an empty string look different."""
     table = _table(*document["columns"])
     for row in document["rows"]:
         table.add_row(*(_cell(row[column]) for column in document["columns"]))
@@ -148,7 +147,7 @@ def print_rows(document: Document) -> None:
     console.print(f"[dim]{len(document['rows'])} rows[/]")
 
 
-def print_programs(document: Document) -> None:
+def print_programs(document: JsonDocument) -> None:
     """The compiled versions of a tenant's programs."""
     columns = (
         "program", "version", "optimizer", "live", "score_before", "score_after", "usd_per_success_before",
@@ -157,33 +156,33 @@ def print_programs(document: Document) -> None:
     print_rows({"columns": columns, "rows": document["versions"]})
 
 
-def print_keys(document: Document) -> None:
+def print_keys(document: JsonDocument) -> None:
     """The API keys."""
     columns = ("key_id", "tenant", "groups", "app", "daily_usd", "spent_today_usd", "created_at", "revoked_at")
     print_rows({"columns": columns, "rows": [{**key, "groups": ",".join(key["groups"])} for key in document["keys"]]})
 
 
-def print_memory(document: Document) -> None:
-    """What is remembered for a user."""
+def print_memory(document: JsonDocument) -> None:
+    """A user's memories."""
     columns = ("memory_id", "app", "kind", "text", "question", "doc_ids", "version", "written_at", "expires_at")
     rows = [{**entry, "doc_ids": ", ".join(entry["doc_ids"])} for entry in document["entries"]]
     print_rows({"columns": columns, "rows": rows})
 
 
-def print_record(document: Document) -> None:
-    """One document as names and values."""
+def print_record(document: JsonDocument) -> None:
+    """A record as names and values."""
     table = _table("", "")
     for name, value in document.items():
         table.add_row(name, _cell(value))
     console.print(table)
 
 
-def _step(step: Document) -> str:
+def _step(step: JsonDocument) -> str:
     head = f"  hop {step['hop']}  {step['kind']} {step.get('agent') or ''}"
-    both = (step.get("query"), step.get("output"))
-    shown = ": ".join(map(str, both)) if step["kind"] == "note" else next(filter(None, both), "")
-    found = ", ".join(passage["title"] for passage in step.get("passages") or ())
-    return escape(" | ".join(filter(None, (head, _short(str(shown), 160), _short(found, 160)))))
+    texts = (step.get("query"), step.get("output"))
+    text = ": ".join(map(str, texts)) if step["kind"] == "note" else next(filter(None, texts), "")
+    titles = ", ".join(passage["title"] for passage in step.get("passages") or ())
+    return escape(" | ".join(filter(None, (head, _short(str(text), 160), _short(titles, 160)))))
 
 
 def _table(*columns: str) -> Table:

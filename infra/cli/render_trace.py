@@ -4,16 +4,16 @@ from collections.abc import Sequence
 
 from rich.markup import escape
 
-from infra.cli.render import Document, console
+from infra.cli.render import JsonDocument, console
 
 
-def print_trace(document: Document) -> None:
-    """Totals and the tree; what ran into an error stands out."""
+def print_trace(document: JsonDocument) -> None:
+    """Totals and the tree; lines with an error are red."""
     for line in tree_lines(document):
         console.print(f"[red]{escape(line)}[/]" if "! " in line else escape(line))
 
 
-def tree_lines(document: Document) -> list[str]:
+def tree_lines(document: JsonDocument) -> list[str]:
     """The tree as text: totals first, then a line a node; `*` marks the critical path."""
     lines = [
         f"{document['task_id']}  {document['program']} ({document['program_version']}) for {document['tenant']}: "
@@ -24,7 +24,7 @@ def tree_lines(document: Document) -> list[str]:
     return lines + _below(document["children"], "")
 
 
-def _below(children: Sequence[Document], indent: str) -> list[str]:
+def _below(children: Sequence[JsonDocument], indent: str) -> list[str]:
     lines = []
     for number, child in enumerate(children, 1):
         is_last = number == len(children)
@@ -33,20 +33,20 @@ def _below(children: Sequence[Document], indent: str) -> list[str]:
     return lines
 
 
-def _line(node: Document) -> str:
+def _line(node: JsonDocument) -> str:
     name = f"sub-task {node['name']}" if node["kind"] == "sub_task" else node["name"]
     mark = "* " if node["critical"] and node["kind"] == "call" else ""
-    said = [f"{mark}{name}", node.get("operation", ""), f"at {node['at_ms']:,.0f} ms", _took(node)]
-    said += [f"attempt {node['attempt']}"] if node.get("attempt", 1) > 1 else []
-    said += [_cost(node)] if node["model_calls"] or node["usd"] else []
-    said += [f"! {node['error']}"] if node.get("error") else []
-    return "  ".join(filter(None, said))
+    parts = [f"{mark}{name}", node.get("operation", ""), f"at {node['at_ms']:,.0f} ms", _took(node)]
+    parts += [f"attempt {node['attempt']}"] if node.get("attempt", 1) > 1 else []
+    parts += [_cost(node)] if node["model_calls"] or node["usd"] else []
+    parts += [f"! {node['error']}"] if node.get("error") else []
+    return "  ".join(filter(None, parts))
 
 
-def _took(node: Document) -> str:
+def _took(node: JsonDocument) -> str:
     return f"{node['ms']:,.0f} ms"
 
 
-def _cost(node: Document) -> str:
+def _cost(node: JsonDocument) -> str:
     cached = f" ({node['cached_tokens']:,} cached)" if node["cached_tokens"] else ""
     return f"{node['input_tokens']:,} tokens in{cached}, {node['output_tokens']:,} out, ${node['usd']:f}"

@@ -1,7 +1,7 @@
-"""What the commands share: options, how a result and a message leave the process, and how a command fails.
+"""What the commands share: options, output, errors.
 
-stdout carries the result and nothing else, so that `--json` is one document for any program that reads it; progress
-and errors go to stderr. Imports stay light: `lakehop --help` must answer at once.
+stdout carries only the result, so that `--json` gives a program one document; progress and errors go to stderr.
+Imports stay light, because `lakehop --help` must answer at once.
 """
 
 import json
@@ -9,21 +9,18 @@ import sys
 from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal, InvalidOperation
-from typing import TYPE_CHECKING, Any, NoReturn, get_args
+from typing import Any, NoReturn, get_args
 
 import click
 
 from lakehouse.errors import InvalidInput
-from lakehouse.settings import Program
-
-if TYPE_CHECKING:
-    from lakehouse.settings import Settings
+from lakehouse.settings import Program, Settings, load_settings
 
 PROGRAMS: tuple[str, ...] = get_args(Program)
 
 
 class UsdType(click.ParamType):
-    """US dollars above zero, as a Decimal: `0.05` stays exactly that."""
+    """US dollars above zero as an exact Decimal."""
 
     name = "usd"
 
@@ -39,7 +36,7 @@ class UsdType(click.ParamType):
 
 USD = UsdType()
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout.")
-tenant_option = click.option("--tenant", required=True, help="Whose documents: letters, digits, - and _.")
+tenant_option = click.option("--tenant", required=True, help="The tenant; letters, digits, - and _.")
 groups_option = click.option(
     "--groups", default="", callback=lambda ctx, param, value: split(value), help="Comma-separated, e.g. staff,hr."
 )
@@ -47,20 +44,18 @@ program_option = click.option("--program", type=click.Choice(PROGRAMS), help="De
 question_argument = click.argument("question", callback=lambda ctx, param, value: _not_empty(value))
 
 
-def settings() -> "Settings":
+def settings() -> Settings:
     """The process's settings, read once a command."""
-    from lakehouse.settings import load_settings
-
     return load_settings()
 
 
 def say(line: str) -> None:
-    """A line for the waiting user."""
+    """Print a line of progress for a waiting user."""
     click.echo(line, err=True)
 
 
 def emit(as_json: bool, document: Mapping[str, Any], render: Callable[[Mapping[str, Any]], None]) -> None:
-    """The command's result: one JSON document, or what `render` makes of it. Decimals and times become strings."""
+    """Print the command's result: as JSON, or by `render`. In JSON, decimals and times are strings."""
     if as_json:
         click.echo(json.dumps(document, default=plain, ensure_ascii=False))
     else:
@@ -68,18 +63,18 @@ def emit(as_json: bool, document: Mapping[str, Any], render: Callable[[Mapping[s
 
 
 def plain(value: Any) -> str:
-    """A value that JSON has no type for, as text: money without an exponent, times in ISO 8601."""
+    """Text of a value that JSON has no type for: money without an exponent, times in ISO 8601."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def confirm(yes: bool, question: str) -> None:
-    """Ask before what cannot be undone, unless `--yes` was given; `InvalidInput` where nobody can answer."""
+    """Ask before an action that cannot be undone, unless `yes`. Raises InvalidInput where no terminal can answer."""
     if yes:
         return
-    if not _can_be_asked():
-        raise InvalidInput(f"{question} Nobody can be asked here: add --yes.")
+    if not _has_terminal():
+        raise InvalidInput(f"{question} No terminal to ask: add --yes.")
     click.confirm(question, abort=True, err=True)
 
 
@@ -90,15 +85,15 @@ def fail(message: str, status: int) -> NoReturn:
 
 
 def split(groups: str) -> list[str]:
-    """The names in a comma-separated list; every other character is part of a name."""
+    """The names in a comma-separated list; only commas separate."""
     return [name.strip() for name in groups.split(",") if name.strip()]
 
 
-def _can_be_asked() -> bool:
+def _has_terminal() -> bool:
     return sys.stdin.isatty()
 
 
 def _not_empty(question: str) -> str:
     if not question.strip():
-        raise click.BadParameter("it is empty. Ask something.")
+        raise click.BadParameter("it is empty. Ask a question.")
     return question

@@ -1,32 +1,39 @@
-"""Airflow over its REST API: trigger a DAG, wait for its run, and read why a task failed.
+"""Airflow over its REST API: trigger a DAG, wait for the run to end, read why a task failed.
 
-The same calls serve the local Airflow and any other one that `airflow_url` names.
+It works with the local Airflow and with any other that `airflow_url` names.
 """
 
 import json
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import quote
 
 import httpx
+from tenacity import (
+    RetryCallState,
+    Retrying,
+    retry_if_exception_type,
+    retry_if_result,
+    stop_after_delay,
+    wait_fixed,
+)
 
 from infra.stack.airflow import secrets_path
 from lakehouse.errors import InvalidInput, LakehopError, NotAuthenticated, NotFound, Unavailable
 from lakehouse.settings import WRITER_POOL, Settings
 
-POLL_S = 1.0  # each look is work for the machine that runs the job
-CALL_TIMEOUT_S = 30.0  # SQLite serves one writer at a time, and a busy machine has kept a call waiting for 8 s
-TRIGGER_S = 90.0  # after a first start the DAG processor has yet to read the file
+POLL_S = 1.0  # each poll takes time from the machine that runs the job
+CALL_TIMEOUT_S = 30.0  # SQLite has one writer at a time; a call has waited 8 s for it on a busy machine
+TRIGGER_S = 90.0  # after a first start the DAG processor has not read the file yet
 LOG_LINES = 12
-OVER = ("success", "failed")
+FINAL_STATES = ("success", "failed")
 Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
-class Run:
-    """One finished DAG run: its final state, and the tasks that failed, in order of their end."""
+class DagRun:
+    """A DAG run: its state, and its failed tasks in order of their end."""
 
     dag_id: str
     run_id: str
@@ -35,15 +42,15 @@ class Run:
 
 
 class _Busy(Unavailable):
-    """Airflow was reached, and did not do in time what it was asked; perhaps it does so later."""
+    """Airflow was reached and did not finish the call in time; the call may still take effect."""
 
 
-class _Exists(LakehopError):
-    """There is a run of that id."""
+class _RunExists(LakehopError):
+    """A run with this id exists already."""
 
 
 class AirflowClient:
-    """A session with Airflow; its token is fetched by the first call and lasts a day."""
+    """A session with Airflow. The first call fetches a token, which lasts a day."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -51,30 +58,34 @@ class AirflowClient:
         self._token = ""
 
     def trigger(self, dag_id: str, run_id: str, params: Mapping[str, Any]) -> None:
-        """Start a run; `InvalidInput` when the DAG's schema refuses a parameter, `NotFound` without our pool.
+        """Start a run. Raises InvalidInput if the DAG's schema refuses a parameter, NotFound without our pool.
 
-        Tried again while Airflow is busy: its API server, on SQLite, locks itself out when a task starts at the moment
-        of the call, and says so by a 500 once its wait for the lock is over.
+        Retried while Airflow is busy: on SQLite its API server can lock itself out when a task starts during the call,
+        and then answers 500 after its wait for the lock.
         """
         self._check_pool()
+        was_busy = False
+
+        def note_busy(attempt: RetryCallState) -> None:
+            nonlocal was_busy
+            was_busy |= attempt.outcome is not None and isinstance(attempt.outcome.exception(), _Busy)
+
+        retrying = Retrying(
+            retry=retry_if_exception_type((NotFound, _Busy)),
+            wait=wait_fixed(POLL_S),
+            stop=stop_after_delay(TRIGGER_S),
+            before_sleep=note_busy,
+            reraise=True,
+        )
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(params)}
-        deadline, was_busy = time.monotonic() + TRIGGER_S, False
-        while True:
-            try:
-                self._call("POST", f"/dags/{dag_id}/dagRuns", json=body)
-                return
-            except _Exists:
-                if not was_busy:
-                    raise
-                return  # by the call that was given up
-            except (NotFound, _Busy) as error:
-                was_busy |= isinstance(error, _Busy)
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(POLL_S)
+        try:
+            retrying(self._call, "POST", f"/dags/{dag_id}/dagRuns", json=body)
+        except _RunExists:
+            if not was_busy:  # else an attempt that seemed to fail created the run
+                raise
 
     def _check_pool(self) -> None:
-        """Airflow leaves a task of an unknown pool waiting for ever and says so only in the scheduler's log."""
+        """Without the pool a task would wait forever, and only the scheduler's log would say why."""
         try:
             self._call("GET", f"/pools/{WRITER_POOL}")
         except NotFound:
@@ -83,41 +94,53 @@ class AirflowClient:
                 f"it: airflow pools set {WRITER_POOL} 1 'One writer of the search index'"
             ) from None
 
-    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: Progress = lambda line: None) -> Run:
-        """Follow a run to its end; `progress` gets a line at each change of a task. `Unavailable` past `timeout_s`."""
-        path, seen = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}", dict[str, str]()
-        deadline = time.monotonic() + timeout_s
-        while True:
-            run_state = self._call("GET", path)["state"]
-            tasks = self._call("GET", f"{path}/taskInstances")["task_instances"]
-            for task in tasks:
-                state = task["state"] or "waiting"
-                if state != seen.get(task["task_id"], "waiting"):
-                    progress(f"{task['task_id']}: {state.replace('_', ' ')}")
-                seen[task["task_id"]] = state
-            if run_state in OVER:
-                failed = sorted((t["end_date"] or "", t["task_id"]) for t in tasks if t["state"] == "failed")
-                return Run(dag_id, run_id, run_state, tuple(task_id for _, task_id in failed))
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    "airflow",
-                    f"run {run_id!r} of {dag_id!r} is still {run_state} after {timeout_s:.0f} s and goes on. Follow it "
-                    f"at {self.run_url(dag_id, run_id)}, or raise LAKEHOP_INGEST_TIMEOUT_S.",
-                )
-            time.sleep(POLL_S)
+    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: Progress = lambda line: None) -> DagRun:
+        """Poll a run until it ends; `progress` gets a line when a task changes its state.
 
-    def failure(self, run: Run) -> str:
-        """Why the run failed: the task, the last lines of its log, and where to read on."""
-        where = f"Read on, and clear the task to re-run it, at {self.run_url(run.dag_id, run.run_id)}"
+        Raises Unavailable after `timeout_s`; the run goes on.
+        """
+
+        def give_up(attempt: RetryCallState) -> NoReturn:
+            state = attempt.outcome.result().state if attempt.outcome else "unknown"
+            raise Unavailable(
+                "airflow",
+                f"run {run_id!r} of {dag_id!r} is still {state} after {timeout_s:.0f} s and goes on. Follow it "
+                f"at {self.run_url(dag_id, run_id)}, or raise LAKEHOP_INGEST_TIMEOUT_S.",
+            )
+
+        polling = Retrying(
+            retry=retry_if_result(lambda run: run.state not in FINAL_STATES),
+            wait=wait_fixed(POLL_S),
+            stop=stop_after_delay(timeout_s),
+            retry_error_callback=give_up,
+        )
+        return polling(self._poll, dag_id, run_id, {}, progress)
+
+    def _poll(self, dag_id: str, run_id: str, task_states: dict[str, str], progress: Progress) -> DagRun:
+        """The run as it is now; reports tasks whose state is not in `task_states`, and updates that."""
+        path = f"/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}"
+        run_state = self._call("GET", path)["state"]
+        tasks = self._call("GET", f"{path}/taskInstances")["task_instances"]
+        for task in tasks:
+            state = task["state"] or "waiting"
+            if state != task_states.get(task["task_id"], "waiting"):
+                progress(f"{task['task_id']}: {state.replace('_', ' ')}")
+            task_states[task["task_id"]] = state
+        failed = sorted((task["end_date"] or "", task["task_id"]) for task in tasks if task["state"] == "failed")
+        return DagRun(dag_id, run_id, run_state, tuple(task_id for _, task_id in failed))
+
+    def failure(self, run: DagRun) -> str:
+        """Why the run failed: the task, the last lines of its log, and the address of the full log."""
+        where = f"Full log, and `Clear` to run the task again: {self.run_url(run.dag_id, run.run_id)}"
         if not run.failed_tasks:
             return f"run {run.run_id!r} failed. {where}"
         task_id = run.failed_tasks[-1]
         path = f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{task_id}"
         attempt = self._call("GET", path)["try_number"]
         lines = [entry.get("event", "") for entry in self._call("GET", f"{path}/logs/{attempt}")["content"]]
-        shown = "\n".join(f"  {line}" for line in telling_lines(lines))
+        excerpt = "\n".join(f"  {line}" for line in job_lines(lines))
         tries = "1 try" if attempt == 1 else f"{attempt} tries"
-        return f"task {task_id!r} of run {run.run_id!r} failed after {tries}:\n{shown}\n{where}"
+        return f"task {task_id!r} of run {run.run_id!r} failed after {tries}:\n{excerpt}\n{where}"
 
     def run_url(self, dag_id: str, run_id: str) -> str:
         """The run's page in Airflow's UI."""
@@ -127,27 +150,27 @@ class AirflowClient:
         try:
             self._token = self._token or self._fetch_token()
             headers = {"Authorization": f"Bearer {self._token}", "Accept": "application/json"}
-            answer = self._http.request(method, f"/api/v2{path}", json=json, headers=headers)
+            response = self._http.request(method, f"/api/v2{path}", json=json, headers=headers)
         except httpx.HTTPError as error:
-            kind = _Busy if isinstance(error, httpx.ReadTimeout) else Unavailable
-            raise kind(
+            error_class = _Busy if isinstance(error, httpx.ReadTimeout) else Unavailable
+            raise error_class(
                 "airflow",
                 f"airflow at {self._settings.airflow_url} does not answer ({error}). "
                 "`lakehop status` shows the parts, `lakehop up` starts them.",
             ) from None
-        if answer.is_success:
-            return answer.json()
-        raise _error(answer)
+        if response.is_success:
+            return response.json()
+        raise _error(response)
 
     def _fetch_token(self) -> str:
         user = self._settings.airflow_user
-        answer = self._http.post("/auth/token", json={"username": user, "password": self._password()})
-        if not answer.is_success:
+        response = self._http.post("/auth/token", json={"username": user, "password": self._password()})
+        if not response.is_success:
             raise NotAuthenticated(
-                f"airflow at {self._settings.airflow_url} refuses user {user!r} ({answer.status_code}). "
+                f"airflow at {self._settings.airflow_url} refuses user {user!r} ({response.status_code}). "
                 "Set LAKEHOP_AIRFLOW_USER and LAKEHOP_AIRFLOW_PASSWORD."
             )
-        return str(answer.json()["access_token"])
+        return str(response.json()["access_token"])
 
     def _password(self) -> str:
         configured = self._settings.airflow_password.get_secret_value()
@@ -158,24 +181,24 @@ class AirflowClient:
         except OSError:
             raise NotAuthenticated(
                 f"no password for airflow at {self._settings.airflow_url}: set LAKEHOP_AIRFLOW_PASSWORD, or run "
-                "`lakehop up`, which starts a local Airflow and makes one."
+                "`lakehop up`, which starts a local Airflow and creates a password."
             ) from None
 
 
-def telling_lines(log: list[str]) -> list[str]:
-    """The last lines of a task's log that say something of the job: Airflow's own frame and stack traces left out."""
+def job_lines(log: list[str]) -> list[str]:
+    """The job's last LOG_LINES lines of a task's log, without Airflow's own lines and stack traces."""
     end = next((at for at, line in enumerate(log) if line.startswith("Task failed with exception")), len(log))
     noise = ("::group::", "::endgroup::", "\tat ", "WARNING: ", "Using Spark's default log4j")
     return [line.rstrip() for line in log[:end] if line.strip() and not line.startswith(noise)][-LOG_LINES:]
 
 
-def _error(answer: httpx.Response) -> LakehopError:
+def _error(response: httpx.Response) -> LakehopError:
     try:
-        detail = answer.json()["detail"]
+        detail = response.json()["detail"]
     except (ValueError, KeyError):
-        detail = answer.text[:300]
-    text = f"airflow refused ({answer.status_code}): {detail if isinstance(detail, str) else json.dumps(detail)}"
-    if answer.status_code >= 500:
+        detail = response.text[:300]
+    text = f"airflow refused ({response.status_code}): {detail if isinstance(detail, str) else json.dumps(detail)}"
+    if response.status_code >= 500:
         return _Busy("airflow", text)
-    by_status = {400: InvalidInput, 404: NotFound, 409: _Exists, 422: InvalidInput}
-    return by_status.get(answer.status_code, LakehopError)(text)
+    by_status = {400: InvalidInput, 404: NotFound, 409: _RunExists, 422: InvalidInput}
+    return by_status.get(response.status_code, LakehopError)(text)

@@ -1,11 +1,11 @@
-"""The gateway as the command line uses it: `/search` and `/ask` over HTTP, with the operator key.
+"""The gateway's HTTP interface as the command line uses it, with the operator key.
 
-The command line is one more client of the public interface, so what it shows is what an app team gets.
+The command line is a client of the public interface, so it shows what an app team gets.
 """
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 
@@ -32,12 +32,10 @@ ERRORS: dict[int, type[LakehopError]] = {
     422: InvalidInput,
     501: NotBuiltYet,
 }
-HOPELESS = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)
-"""Of a run of requests: the next one would fail in the same way."""
-AT_ONCE = 2  # enough to keep one model replica busy; more would measure its queue
-MARGIN_S = 30.0  # beyond the task's own time cap: the gateway ends it, the client must not cut it off first
-T = TypeVar("T")
-R = TypeVar("R")
+FATAL = (NotAuthenticated, NotAllowed, NotBuiltYet, NotFound)
+"""Errors that every further request of a batch would meet too."""
+CONCURRENCY = 2  # keeps one model replica busy; more would measure its queue
+MARGIN_S = 30.0  # above the task's time cap: the gateway ends a task, the client must not cut it off before
 
 
 class GatewayClient:
@@ -52,13 +50,13 @@ class GatewayClient:
         return self._post("/search", body, self._settings.search_seconds + MARGIN_S)
 
     def ask(self, question: str, tenant: str, groups: list[str], **options: Any) -> dict[str, Any]:
-        """`POST /ask`; `options`: the other fields of its body. One that is None is left to the gateway."""
-        given = {
+        """`POST /ask`. `options`: the other fields of its body; None means the gateway's default."""
+        fields = {
             name: str(value) if name == "max_usd" else value for name, value in options.items() if value is not None
         }
-        seconds = float(given.get("max_seconds") or self._settings.task_max_seconds)
+        seconds = float(fields.get("max_seconds") or self._settings.task_max_seconds)
         return self._post(
-            "/ask", {"question": question, "tenant": tenant, "groups": groups, **given}, seconds + MARGIN_S
+            "/ask", {"question": question, "tenant": tenant, "groups": groups, **fields}, seconds + MARGIN_S
         )
 
     def judge(self, question: str, tenant: str, groups: list[str], answer: str, evidence: list[str]) -> dict[str, Any]:
@@ -69,7 +67,7 @@ class GatewayClient:
     def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {operator_key(self._settings)}"}
         try:
-            answer = httpx.post(self._settings.gateway_url + path, json=body, headers=headers, timeout=timeout_s)
+            response = httpx.post(self._settings.gateway_url + path, json=body, headers=headers, timeout=timeout_s)
         except httpx.TimeoutException:
             raise Unavailable("gateway", f"gateway: no answer to {path} within {timeout_s:.0f} s.") from None
         except httpx.HTTPError as error:
@@ -78,28 +76,28 @@ class GatewayClient:
                 f"gateway at {self._settings.gateway_url} does not answer ({error}). "
                 "`lakehop status` shows the parts, `lakehop up` starts them.",
             ) from None
-        if answer.is_success:
-            document: dict[str, Any] = answer.json()
+        if response.is_success:
+            document: dict[str, Any] = response.json()
             return document
-        raise _error(answer)
+        raise _error(response)
 
 
-def _error(answer: httpx.Response) -> LakehopError:
-    """The problem document as one of our errors; its detail is fit to be shown as it is."""
+def _error(response: httpx.Response) -> LakehopError:
+    """The problem document as one of our errors; its detail is written for the user."""
     try:
-        problem = answer.json()
-        text = problem.get("detail") or problem.get("title") or answer.text
+        problem = response.json()
+        text = problem.get("detail") or problem.get("title") or response.text
     except ValueError:
-        problem, text = {}, answer.text[:300] or f"the gateway answered {answer.status_code} and said nothing."
-    if answer.status_code == 503:
+        problem, text = {}, response.text[:300] or f"the gateway sent status {response.status_code} without a text."
+    if response.status_code == 503:
         return Unavailable(problem.get("part", "gateway"), text)
-    return ERRORS.get(answer.status_code, LakehopError)(text)
+    return ERRORS.get(response.status_code, LakehopError)(text)
 
 
-def each[T, R](ask: Callable[[T], R], of: Iterable[T]) -> list[R]:
-    """What `ask` gives for each, in order, two at a time; where it raises or is interrupted, no other is asked."""
-    pool = ThreadPoolExecutor(AT_ONCE)
+def map_concurrently[T, R](call: Callable[[T], R], items: Iterable[T]) -> list[R]:
+    """`call` of each item, in order, CONCURRENCY at a time. The first exception cancels the calls not yet begun."""
+    pool = ThreadPoolExecutor(CONCURRENCY)
     try:
-        return list(pool.map(ask, of))
+        return list(pool.map(call, items))
     finally:
         pool.shutdown(cancel_futures=True)

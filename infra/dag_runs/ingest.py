@@ -1,7 +1,7 @@
-"""`lakehop ingest` and `lakehop costs flush`: run the DAG that does the work, and report what it did.
+"""`lakehop ingest` and `lakehop costs flush`: run the DAG that does the work, and report its counts.
 
-Nothing here reads a document: the work, its retries and its logs are Airflow's, so that a run started from here
-looks and is repaired like a scheduled one.
+Nothing here reads a document. Airflow does the work, retries and logs it, so a run started here looks like a scheduled
+run and is repaired like one.
 """
 
 import secrets
@@ -29,11 +29,11 @@ def ingest(
     snapshot: bool,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Take the paths in by one run of the DAG, and return its counts.
+    """Ingest the paths by one run of the DAG, and return its counts.
 
-    `source` None means the paths' own addresses together, so that a snapshot of other paths deletes nothing of these.
-    Raises `InvalidInput` before anything runs when a path does not exist, and `LakehopError` with the end of the
-    task's log when the run fails.
+    `source` None: the source is named by all paths together, so a snapshot of other paths deletes nothing of it.
+    Raises InvalidInput before anything runs when a path does not exist, and LakehopError with the end of the task's log
+    when the run fails.
     """
     addresses = [document_address(path) for path in paths]
     params = {
@@ -43,20 +43,20 @@ def ingest(
         "source": source or " ".join(sorted(addresses)),
         "snapshot": snapshot,
     }
-    begun, run_id = time.monotonic(), new_run_id(tenant)
+    began, run_id = time.monotonic(), new_run_id(tenant)
     run_dag(settings, "ingest", run_id, params, progress)
-    return run_counts(settings, run_id) | {"seconds": round(time.monotonic() - begun, 1)}
+    return run_counts(settings, run_id) | {"seconds": round(time.monotonic() - began, 1)}
 
 
 def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
-    """Bring the spooled call records into the lakehouse now, by a run of `load_costs`."""
-    begun, run_id = time.monotonic(), new_run_id("flush")
+    """Move spooled call records into the lakehouse now, by a run of `load_costs`."""
+    began, run_id = time.monotonic(), new_run_id("flush")
     run_dag(settings, "load_costs", run_id, {}, progress)
-    return {"run_id": run_id, "seconds": round(time.monotonic() - begun, 1)}
+    return {"run_id": run_id, "seconds": round(time.monotonic() - began, 1)}
 
 
 def document_address(path: str) -> str:
-    """The absolute path or the URI of what to ingest; `InvalidInput` when a local path is empty or not there."""
+    """The path made absolute, or the URI. Raises InvalidInput for an empty or missing local path."""
     if not path.strip():
         raise InvalidInput("path '': name a file, a folder, an s3:// address or a sitemap.")
     if urlsplit(path).scheme in ("s3", "s3a"):
@@ -67,21 +67,21 @@ def document_address(path: str) -> str:
                 f"path {path!r}: a website is named by its sitemap, e.g. https://example.com/sitemap.xml."
             )
         return path
-    found = Path(path).expanduser().resolve()
-    if not found.exists():
+    local = Path(path).expanduser().resolve()
+    if not local.exists():
         raise InvalidInput(
             f"path {path!r}: no such file or folder. Name an existing one, an s3:// address or a sitemap."
         )
-    return str(found)
+    return str(local)
 
 
 def new_run_id(subject: str) -> str:
-    """An id that sorts by time and says whose run it is, e.g. `acme-20261121T031500-9f2c1a`."""
+    """A run id: subject, time, random suffix, e.g. `acme-20261121T031500-9f2c1a`."""
     return f"{subject}-{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def run_dag(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any], progress: Progress) -> None:
-    """Run a DAG and wait for its end. `LakehopError` with the end of the failed task's log when it fails."""
+    """Run a DAG and wait for its end. Raises LakehopError with the end of the failed task's log."""
     client = AirflowClient(settings)
     client.trigger(dag_id, run_id, params)
     progress(f"{dag_id} run {run_id}: {client.run_url(dag_id, run_id)}")
@@ -91,7 +91,7 @@ def run_dag(settings: Settings, dag_id: str, run_id: str, params: dict[str, Any]
 
 
 def run_counts(settings: Settings, run_id: str) -> dict[str, Any]:
-    """What the steps of one run wrote down together."""
+    """The counts of a run, summed over its steps."""
     from lakehouse.storage.delta import read_rows
     from lakehouse.tables import INGEST_RUNS
 
@@ -104,6 +104,5 @@ def run_counts(settings: Settings, run_id: str) -> dict[str, Any]:
         "run_id": run_id,
         "documents": {name: total(f"documents_{name}") for name in DOCUMENT_COUNTS},
         "chunks": {"written": total("chunks_written"), "deleted": total("chunks_deleted")},
-        "links": {"written": total("links_written"), "deleted": total("links_deleted")},
         "embedded": total("embedded"),
     }

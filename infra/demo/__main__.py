@@ -1,8 +1,8 @@
-"""`make demo`: the whole main path on a real corpus, told as it happens.
+"""`make demo`: the whole main path on a real corpus, step by step.
 
-Starts the stack, ingests the documentation of the installed packages through Airflow and Spark while vLLM and the
-gateway warm up, asks questions whose answers are known, moves the call records into the lakehouse, and shows the
-bill in SQL. A second run finds the stack up and the corpus unchanged.
+Starts the stack; ingests the documentation of the installed packages through Airflow and Spark while vLLM and the
+gateway warm up; asks questions with known answers; moves the call records into the lakehouse; shows the bill in SQL. A
+second run finds the stack up and the corpus unchanged.
 """
 
 import json
@@ -21,18 +21,18 @@ from infra.cli.terminal import fail, say
 from infra.clients.gateway import GatewayClient
 from infra.dag_runs.ingest import flush_costs, ingest
 from infra.demo.corpus import write_demo
-from infra.stack.stack import Stack
+from infra.stack.lifecycle import Stack
 from lakehouse.analytics.sql import run_query
 from lakehouse.errors import LakehopError
 from lakehouse.settings import Settings, load_settings
 from lakehouse.text.scoring import success
 
 TENANT, GROUPS = "demo", ["staff"]
-KINDS = ("sole", "topic", "sum")  # of questions, by the beginning of their ids; one of each is asked
+QUESTION_KINDS = ("sole", "topic", "sum")  # prefixes of question ids; the demo asks one question of each kind
 
 
-class Stages:
-    """Announces each stage, and remembers how long it took for the table at the end."""
+class StageTimes:
+    """Prints the name of each stage and measures its seconds for the table at the end."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -40,14 +40,14 @@ class Stages:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         console.print(f"\n[bold]== {name}[/]")
-        begun = time.monotonic()
+        began = time.monotonic()
         yield
-        self.seconds[name] = time.monotonic() - begun
+        self.seconds[name] = time.monotonic() - began
 
 
 def run(settings: Settings) -> None:
-    """The demo from start to end; raises `LakehopError` at the first thing that does not work."""
-    stages, stack = Stages(), Stack(settings, say)
+    """Run the demo; raises LakehopError at the first step that fails."""
+    stages, stack = StageTimes(), Stack(settings, say)
     folder = settings.home / "demo"
     with stages.stage("1. Write the corpus and its questions"):
         counts = write_demo(folder)
@@ -55,7 +55,7 @@ def run(settings: Settings) -> None:
     with stages.stage("2. Start the stack"):
         stack.prepare()
         stack.ensure()
-        for part in ("milvus", "airflow"):  # all that an ingest needs; the others start meanwhile
+        for part in ("milvus", "airflow"):  # an ingest needs only these; the other parts start meanwhile
             stack.wait_for(part)
     with stages.stage("3. Ingest: Airflow runs the Spark jobs"):
         corpus = str(folder / "corpus.jsonl")
@@ -64,7 +64,7 @@ def run(settings: Settings) -> None:
         for part in ("vllm", "gateway"):
             stack.wait_for(part)
     with stages.stage("5. Ask"):
-        answers = [_ask(settings, question) for question in _chosen(folder / "questions_test.jsonl")]
+        answers = [_ask(settings, question) for question in _one_of_each_kind(folder / "questions_test.jsonl")]
     with stages.stage("6. Move the call records into the lakehouse"):
         flush_costs(settings, say)
     with stages.stage("7. The bill, in SQL"):
@@ -73,11 +73,11 @@ def run(settings: Settings) -> None:
     _show_times(stages)
 
 
-def _chosen(path: Path) -> Iterator[dict[str, Any]]:
-    """The first question of each kind; which one that is depends on the environment alone."""
-    asked = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    for kind in KINDS:
-        yield from [question for question in asked if question["id"].startswith(f"{kind}-")][:1]
+def _one_of_each_kind(path: Path) -> Iterator[dict[str, Any]]:
+    """The first question of each kind; the same in the same environment."""
+    questions = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for kind in QUESTION_KINDS:
+        yield from [question for question in questions if question["id"].startswith(f"{kind}-")][:1]
 
 
 def _ask(settings: Settings, question: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,7 +85,7 @@ def _ask(settings: Settings, question: Mapping[str, Any]) -> dict[str, Any]:
     answer = GatewayClient(settings).ask(question["question"], TENANT, GROUPS, program="multihop")
     print_answer(answer)
     verdict = "right" if success(answer["answer"], [question["answer"], *question["aliases"]]) else "wrong"
-    console.print(f"[dim]the metadata says: {escape(question['answer'])}, so this is {verdict}[/]")
+    console.print(f"[dim]expected by the metadata: {escape(question['answer'])}; the answer is {verdict}[/]")
     return answer
 
 
@@ -98,12 +98,12 @@ def _show_bill(settings: Settings, answers: list[dict[str, Any]]) -> None:
     ):
         console.print(f"[bold]lakehop sql[/] {escape(json.dumps(statement))}")
         print_rows(vars(run_query(settings, statement)))
-    answered = sum((Decimal(answer["usage"]["usd"]) for answer in answers), Decimal(0))
+    billed = sum((Decimal(answer["usage"]["usd"]) for answer in answers), Decimal(0))
     summed = f"select coalesce(sum(usd), 0) as usd from silver.llm_calls where task_id in ({tasks})"  # noqa: S608
     loaded = Decimal(run_query(settings, summed).rows[0]["usd"])
-    if loaded != answered:
-        raise LakehopError(f"the answers said ${answered} and the lakehouse says ${loaded}: call records are missing.")
-    console.print(f"The answers said ${answered}, and the lakehouse agrees to the last digit.")
+    if loaded != billed:
+        raise LakehopError(f"the answers cost ${billed} and the lakehouse has ${loaded}: call records are missing.")
+    console.print(f"The answers cost ${billed}; the call records in the lakehouse sum up to the same amount.")
 
 
 def _show_addresses(settings: Settings) -> None:
@@ -118,7 +118,7 @@ def _show_addresses(settings: Settings) -> None:
     console.print("\nStop it all with `make down`.")
 
 
-def _show_times(stages: Stages) -> None:
+def _show_times(stages: StageTimes) -> None:
     rows = [{"stage": name, "seconds": f"{seconds:.1f}"} for name, seconds in stages.seconds.items()]
     rows.append({"stage": "all", "seconds": f"{sum(stages.seconds.values()):.1f}"})
     print_rows({"columns": ["stage", "seconds"], "rows": rows})

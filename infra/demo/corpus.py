@@ -1,14 +1,14 @@
-"""The demo's corpus and questions: what the installed Python packages say of themselves.
+"""The demo's corpus and questions, from the metadata of the installed Python packages.
 
 Real documents that need no download. Each distribution in the environment becomes one Markdown document: facts
-from its metadata as plain sentences, then its README. The same metadata gives questions with gold answers, so the
-answers can be checked without anybody labelling them:
+from its metadata as plain sentences, then its README. The same metadata gives questions with gold answers, without
+labelling by hand:
 
-- two hops: what a package requires, then the licence of what it requires;
-- three hops and a sum: what a package requires, then how much each of those requires;
-- three hops and arithmetic: how much a package requires, and how much that requires which another one does, multiplied,
-  subtracted, or together;
-- none: the same of packages that are not installed, where the right answer is to decline.
+- two hops: the requirement of a package, then the licence of that requirement;
+- three hops and a sum: the two requirements of a package, then the number of requirements of each;
+- three hops and arithmetic: the numbers of requirements of two packages, one of them two documents away, multiplied,
+  subtracted or added;
+- none: two-hop questions on packages that are not installed, where the right answer is to decline.
 
     python -m infra.demo.corpus --out FOLDER
 """
@@ -26,13 +26,13 @@ import click
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-_README_CHARS = 2_500  # the part of a README that says what the package is for, and a demo of minutes
-_TRAIN_SHARE = 0.4  # of the questions, for `lakehop compile`; the rest measures
-_PAIRED_WITH = 3  # others, of each package whose only requirement's number is worked with
-_SEED = 20260101  # any constant: the same environment must give the same questions
+_README_CHARS = 2_500  # enough to describe a package, and keeps the demo within minutes
+_TRAIN_SHARE = 0.4  # share of the questions for `lakehop compile`; the others measure
+_PAIRED_WITH = 3  # other packages for each package with a single requirement
+_SEED = 20260101  # any constant; the same environment must give the same questions
 
-Form = Literal["product", "difference", "total"]
-"""What is worked out of two numbers."""
+Arithmetic = Literal["product", "difference", "total"]
+"""The operation on two numbers."""
 _WELL_KNOWN = """
     bokeh bottle celery cherrypy dash django falcon folium gensim keras kivy luigi nltk peewee polars pygame pyramid
     sanic scrapy spacy streamlit tensorflow tortoise-orm twisted xgboost
@@ -41,7 +41,7 @@ _WELL_KNOWN = """
 
 @dataclass(frozen=True)
 class Package:
-    """One installed distribution. `requires` holds what it needs here (no extras), by canonical name."""
+    """An installed distribution. `requires`: canonical names of its requirements here, without extras."""
 
     name: str
     summary: str
@@ -52,8 +52,8 @@ class Package:
 
 
 @dataclass(frozen=True)
-class Question:
-    """A generated question; `gold_ids` are the documents that answering needs, in the order of reading."""
+class DemoQuestion:
+    """A generated question; `gold_ids`: ids of the documents that its answer needs, in reading order."""
 
     id: str
     question: str
@@ -64,13 +64,13 @@ class Question:
 
 
 def installed_packages() -> list[Package]:
-    """Every distribution of this environment with a summary, by name; the first found wins, as on import."""
-    found: dict[str, Package] = {}
+    """Every distribution of this environment with a summary, by name; the first on the path wins, as on import."""
+    packages: dict[str, Package] = {}
     for distribution in distributions():
         package = _read_package(distribution)
-        if package and package.name not in found:
-            found[package.name] = package
-    return [found[name] for name in sorted(found)]
+        if package and package.name not in packages:
+            packages[package.name] = package
+    return [packages[name] for name in sorted(packages)]
 
 
 def document(package: Package) -> dict[str, Any]:
@@ -92,58 +92,63 @@ def document(package: Package) -> dict[str, Any]:
     }
 
 
-def questions(packages: Iterable[Package]) -> list[Question]:
-    """Every question that the metadata answers without doubt, in a fixed random order."""
+def questions(packages: Iterable[Package]) -> list[DemoQuestion]:
+    """Every question that the metadata answers unambiguously, in a fixed random order."""
     by_name = {package.name: package for package in packages}
-    asked = [question for package in by_name.values() for question in _questions_on(package, by_name)]
-    random.Random(_SEED).shuffle(asked)  # noqa: S311 - not for secrets
-    return asked
+    every = [question for package in by_name.values() for question in _questions_on(package, by_name)]
+    random.Random(_SEED).shuffle(every)  # noqa: S311 - not for secrets
+    return every
 
 
-def arithmetic(packages: Iterable[Package], form: Form) -> list[Question]:
-    """Questions whose answer is worked out from two numbers above 1, one of them two documents away, and is neither:
-    nobody is right by copying."""
+def arithmetic(packages: Iterable[Package], form: Arithmetic) -> list[DemoQuestion]:
+    """Questions with arithmetic on two numbers above 1, one of them two documents away.
+
+    The result differs from both numbers, so copying a number is never right.
+    """
     by_name = {package.name: package for package in packages}
     several = [package for package in by_name.values() if len(package.requires) > 1]
     pairs = []
     for package in by_name.values():
         target = by_name.get(package.requires[0]) if len(package.requires) == 1 else None
         if target in several:
-            others = (one for one in several if one is not target)
-            # The next ones by name, so that the other number is as often small as large.
-            nearest = sorted(others, key=lambda one: (one.name < package.name, one.name))
+            others = (other for other in several if other is not target)
+            # The next packages by name, so that small and large numbers are equally frequent.
+            nearest = sorted(others, key=lambda other: (other.name < package.name, other.name))
             pairs += [(place, package, target, other) for place, other in enumerate(nearest[:_PAIRED_WITH])]
-    pairs.sort(key=lambda pair: pair[0])  # each package with its first other, before any with its second
-    asked = (_arithmetic_question(form, package, target, other) for _, package, target, other in pairs)
-    return [question for question in asked if question]
+    pairs.sort(key=lambda pair: pair[0])  # every package's first pair comes before any second pair
+    candidates = (_arithmetic_question(form, package, target, other) for _, package, target, other in pairs)
+    return [question for question in candidates if question]
 
 
 def unanswerable(packages: Iterable[Package]) -> list[dict[str, Any]]:
-    """Questions on well-known packages that have no document."""
-    have = {package.name for package in packages}
+    """Questions on well-known packages that are not installed."""
+    installed = {package.name for package in packages}
     text = "Under which licence is the only package that {} requires published?"
     return [
         {"id": f"none-{name}", "question": text.format(name), "answerable": False}
         for name in _WELL_KNOWN.split()
-        if name not in have
+        if name not in installed
     ]
 
 
 def write_demo(folder: Path) -> dict[str, int]:
-    """Write corpus.jsonl and the files of questions; return how many rows each has.
+    """Write corpus.jsonl and the questions files; return the number of rows of each.
 
-    Train and test share no first document, so that a compiled program can't have seen a test question's chain.
+    Train and test questions share no first document, so a compiled program has seen no test question's chain.
     """
     packages = installed_packages()
-    asked = questions(packages)
-    openers = sorted({question.gold_ids[0] for question in asked})
+    every_question = questions(packages)
+    openers = sorted({question.gold_ids[0] for question in every_question})
     random.Random(_SEED).shuffle(openers)  # noqa: S311 - not for secrets
     train = set(openers[: round(len(openers) * _TRAIN_SHARE)])
     files: dict[str, list[dict[str, Any]]] = {
         "corpus": [document(package) for package in packages],
-        "questions_train": [vars(question) for question in asked if question.gold_ids[0] in train],
-        "questions_test": [vars(question) for question in asked if question.gold_ids[0] not in train],
-        **{f"questions_{form}": [vars(one) for one in arithmetic(packages, form)] for form in get_args(Form)},
+        "questions_train": [vars(question) for question in every_question if question.gold_ids[0] in train],
+        "questions_test": [vars(question) for question in every_question if question.gold_ids[0] not in train],
+        **{
+            f"questions_{form}": [vars(question) for question in arithmetic(packages, form)]
+            for form in get_args(Arithmetic)
+        },
         "questions_none": unanswerable(packages),
     }
     folder.mkdir(parents=True, exist_ok=True)
@@ -154,7 +159,7 @@ def write_demo(folder: Path) -> dict[str, int]:
 
 
 def _read_package(distribution: Distribution) -> Package | None:
-    metadata: Any = distribution.metadata  # an email.message.Message, which its Protocol hides
+    metadata: Any = distribution.metadata  # its Protocol type hides that it is an email.message.Message
     name, summary = metadata.get("Name"), metadata.get("Summary")
     if not name or not summary:
         return None
@@ -209,10 +214,10 @@ def _requirements_sentence(package: Package) -> str:
     return f"{package.name} requires {count} package{'s' * (count > 1)}: {', '.join(package.requires)}."
 
 
-def _questions_on(package: Package, by_name: dict[str, Package]) -> Iterator[Question]:
+def _questions_on(package: Package, by_name: dict[str, Package]) -> Iterator[DemoQuestion]:
     required = [by_name[name] for name in package.requires if name in by_name]
     if len(required) != len(package.requires):
-        return  # a requirement that has no document can't be read about
+        return  # no document describes the missing requirement
     if len(required) == 1 and _tells_apart(package, required[0]):
         yield _licence_question(
             "sole",
@@ -229,12 +234,12 @@ def _questions_on(package: Package, by_name: dict[str, Package]) -> Iterator[Que
                     "Under which licence is it published?"
                 )
                 yield _licence_question(f"topic-{target.name}", package, target, text)
-                break  # one a package, or the large ones would be most of the set
+                break  # one question a package, else large packages dominate the set
     if len(required) == 2:
         total = sum(len(target.requires) for target in required)
         if not total:
             return  # nothing to add up
-        yield Question(
+        yield DemoQuestion(
             id=f"sum-{package.name}",
             question=f"How many packages do the two packages that {package.name} requires require in total?",
             answer=str(total),
@@ -244,8 +249,8 @@ def _questions_on(package: Package, by_name: dict[str, Package]) -> Iterator[Que
         )
 
 
-def _licence_question(kind: str, package: Package, target: Package, text: str) -> Question:
-    return Question(
+def _licence_question(kind: str, package: Package, target: Package, text: str) -> DemoQuestion:
+    return DemoQuestion(
         id=f"{kind}-{package.name}",
         question=text,
         answer=target.licence,
@@ -255,8 +260,8 @@ def _licence_question(kind: str, package: Package, target: Package, text: str) -
     )
 
 
-def _arithmetic_question(form: Form, package: Package, target: Package, other: Package) -> Question | None:
-    """None where the answer is one of the numbers, or nothing."""
+def _arithmetic_question(form: Arithmetic, package: Package, target: Package, other: Package) -> DemoQuestion | None:
+    """None if the answer is 0 or equals one of the two numbers."""
     only, near, far = f"the only package that {package.name} requires", len(other.requires), len(target.requires)
     text, answer = {
         "product": (
@@ -272,7 +277,7 @@ def _arithmetic_question(form: Form, package: Package, target: Package, other: P
     }[form]
     if not answer or answer in (near, far):
         return None
-    return Question(
+    return DemoQuestion(
         id=f"{form}-{package.name}-{other.name}",
         question=text,
         answer=str(answer),
@@ -283,16 +288,16 @@ def _arithmetic_question(form: Form, package: Package, target: Package, other: P
 
 
 def _tells_apart(package: Package, target: Package) -> bool:
-    """Whether reading the first document's licence in place of the second's would be wrong."""
+    """Whether the two packages have different licences, so that the first document's licence is a wrong answer."""
     return bool(target.licence) and target.licence != package.licence
 
 
 def _topic(package: Package) -> str:
-    """A package's summary, if it is short and does not give the name away."""
+    """A package's summary; empty if it is long or contains the package's name."""
     topic = package.summary.rstrip(".")
     words = re.findall(r"[a-z0-9]+", topic.lower())
-    gives_name_away = any(part in words for part in package.name.split("-") if len(part) > 2)
-    return topic if 2 <= len(words) <= 12 and not gives_name_away else ""
+    contains_name = any(part in words for part in package.name.split("-") if len(part) > 2)
+    return topic if 2 <= len(words) <= 12 and not contains_name else ""
 
 
 @click.command(help=__doc__)

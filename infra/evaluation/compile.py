@@ -1,4 +1,4 @@
-"""`lakehop compile`: run the compiler as a process of its own, for it loads DSPy and belongs to `agents`."""
+"""`lakehop compile`: run the compiler as a separate process, because it loads DSPy and belongs to `agents`."""
 
 import json
 import subprocess
@@ -22,9 +22,9 @@ def compile_program(
     groups: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Run `python -m agents.compile`; its log goes to `progress`, its JSON document comes back.
+    """Run `python -m agents.compile`; pass its log to `progress` and return its JSON document.
 
-    Raises `LakehopError` with the compiler's last line when it fails, `InvalidInput` where it says wrong usage.
+    Raises InvalidInput when the compiler reports wrong usage, else LakehopError with its last line when it fails.
     """
     command = [sys.executable, "-m", "agents.compile", f"--program={program}", f"--optimizer={optimizer}"]
     command += [f"--questions={questions.resolve()}", f"--tenant={tenant}", f"--groups={','.join(groups)}"]
@@ -38,13 +38,13 @@ def compile_program(
         stderr=subprocess.PIPE,
         text=True,
     ) as compiler:
-        last = ""
+        last_line = ""
         for line in compiler.stderr or ():
-            last = line.rstrip() or last
+            last_line = line.rstrip() or last_line
             progress(line.rstrip())
         output = compiler.stdout.read() if compiler.stdout else ""
     if compiler.returncode:
-        kind = InvalidInput if compiler.returncode == 2 else LakehopError
-        raise kind(f"compile {program!r} with {optimizer!r} failed ({compiler.returncode}): {last}")
+        error_class = InvalidInput if compiler.returncode == 2 else LakehopError
+        raise error_class(f"compile {program!r} with {optimizer!r} failed ({compiler.returncode}): {last_line}")
     document: dict[str, Any] = json.loads(output)
     return document

@@ -1,7 +1,7 @@
-"""One task as a tree: its sub-tasks, their hops, every call with its cost, and which of them its time went by.
+"""A task as a tree: sub-tasks, hops, every call with its cost, and the critical path.
 
-Built from call records alone, those in the spool and those in the lakehouse, so that it can be drawn for any task that
-ever ran: they hold no text, so neither does the tree.
+Built only from the call records in the spool and the lakehouse, so it works for any past task. Call records hold no
+text, so the tree holds none.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,17 +17,17 @@ from lakehouse.settings import Settings
 from lakehouse.storage.delta import read_rows
 from lakehouse.tables import LLM_CALLS
 
-TASK = "invoke_agent"  # the record of the task itself, written when it ends
-RUNNING = "running"  # or its process died
-CLOCK_SLACK = timedelta(milliseconds=1)  # a start is read from one clock, a duration from another
+TASK = "invoke_agent"  # operation of the record of the task itself, written when the task ends
+RUNNING = "running"  # no such record: the task runs, or its process died
+CLOCK_SLACK = timedelta(milliseconds=1)  # starts and durations come from two clocks
 
 Branch = dict[str, Any]
-"""A node of the tree, as JSON: `kind` (sub_task, hop or call), `name`, times and sums, and `children` but of a call."""
+"""A node of the tree as JSON: `kind` (sub_task, hop or call), `name`, times, sums; `children` unless it is a call."""
 
 
 @dataclass
-class Sums:
-    """What some calls cost together."""
+class CallTotals:
+    """Calls, tokens and money of several calls together."""
 
     model_calls: int
     input_tokens: int
@@ -36,46 +36,46 @@ class Sums:
     usd: Decimal
 
     @classmethod
-    def of(cls, calls: Iterable[CallRecord]) -> "Sums":
-        """Summed over calls."""
-        done = list(calls)
+    def of(cls, calls: Iterable[CallRecord]) -> "CallTotals":
+        """The sums over calls."""
+        records = list(calls)
         return cls(
-            sum(one.operation == "chat" for one in done),
-            sum(one.input_tokens for one in done),
-            sum(one.cached_tokens for one in done),
-            sum(one.output_tokens for one in done),
-            sum((one.usd for one in done), Decimal(0)),
+            sum(record.operation == "chat" for record in records),
+            sum(record.input_tokens for record in records),
+            sum(record.cached_tokens for record in records),
+            sum(record.output_tokens for record in records),
+            sum((record.usd for record in records), Decimal(0)),
         )
 
 
 def trace(settings: Settings, task_id: str) -> dict[str, Any]:
-    """The task of that id as a JSON document. Raises NotFound when nothing knows it."""
+    """The task as a JSON document. Raises NotFound when there is no record of it."""
     if not (records := task_records(settings, task_id)):
         raise NotFound(
             f"task {task_id!r}: no record of it in the spool at {str(settings.spool_dir)!r} nor in {LLM_CALLS.name}. "
-            "Take the task_id of an answer; a task of a gateway elsewhere is here after `lakehop costs flush`."
+            "Use the task_id of an answer; a remote gateway's task appears after `lakehop costs flush`."
         )
     return task_tree(records)
 
 
 def task_records(settings: Settings, task_id: str) -> list[CallRecord]:
-    """Its records, each once. The spool is read first: records go from there to the table, never back."""
+    """The task's records, each once. The spool is read first, because records move from the spool to the table."""
     spooled = [CallRecord.from_json(line) for line in Spool.lines(settings.spool_dir) if task_id in line]
-    found = {record.call_id: record for record in spooled if record.task_id == task_id}
+    records = {record.call_id: record for record in spooled if record.task_id == task_id}
     names = [field.name for field in fields(CallRecord)]
     for row in read_rows(settings, LLM_CALLS, [("task_id", "=", task_id)]):
-        # a table that nobody wrote to since a column was declared lacks it
-        found[row["call_id"]] = CallRecord(**{name: row[name] for name in names if name in row})
-    return list(found.values())
+        # an old table lacks columns that were declared after its last write
+        records[row["call_id"]] = CallRecord(**{name: row[name] for name in names if name in row})
+    return list(records.values())
 
 
 def task_tree(records: Sequence[CallRecord]) -> dict[str, Any]:
-    """Totals, and the tree below: what belongs to a sub-task in one branch for each, all in the order of beginning."""
-    calls = sorted((one for one in records if one.operation != TASK), key=lambda one: one.started_at)
-    ended = next((one for one in records if one.operation == TASK), None)
+    """Totals and the tree below them, in order of start; the calls of a sub-task are one branch."""
+    calls = sorted((record for record in records if record.operation != TASK), key=lambda call: call.started_at)
+    ended = next((record for record in records if record.operation == TASK), None)
     first = ended or calls[0]
     path = critical_path(calls)
-    critical = {one.call_id for one in path}
+    critical = {call.call_id for call in path}
     last = max(map(_end, calls), default=first.started_at)
     return {
         "task_id": first.task_id,
@@ -87,33 +87,35 @@ def task_tree(records: Sequence[CallRecord]) -> dict[str, Any]:
         "started_at": first.started_at,
         "ms": ended.latency_ms if ended else _ms(last - first.started_at),
         "calls": len(calls),
-        **asdict(Sums.of(calls)),
+        **asdict(CallTotals.of(calls)),
         "critical_calls": len(path),
-        "critical_ms": sum(one.latency_ms for one in path),
+        "critical_ms": sum(call.latency_ms for call in path),
         "children": _branches(calls, first, critical),
     }
 
 
 def critical_path(calls: Sequence[CallRecord]) -> list[CallRecord]:
-    """The calls that the task's time went by, first to last: back from the last end, always to the one that ended last
-    before that one began. To be faster, the task needs one of these to be."""
+    """The calls that determine the task's duration, first to last: to speed up the task, speed up one of them.
+
+    Found backwards from the last call to end: before each call stands the call that ended last before it began.
+    """
     path: list[CallRecord] = []
-    left = sorted(calls, key=_end)
-    while left:
-        path.append(left.pop())
-        begun = path[-1].started_at
-        left = [one for one in left if one.started_at < begun and _end(one) <= begun + CLOCK_SLACK]
+    earlier = sorted(calls, key=_end)
+    while earlier:
+        path.append(earlier.pop())
+        began = path[-1].started_at
+        earlier = [call for call in earlier if call.started_at < began and _end(call) <= began + CLOCK_SLACK]
     return path[::-1]
 
 
 def _branches(calls: Sequence[CallRecord], first: CallRecord, critical: set[str]) -> list[Branch]:
     by_sub_task: dict[str, list[CallRecord]] = {}
     outside = []
-    for one in calls:
-        if one.sub_task is None:
-            outside.append(one)
+    for call in calls:
+        if call.sub_task is None:
+            outside.append(call)
         else:
-            by_sub_task.setdefault(one.sub_task, []).append(one)
+            by_sub_task.setdefault(call.sub_task, []).append(call)
     branches = _hops(outside, first, critical)
     for id, inside in by_sub_task.items():
         branches.append(_branch("sub_task", id, inside, _hops(inside, first, critical), first))
@@ -121,23 +123,23 @@ def _branches(calls: Sequence[CallRecord], first: CallRecord, critical: set[str]
 
 
 def _hops(calls: Sequence[CallRecord], first: CallRecord, critical: set[str]) -> list[Branch]:
-    """A branch for each hop; what belongs to none, as planning does, stands alone."""
+    """A branch for each hop; calls outside any hop, such as planning, are leaves."""
     branches = []
-    for hop, group in groupby(calls, key=lambda one: one.hop):
+    for hop, group in groupby(calls, key=lambda call: call.hop):
         inside = list(group)
-        leaves = [_leaf(one, first, one.call_id in critical) for one in inside]
+        leaves = [_leaf(call, first, call.call_id in critical) for call in inside]
         branches += [_branch("hop", f"hop {hop}", inside, leaves, first)] if hop else leaves
     return branches
 
 
 def _branch(kind: str, name: str, calls: Sequence[CallRecord], children: Sequence[Branch], first: CallRecord) -> Branch:
-    begun = min(one.started_at for one in calls)
+    began = min(call.started_at for call in calls)
     return {
         "kind": kind,
         "name": name,
-        "at_ms": _ms(begun - first.started_at),
-        "ms": _ms(max(map(_end, calls)) - begun),
-        **asdict(Sums.of(calls)),
+        "at_ms": _ms(began - first.started_at),
+        "ms": _ms(max(map(_end, calls)) - began),
+        **asdict(CallTotals.of(calls)),
         "critical": any(child["critical"] for child in children),
         "children": list(children),
     }
@@ -152,7 +154,7 @@ def _leaf(call: CallRecord, first: CallRecord, is_critical: bool) -> Branch:
         "attempt": call.attempt,
         "at_ms": _ms(call.started_at - first.started_at),
         "ms": call.latency_ms,
-        **asdict(Sums.of([call])),
+        **asdict(CallTotals.of([call])),
         "outcome": call.outcome,
         "error": call.error,
         "critical": is_critical,

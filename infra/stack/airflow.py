@@ -1,9 +1,8 @@
 """The local stack's Airflow: its processes and their environment.
 
-Everything is set by environment variables, so that no `airflow.cfg` has to be edited: LocalExecutor, SQLite or the
-database that `airflow_database` names, loopback only, our `dags/` folder, one user whose generated password lies under
-home with mode 0600. Three processes run, as in any Airflow: API server, scheduler, DAG processor. No triggerer: no DAG
-of ours defers.
+Environment variables hold the whole configuration; no `airflow.cfg` is edited: LocalExecutor, SQLite or the database in
+`airflow_database`, loopback only, our `dags/` folder, one user with a generated password under home with mode 0600.
+Three processes run, as in any Airflow: API server, scheduler, DAG processor. No triggerer, because no DAG defers.
 """
 
 import base64
@@ -26,7 +25,7 @@ PROCESSES = ("api-server", "scheduler", "dag-processor")
 
 # Measured on 2 cores; see docs/operations.md.
 TUNING = {
-    # Idle worker processes are forked up front: the default of 32 keeps 5.5 GB. Two Spark jobs fill a laptop.
+    # Airflow forks its workers at the start: the default of 32 takes 5.5 GB. Two Spark jobs keep a laptop busy.
     "CORE__PARALLELISM": "2",
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
@@ -34,7 +33,7 @@ TUNING = {
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
 }
 
-# One slot each: a Milvus collection has one writer, and one evaluation keeps the model busy beside the users' tasks.
+# One slot each: a Milvus collection has one writer, and one evaluation fills the model's time beside users' tasks.
 POOLS = {
     WRITER_POOL: {"slots": 1, "description": "Jobs that write documents, chunks and the search index; one at a time."},
     MODEL_POOL: {"slots": 1, "description": "Tasks that ask the model many questions; one at a time."},
@@ -42,30 +41,30 @@ POOLS = {
 
 
 class LocalAirflow:
-    """How to start the local Airflow of `settings`; builds nothing until asked."""
+    """The local Airflow of `settings`; builds nothing until a method is called."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._home = settings.home.resolve() / "airflow"
 
     def prepare(self) -> None:
-        """Write the password file; once a database, migrate it and create the pools (15 s).
+        """Write the password file; the first time, also migrate the database and create the pools (15 s).
 
-        Pools are left alone afterwards, so that an operator may give one more slots.
+        Later calls do not touch the pools, so an operator can change their slots.
         """
         write_secret(self._password_file, json.dumps({self._settings.airflow_user: self._secrets["password"]}))
-        done, now = self._home / "prepared", f"{_airflow_version()} {_digest(self._database)} {_digest(POOLS)}"
-        if done.exists() and done.read_text() == now:
+        stamp, current = self._home / "prepared", f"{_airflow_version()} {_digest(self._database)} {_digest(POOLS)}"
+        if stamp.exists() and stamp.read_text() == current:
             return
         self._run("its metadata database could not be migrated", "db", "migrate")
         pools = self._home / "pools.json"
         pools.write_text(json.dumps(POOLS))
         self._run("its pools could not be created", "pools", "import", str(pools))
-        done.write_text(now)
+        stamp.write_text(current)
 
     def _run(self, failure: str, *arguments: str) -> None:
-        """Run a command of Airflow's own; `Unavailable` with the end of its output when it fails."""
-        done = subprocess.run(
+        """Run an Airflow command. Raises Unavailable with the end of its output when it fails."""
+        completed = subprocess.run(
             [program("airflow"), *arguments],
             env=self.environment,
             cwd=PROJECT_ROOT,
@@ -73,17 +72,17 @@ class LocalAirflow:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        if done.returncode:
+        if completed.returncode:
             secret = self._settings.airflow_database.get_secret_value()
-            tail = "\n".join(done.stdout.splitlines()[-15:])
+            tail = "\n".join(completed.stdout.splitlines()[-15:])
             tail = tail.replace(secret, "LAKEHOP_AIRFLOW_DATABASE") if secret else tail
-            raise Unavailable(PART, f"Airflow cannot be started, {failure}; see LAKEHOP_AIRFLOW_DATABASE:\n{tail}")
+            raise Unavailable(PART, f"Airflow cannot start: {failure}. Check LAKEHOP_AIRFLOW_DATABASE:\n{tail}")
 
     def processes(self) -> list[Process]:
-        """The API server first: the tasks of the others talk to it."""
+        """The API server first, because the other processes call it."""
         arguments = {
             "api-server": ["api-server"],
-            # The API server reads task logs from the folder; the scheduler's log server would bind all interfaces.
+            # The API server reads task logs from disk; the scheduler's log server would listen on all interfaces.
             "scheduler": ["scheduler", "--skip-serve-logs"],
             "dag-processor": ["dag-processor"],
         }
@@ -101,7 +100,7 @@ class LocalAirflow:
 
     @cached_property
     def environment(self) -> dict[str, str]:
-        """Environment of all Airflow processes, and through them of every Spark job."""
+        """Environment of all Airflow processes; Spark jobs inherit it."""
         settings, url = self._settings, self._settings.airflow_url
         spark = {"conn_type": "spark", "host": settings.spark_master}
         airflow = {
@@ -134,8 +133,8 @@ class LocalAirflow:
     @property
     def _database(self) -> str:
         """SQLAlchemy URL of the metadata database."""
-        # SQLite serves one writer at a time, and on a busy machine one has been kept waiting for more than its 5 s. Not
-        # much longer: the API server can lock itself out, and then all stands still until its wait is over.
+        # SQLite has one writer at a time; on a busy machine a wait exceeded the default of 5 s. Not much longer:
+        # the API server can lock itself out, and then everything stops until its wait ends.
         local = f"sqlite:///{self._home / 'airflow.sqlite'}?timeout=10"
         return self._settings.airflow_database.get_secret_value() or local
 
@@ -145,7 +144,7 @@ class LocalAirflow:
 
     @cached_property
     def _secrets(self) -> dict[str, str]:
-        """Keys that the processes must share; generated once a home, never logged."""
+        """Keys that the processes share; generated once a home, never logged."""
         path = secrets_path(self._settings)
         if not path.exists():
             generated = {

@@ -1,7 +1,7 @@
-"""The parts of the stack: where each listens, how the local one is started, and how to tell that it serves.
+"""What `lakehop up` starts: the address, the processes and the health check of each part.
 
-A part listed in `local_parts` runs here as one or more processes; any other runs elsewhere and is only checked.
-A check asks the part over its own protocol, for an open port proves nothing.
+A part named in `local_parts` runs here as one or more processes; any other part runs elsewhere and is only checked.
+A check talks the part's own protocol, because an open port proves nothing.
 """
 
 import socket
@@ -21,10 +21,12 @@ CHECK_TIMEOUT_S = 3.0
 
 
 @dataclass(frozen=True)
-class Part:
-    """One part. `check` returns "" when it serves, else in a line why not; `prepare` comes before its first start.
+class StackPart:
+    """One part.
 
-    `start_timeout_s` is for a part that lives and does not serve, on a busy machine too: a dead one is told at once.
+    `setting`: the variable that holds its address. `check` returns "" when the part serves, else the reason in one
+    line. `prepare` runs before a start. `start_timeout_s`: how long a living part may take until it serves, on a busy
+    machine too; a dead part is reported at once.
     """
 
     name: str
@@ -36,13 +38,13 @@ class Part:
     prepare: Callable[[], None] = lambda: None
 
 
-def stack_parts(settings: Settings) -> dict[str, Part]:
-    """Every part of the stack by name, whether it runs here or elsewhere."""
+def stack_parts(settings: Settings) -> dict[str, StackPart]:
+    """Every part that `lakehop up` starts or checks, by name."""
     airflow = LocalAirflow(settings)
     return {
         part.name: part
         for part in (
-            Part(
+            StackPart(
                 name="milvus",
                 address=settings.milvus_uri,
                 setting="LAKEHOP_MILVUS_URI",
@@ -50,7 +52,7 @@ def stack_parts(settings: Settings) -> dict[str, Part]:
                 check=lambda: _check_milvus(settings),
                 processes=lambda: [_milvus(settings)],
             ),
-            Part(
+            StackPart(
                 name="vllm",
                 address=settings.llm_base_url,
                 setting="LAKEHOP_LLM_BASE_URL",
@@ -58,7 +60,7 @@ def stack_parts(settings: Settings) -> dict[str, Part]:
                 check=lambda: _check_http(f"{settings.llm_base_url}/models", settings.llm_api_key.get_secret_value()),
                 processes=lambda: [_vllm(settings)],
             ),
-            Part(
+            StackPart(
                 name="gateway",
                 address=settings.gateway_url,
                 setting="LAKEHOP_GATEWAY_URL",
@@ -66,7 +68,7 @@ def stack_parts(settings: Settings) -> dict[str, Part]:
                 check=lambda: _check_http(f"{settings.gateway_url}/healthz"),
                 processes=lambda: [_gateway(settings)],
             ),
-            Part(
+            StackPart(
                 name="airflow",
                 address=settings.airflow_url,
                 setting="LAKEHOP_AIRFLOW_URL",
@@ -79,9 +81,9 @@ def stack_parts(settings: Settings) -> dict[str, Part]:
     }
 
 
-def thrift_part(settings: Settings) -> Part:
-    """The Spark Thrift server: started on demand, for a JVM of its own is too much to keep for nobody."""
-    return Part(
+def thrift_part(settings: Settings) -> StackPart:
+    """The Spark Thrift server, started by `lakehop thrift start` only: its JVM is too large to run unused."""
+    return StackPart(
         name="thrift",
         address=f"jdbc:hive2://127.0.0.1:{settings.thrift_port}",
         setting="LAKEHOP_THRIFT_PORT",
@@ -92,13 +94,13 @@ def thrift_part(settings: Settings) -> Part:
 
 
 def local_part_names(settings: Settings) -> tuple[str, ...]:
-    """The names in `local_parts`; `InvalidInput` for one that is no part."""
+    """The names in `local_parts`. Raises InvalidInput for an unknown name."""
     known = stack_parts(settings)
     names = tuple(filter(None, (name.strip() for name in settings.local_parts.split(","))))
     for name in names:
         if name not in known:
             raise InvalidInput(
-                f"LAKEHOP_LOCAL_PARTS names {name!r}: must be some of {', '.join(known)}. Take it out or correct it."
+                f"LAKEHOP_LOCAL_PARTS names {name!r}: must be some of {', '.join(known)}. Remove or correct the name."
             )
     return names
 
@@ -106,20 +108,20 @@ def local_part_names(settings: Settings) -> tuple[str, ...]:
 def _milvus(settings: Settings) -> Process:
     address = urlsplit(settings.milvus_uri)
     data = settings.home.resolve() / "milvus"
-    # Without --host it listens on every interface, and it knows no passwords.
+    # Without --host it listens on every interface, and it has no passwords.
     command = [sys.executable, "-m", "infra.stack.milvus_lite_server", "--host", "127.0.0.1", "--data-dir", str(data)]
     return _process(settings, "milvus", "LAKEHOP_MILVUS_URI", [*command, "--port", str(address.port)], address.port)
 
 
 def _vllm(settings: Settings) -> Process:
     port = urlsplit(settings.llm_base_url).port
-    return _process(settings, "vllm", "LAKEHOP_LLM_BASE_URL", [sys.executable, "-m", "infra.stack.vllm_server"], port)
+    return _process(settings, "vllm", "LAKEHOP_LLM_BASE_URL", [sys.executable, "-m", "infra.stack.vllm"], port)
 
 
 def _gateway(settings: Settings) -> Process:
     port = urlsplit(settings.gateway_url).port
     command = [program("bentoml"), "serve", "serving.gateway:Gateway", "--host", "127.0.0.1", "--port", str(port)]
-    # Shorter than the grace before KILL, so that a running task is stopped and its spend settled, not cut off.
+    # Shorter than TERM_GRACE_S: the gateway then stops its tasks and settles their spend before it could be killed.
     command += ["--timeout-graceful-shutdown", "5"]
     return _process(settings, "gateway", "LAKEHOP_GATEWAY_URL", command, port)
 
@@ -135,10 +137,10 @@ def _thrift(settings: Settings) -> Process:
 def _process(settings: Settings, name: str, setting: str, command: list[str], port: int | None) -> Process:
     environment = child_environment(settings) | {
         "PYTHONPATH": str(PROJECT_ROOT),
-        # numpy's products are small here: more threads would spin for each other on cores that others want.
+        # numpy multiplies small matrices here: more threads would busy-wait on cores that other parts need.
         "OPENBLAS_NUM_THREADS": "1",
         "BENTOML_DO_NOT_TRACK": "True",
-        # A home of its own: BentoML wipes a shared one's metrics when another server starts.
+        # Not shared: BentoML deletes the metrics in its home when another server starts.
         "BENTOML_HOME": str(settings.home.resolve() / "bentoml"),
     }
     return Process(name, tuple(command), environment, _folder(settings), port, setting)
@@ -152,7 +154,7 @@ def _folder(settings: Settings) -> Path:
 def _check_milvus(settings: Settings) -> str:
     address = urlsplit(settings.milvus_uri)
     if closed := _check_port(address.hostname or "", address.port or 80):
-        return closed  # told at once, and without the second that importing the client takes
+        return closed  # without the second that importing the client takes
     from lakehouse.index.server import Server
 
     server = Server(settings.model_copy(update={"milvus_timeout_s": CHECK_TIMEOUT_S}))
@@ -169,13 +171,13 @@ def _check_airflow(settings: Settings) -> str:
     import httpx
 
     try:
-        answer = httpx.get(f"{settings.airflow_url}/api/v2/monitor/health", timeout=CHECK_TIMEOUT_S)
-        answer.raise_for_status()
-        health = answer.json()
+        response = httpx.get(f"{settings.airflow_url}/api/v2/monitor/health", timeout=CHECK_TIMEOUT_S)
+        response.raise_for_status()
+        health = response.json()
     except (httpx.HTTPError, ValueError) as error:
         return _one_line(error)
-    sick = [name for name in ("metadatabase", "scheduler", "dag_processor") if health[name]["status"] != "healthy"]
-    return f"not healthy: {', '.join(sick)}" if sick else ""
+    unhealthy = [name for name in ("metadatabase", "scheduler", "dag_processor") if health[name]["status"] != "healthy"]
+    return f"not healthy: {', '.join(unhealthy)}" if unhealthy else ""
 
 
 def _check_http(url: str, bearer: str = "") -> str:
@@ -183,10 +185,10 @@ def _check_http(url: str, bearer: str = "") -> str:
 
     headers = {"Authorization": f"Bearer {bearer}"} if bearer else {}
     try:
-        answer = httpx.get(url, headers=headers, timeout=CHECK_TIMEOUT_S)
+        response = httpx.get(url, headers=headers, timeout=CHECK_TIMEOUT_S)
     except httpx.HTTPError as error:
         return _one_line(error)
-    return "" if answer.is_success else f"{url} answered {answer.status_code}"
+    return "" if response.is_success else f"{url} answered {response.status_code}"
 
 
 def _check_port(host: str, port: int) -> str:

@@ -1,9 +1,9 @@
-"""Starting, finding and stopping the long-running processes of the local stack.
+"""Starts, finds and stops the long-running processes of the local stack.
 
-Every process that we start carries `STACK_PART=<home>:<name>` in its environment, and all its descendants inherit
-it. That mark, and not a process id on disk, decides what is ours: a recycled id is never taken for our process, and
-children that outlived their parent (BentoML leaves such, each in a session of its own) are still found and stopped.
-`<home>/run/<name>.json` remembers the leader, its port and its command; `<home>/logs/<name>.log` has its output.
+Every started process carries `STACK_PART=<home>:<name>` in its environment, and all its descendants inherit it. This
+mark, not a process id on disk, identifies our processes: a recycled id is never mistaken for ours, and children that
+outlive their parent (BentoML leaves some, each in its own session) are still found and stopped.
+`<home>/run/<name>.json` holds the leader's id, port and command; `<home>/logs/<name>.log` holds its output.
 """
 
 import contextlib
@@ -26,12 +26,12 @@ from lakehouse.settings import PREFIX, Settings
 
 MARK = "STACK_PART"
 _PROGRAMS = Path(sys.executable).parent
-TERM_GRACE_S = 10.0  # vLLM and Airflow's scheduler need a few seconds to leave in order; then they are killed
+TERM_GRACE_S = 10.0  # vLLM and Airflow's scheduler need a few seconds to exit cleanly
 
 
 @dataclass(frozen=True)
 class Process:
-    """What to start. `port`: the one it listens on, checked to be free first; `setting` names where to change it."""
+    """A process to start. `port`: must be free; `setting`: the variable that changes the port."""
 
     name: str
     command: tuple[str, ...]
@@ -42,15 +42,15 @@ class Process:
 
 
 @dataclass(frozen=True)
-class Running:
-    """A live leader process: its id, and the resident memory of it and its descendants, in bytes."""
+class RunningProcess:
+    """A live leader process: its id, and the resident memory of it and its descendants in bytes."""
 
     pid: int
     rss: int
 
 
 class Supervisor:
-    """Starts and stops processes on behalf of one home folder; holds no state of its own between calls."""
+    """Starts and stops the processes of one home folder; keeps no state in memory between calls."""
 
     def __init__(self, home: Path) -> None:
         self._home = home.resolve()
@@ -59,9 +59,9 @@ class Supervisor:
         return self._home / "logs" / f"{name}.log"
 
     def start(self, process: Process) -> None:
-        """Start `process` in a session of its own, unless it runs; leftovers of a dead one are stopped first.
+        """Start `process` in a new session unless it runs already; stop leftovers of an earlier one first.
 
-        Raises `Unavailable` naming the port, who holds it and the setting, when the port is taken.
+        Raises `Unavailable` with the port, its holder and the setting when the port is taken.
         """
         if self.find(process.name):
             return
@@ -70,7 +70,7 @@ class Supervisor:
             check_port_is_free(process.name, process.port, process.setting)
         log_path = self.log_path(process.name)
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        # SPT_NOENV: libraries that set a process title would otherwise overwrite the environment that holds the mark.
+        # SPT_NOENV: else a library that sets the process title overwrites the environment with our mark.
         environment = {**process.environment, MARK: self._mark(process.name), "SPT_NOENV": "1"}
         with log_path.open("wb") as log:
             started = subprocess.Popen(
@@ -83,29 +83,29 @@ class Supervisor:
                 start_new_session=True,
             )
         self._write_state(process, started.pid)
-        # The kernel shows the new environment a moment after the program has begun; until then nobody may look.
+        # The kernel shows the new environment a moment after the start; before that `find` would miss the process.
         while started.poll() is None and not self.find(process.name):
             time.sleep(0.01)
 
-    def find(self, name: str) -> Running | None:
-        """The running leader called `name`; None when it is dead, a zombie, or its id belongs to another process."""
+    def find(self, name: str) -> RunningProcess | None:
+        """The running leader called `name`; None if it is dead or a zombie, or if its id belongs to another process."""
         try:
             pid = int(json.loads(self._state_path(name).read_text())["pid"])
             leader = psutil.Process(pid)
             if leader.status() == psutil.STATUS_ZOMBIE or _mark_of(leader) != self._mark(name):
                 return None
-            return Running(pid, sum(_rss(member) for member in self._members(name)))
+            return RunningProcess(pid, sum(_rss(member) for member in self._members(name)))
         except (OSError, ValueError, KeyError, psutil.Error):
             return None
 
     def stop(self, name: str) -> bool:
-        """Stop the leader and every descendant: TERM, then KILL after a grace. True when anything had to be stopped."""
+        """Stop the leader and every descendant: TERM, then KILL after TERM_GRACE_S. True if any process was stopped."""
         members = list(self._members(name))
         for member in members:
             with contextlib.suppress(psutil.Error):
                 member.terminate()
         psutil.wait_procs(members, timeout=TERM_GRACE_S)
-        for member in self._members(name):  # asked anew: a dying parent may have started another
+        for member in self._members(name):  # listed again: a dying parent may have started another
             with contextlib.suppress(psutil.Error):
                 member.kill()
                 member.wait(TERM_GRACE_S)
@@ -113,7 +113,7 @@ class Supervisor:
         return bool(members)
 
     def stop_all(self) -> list[str]:
-        """Stop every process that bears this home's mark, state file or not; return their names."""
+        """Stop every process that carries this home's mark, with or without a state file; return their names."""
         ours = f"{self._home}:"
         marks = {mark for process in psutil.process_iter() if (mark := _mark_of(process)).startswith(ours)}
         names = sorted(mark.removeprefix(ours) for mark in marks)
@@ -125,13 +125,13 @@ class Supervisor:
         return names
 
     def last_lines(self, name: str, count: int = 15) -> str:
-        """The end of the process's log, for an error message; Java's stack frames would push out the cause."""
+        """The end of the process's log; without Java's stack frames, which would push out the cause."""
         try:
             lines = self.log_path(name).read_text(errors="replace").splitlines()
         except OSError:
             return ""
-        told = [line for line in lines if line.strip() and not line.startswith(("\tat ", "\t... "))]
-        return "\n".join(told[-count:])
+        kept = [line for line in lines if line.strip() and not line.startswith(("\tat ", "\t... "))]
+        return "\n".join(kept[-count:])
 
     def _members(self, name: str) -> Iterator[psutil.Process]:
         return (process for process in psutil.process_iter() if _mark_of(process) == self._mark(name))
@@ -154,7 +154,9 @@ class Supervisor:
 def check_port_is_free(part: str, port: int, setting: str) -> None:
     """Raise `Unavailable` when something listens on the loopback `port`."""
     with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do: a closed connection is no holder
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # as servers do: a closing connection does not hold the port
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as error:
@@ -177,7 +179,7 @@ def _holder(port: int) -> str:
 def _mark_of(process: psutil.Process) -> str:
     try:
         return process.environ().get(MARK, "")
-    except (psutil.Error, OSError):  # another user's process, or one that has just ended
+    except (psutil.Error, OSError):  # another user's process, or a process that has just ended
         return ""
 
 
@@ -189,9 +191,9 @@ def _rss(process: psutil.Process) -> int:
 
 
 def child_environment(settings: Settings) -> dict[str, str]:
-    """Environment of a part: ours, with `settings` spelled out, so that it runs with exactly these.
+    """Environment of a part: ours, with `settings` as variables, so that the part runs with exactly these settings.
 
-    The installed console scripts come first on the PATH, for Airflow looks `spark-submit` up there.
+    Our console scripts come first on the PATH: Airflow finds `spark-submit` there.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(PREFIX)}
     for name in settings.model_fields_set:

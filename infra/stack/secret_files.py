@@ -1,6 +1,6 @@
-"""Secrets that the local stack makes for itself: files under home that only their owner can read.
+"""Secrets that the local stack generates: files under home that only their owner can read.
 
-The operator key lets the command line ask the gateway on behalf of any tenant; it is made by `lakehop up`.
+With the operator key the command line calls the gateway for any tenant; `lakehop up` creates it.
 """
 
 import os
@@ -11,7 +11,7 @@ from lakehouse.settings import Settings
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Write `text` with mode 0600 from the first byte on, replacing what was there at once."""
+    """Write `text` with mode 0600 from the first byte on; replaces an existing file atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -20,7 +20,7 @@ def write_secret(path: Path, text: str) -> None:
 
 
 def ensure_operator_key(settings: Settings) -> None:
-    """Create the operator key where there is none, or where the ledger no longer knows it."""
+    """Create the operator key if it is missing or unknown to the ledger."""
     from lakehouse.access.ledger import Ledger
     from lakehouse.storage.database import Database
 
@@ -37,7 +37,7 @@ def ensure_operator_key(settings: Settings) -> None:
 
 
 def operator_key(settings: Settings) -> str:
-    """The operator key's secret; `NotAuthenticated` before the first `lakehop up`."""
+    """The operator key's secret. Raises NotAuthenticated before the first `lakehop up`."""
     try:
         return _operator_key_path(settings).read_text().strip()
     except OSError:

@@ -9,8 +9,8 @@ import pytest
 
 from infra.clients.airflow import AirflowClient
 from infra.stack.airflow import LocalAirflow
+from infra.stack.lifecycle import Stack
 from infra.stack.processes import program
-from infra.stack.stack import Stack
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.storage.delta import read_rows
 from lakehouse.tables import CHUNKS, INGEST_RUNS

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import infra.dag_runs.ingest
 from infra.cli.main import main
-from infra.clients.airflow import Run
+from infra.clients.airflow import DagRun
 from infra.dag_runs.forget import forget
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.settings import Settings
@@ -35,8 +35,8 @@ class Airflow:
         rows = [("silver.chunks", 3, 4), ("milvus", 3, 0)]
         upsert(self.settings, FORGET_RUNS, [place(run_id, *row, self.proven_at) for row in rows])
 
-    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: object) -> Run:
-        return Run(dag_id, run_id, "success", ())
+    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: object) -> DagRun:
+        return DagRun(dag_id, run_id, "success", ())
 
     def run_url(self, dag_id: str, run_id: str) -> str:
         return f"http://airflow/{dag_id}/{run_id}"

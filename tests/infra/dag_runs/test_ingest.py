@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import infra.dag_runs.ingest
-from infra.clients.airflow import Run, telling_lines
+from infra.clients.airflow import DagRun, job_lines
 from infra.dag_runs.ingest import document_address, flush_costs, ingest, new_run_id
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.settings import Settings
@@ -28,12 +28,12 @@ class Airflow:
     def trigger(self, dag_id: str, run_id: str, params: dict[str, object]) -> None:
         self.triggered.append((dag_id, params))
 
-    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: object) -> Run:
+    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: object) -> DagRun:
         if dag_id == "ingest":
             upsert(self.settings, INGEST_RUNS, [step(run_id, "parse_documents"), step(run_id, "embed_chunks")])
-        return Run(dag_id, run_id, self.state, ())
+        return DagRun(dag_id, run_id, self.state, ())
 
-    def failure(self, run: Run) -> str:
+    def failure(self, run: DagRun) -> str:
         return "task 'load_documents' failed"
 
     def run_url(self, dag_id: str, run_id: str) -> str:
@@ -88,7 +88,6 @@ def test_counts_come_from_the_steps_of_this_run_alone(settings: Settings, airflo
             "skipped": 0,
         },
         "chunks": {"written": 0, "deleted": 0},
-        "links": {"written": 0, "deleted": 0},
         "embedded": 3,
     }
 
@@ -161,7 +160,7 @@ def test_run_ids_differ_and_fit_airflows_pattern() -> None:
     assert first.replace("-", "").isalnum()
 
 
-def test_the_telling_lines_of_a_log_are_the_jobs_own() -> None:
+def test_the_excerpt_of_a_log_holds_the_jobs_own_lines() -> None:
     log = [
         "::group::Pre Execute",
         "Spark-Submit cmd: spark-submit main.py",
@@ -173,7 +172,7 @@ def test_the_telling_lines_of_a_log_are_the_jobs_own() -> None:
         "::group::Post Execute",
     ]
 
-    assert telling_lines(log) == [
+    assert job_lines(log) == [
         "Spark-Submit cmd: spark-submit main.py",
         "java.lang.IllegalStateException: disk full",
     ]

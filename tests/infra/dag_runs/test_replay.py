@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import infra.dag_runs.ingest
-from infra.clients.airflow import Run
+from infra.clients.airflow import DagRun
 from infra.dag_runs.replay import replay
 from lakehouse.errors import InvalidInput
 from lakehouse.settings import Settings
@@ -34,8 +34,8 @@ class Airflow:
         upsert(self.settings, QUARANTINE, [row | {"resolved_by": run_id} for row in fixed])
         upsert(self.settings, INGEST_RUNS, [step(run_id, params["source"], documents_seen=2, documents_added=1)])
 
-    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: object) -> Run:
-        return Run(dag_id, run_id, "success", ())
+    def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: object) -> DagRun:
+        return DagRun(dag_id, run_id, "success", ())
 
     def run_url(self, dag_id: str, run_id: str) -> str:
         return f"http://airflow/{dag_id}/{run_id}"

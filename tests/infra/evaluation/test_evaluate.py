@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from infra.evaluation.evaluate import evaluate, ranked_documents
+from infra.evaluation.evaluate import evaluate
+from infra.evaluation.results import ranked_documents
 from lakehouse.errors import NotAuthenticated, NotFound, Unavailable
 from lakehouse.settings import Settings
 from lakehouse.storage import delta

@@ -13,7 +13,7 @@ import pytest
 
 from infra.clients.airflow import AirflowClient
 from infra.stack.airflow import secrets_path
-from infra.stack.stack import Stack
+from infra.stack.lifecycle import Stack
 from lakehouse.errors import InvalidInput, NotAuthenticated, NotFound, Unavailable
 from lakehouse.settings import PROJECT_ROOT, Settings
 

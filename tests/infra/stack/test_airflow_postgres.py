@@ -8,7 +8,7 @@ import pytest
 
 from infra.clients.airflow import AirflowClient
 from infra.stack.airflow import LocalAirflow
-from infra.stack.stack import Stack
+from infra.stack.lifecycle import Stack
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Settings
 from tests.conftest import POSTGRES_PASSWORD

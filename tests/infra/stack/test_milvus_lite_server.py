@@ -1,4 +1,4 @@
-"""`milvus_lite_server` finds what the engine's own code finds, to the last bit, whatever was written before."""
+"""The patched milvus-lite returns the results of the original code, to the last bit, after any history of writes."""
 
 import random
 from collections.abc import Iterator
@@ -88,22 +88,22 @@ def searches(chance: random.Random) -> Iterator[dict[str, Any]]:
             }
 
 
-def agrees(collection: SettledCollection, chance: random.Random) -> int:
-    """How many hits both ways found alike, of every kind of search."""
-    hits = 0
-    collection._wait_for_bg()  # an index that is built between the two searches would give other last bits
+def compare(collection: SettledCollection, chance: random.Random) -> int:
+    """Make every kind of search by the patched and the original code; return the number of equal results."""
+    results = 0
+    collection._wait_for_bg()  # an index built between the two searches would change the last bits
     for search in searches(chance):
-        ours = collection.search(**search)
-        assert ours == Collection.search(collection, **search), search
-        hits += len(ours[0])
-    return hits
+        patched = collection.search(**search)
+        assert patched == Collection.search(collection, **search), search
+        results += len(patched[0])
+    return results
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_after_any_history_both_find_the_same(database: MilvusLite, seed: int) -> None:
+def test_patched_and_original_search_agree_after_any_history(database: MilvusLite, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 (no secret)
     collection = created(database)
-    hits = 0
+    results = 0
     for _ in range(15):
         match chance.choice(("upsert", "upsert", "delete", "flush", "flush", "reload", "restart")):
             case "upsert":
@@ -120,22 +120,22 @@ def test_after_any_history_both_find_the_same(database: MilvusLite, seed: int) -
                 database._collections.clear()
                 collection = database.get_collection("chunks")
                 collection.load()
-        hits += agrees(collection, chance)
+        results += compare(collection, chance)
     collection.flush()
     assert collection._memtable.size() == 0
-    hits += agrees(collection, chance)
-    assert hits > 100
+    results += compare(collection, chance)
+    assert results > 100
 
 
-@pytest.mark.parametrize(("found", "served"), [("3.2.2", SettledCollection), ("3.3.0", Collection)])
-def test_a_version_that_is_not_known_is_served_as_it_comes(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, found: str, served: type
+@pytest.mark.parametrize(("installed", "collection"), [("3.2.2", SettledCollection), ("3.3.0", Collection)])
+def test_another_version_of_milvus_lite_runs_unpatched(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, installed: str, collection: type
 ) -> None:
     monkeypatch.setattr(milvus_lite.db, "Collection", Collection)
-    monkeypatch.setattr(milvus_lite_server, "version", lambda name: found)
+    monkeypatch.setattr(milvus_lite_server, "version", lambda name: installed)
     monkeypatch.setattr(milvus_lite_server, "milvus_lite_main", lambda arguments: 0)
 
     assert milvus_lite_server.main() == 0
 
-    assert milvus_lite.db.Collection is served
-    assert ("milvus-lite 3.3.0" in caplog.text) == (found == "3.3.0")
+    assert milvus_lite.db.Collection is collection
+    assert ("milvus-lite 3.3.0" in caplog.text) == (installed == "3.3.0")
