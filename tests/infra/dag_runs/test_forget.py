@@ -133,7 +133,7 @@ def test_it_asks_where_somebody_can_answer_and_refuses_where_nobody_can(
     assert (refused.exit_code, refused.stdout) == (2, "")
     assert "add --yes" in refused.stderr
 
-    monkeypatch.setattr("infra.cli.terminal._can_be_asked", lambda: True)
+    monkeypatch.setattr("infra.cli.terminal._has_terminal", lambda: True)
     assert CliRunner().invoke(main, command, input="n\n").exit_code == 1
     assert airflow.triggered == []
     assert CliRunner().invoke(main, command, input="y\n").exit_code == 0

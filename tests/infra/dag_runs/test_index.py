@@ -64,7 +64,7 @@ def test_a_folder_is_named_for_processes_that_work_elsewhere(
     assert airflow.triggered[0][1]["embedding_model"] == str(tmp_path / "model")
 
 
-def test_a_reconciliation_tells_each_drift(settings: Settings, airflow: Jobs) -> None:
+def test_a_reconciliation_reports_each_difference(settings: Settings, airflow: Jobs) -> None:
     report = reconcile(settings, "acme", print)
 
     assert report["tenants"] == [
@@ -74,7 +74,7 @@ def test_a_reconciliation_tells_each_drift(settings: Settings, airflow: Jobs) ->
             "stale_counts": 3,
         }
     ]  # fmt: skip
-    with pytest.raises(NotFound, match="'nobody': nothing of it is indexed"):
+    with pytest.raises(NotFound, match="'nobody': has no indexed chunks"):
         reconcile(settings, "nobody", print)
 
 

@@ -112,7 +112,7 @@ def test_a_tenant_is_replayed_a_run_for_what_was_given_together(settings: Settin
     ]
     assert report["documents"]["seen"] == 4
     assert (report["replayed"], report["resolved"], report["still_open"]) == (5, 3, 2)
-    assert said[0].startswith("1 were refused before their paths were noted")
+    assert said[0].startswith("1 items have no stored paths")
 
     replay(settings, None, "acme", "mail", silent)
     assert len(airflow.triggered) == 2  # nothing of it is open any more
