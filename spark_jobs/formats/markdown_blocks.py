@@ -7,30 +7,30 @@ from markdown_it import MarkdownIt
 from markdown_it.rules_block import StateBlock
 
 LINE_END = re.compile(r"\r\n?|\n")
-# YAML between two rules; to Markdown it would be a line and a heading.
+# YAML between two rules, which Markdown would read as a line and a heading.
 _FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?=[\w-]+[ \t]*:)(?:.*\r?\n){1,100}?---[ \t]*(?:\r?\n|\Z)")
 
-# Link definitions are text to us, and the rule that looks for them is quadratic in a row of them.
+# Link definitions count as text here, and the rule that finds them takes quadratic time for many in a row.
 _MARKDOWN = MarkdownIt("commonmark").enable("table").disable("reference")
 _MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
-# What makes a line of text the header of a table, or a heading.
+# A line of these characters makes the line before it a heading, or the header of a table.
 _UNDERLINE = re.compile(r"[-=|:\s]*")
 
 
 def _paragraph(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
-    """Markdown's paragraph, tried first and only where the line begins with a letter, as most lines of text do.
+    """A fast rule for paragraphs that begin with a letter, as most lines of text do; it runs before all other rules.
 
-    No other block begins so, but a table and an underlined heading, which are left to their own rules. Lines that
-    begin with a letter cannot end a paragraph either. That spares most lines every rule there is.
+    Only a table and an underlined heading also begin with a letter; for these the rule gives way to theirs. No line
+    that begins with a letter ends a paragraph. So most lines are parsed without trying any other rule.
     """
-    source, begins, indents, columns = state.src, state.bMarks, state.tShift, state.sCount
-    if columns[start_line] - state.blkIndent > 3 or not source[begins[start_line] + indents[start_line]].isalpha():
+    source, starts, indents, columns = state.src, state.bMarks, state.tShift, state.sCount
+    if columns[start_line] - state.blkIndent > 3 or not source[starts[start_line] + indents[start_line]].isalpha():
         return False
     terminators = state.md.block.ruler.getRules("paragraph")
     outer, state.parentType = state.parentType, "paragraph"
     line = start_line + 1
     while line < state.lineMax and not state.isEmpty(line):
-        first = begins[line] + indents[line]
+        first = starts[line] + indents[line]
         if not source[first].isalpha() and 0 <= columns[line] <= state.blkIndent + 3:
             if _UNDERLINE.fullmatch(source, first, state.eMarks[line]):
                 state.parentType = outer
@@ -49,28 +49,28 @@ _MARKDOWN.block.ruler.before("table", "plain_paragraph", _paragraph)
 
 @dataclass(frozen=True)
 class Block:
-    """A top-level block, blank lines after it included. `items`: where its list items begin."""
+    """A top-level block and the blank lines after it, as offsets of characters. `items`: starts of its list items."""
 
     start: int
     end: int
-    level: int = 0  # of a heading, 1 to 6; 0: no heading
+    level: int = 0  # 1 to 6 for a heading; 0: no heading
     heading: str = ""
     items: list[int] = field(default_factory=list)
 
 
 def first_heading(text: str) -> str | None:
-    """Text of the first heading outside code and quotes; None if there is none."""
+    """Text of the first heading outside code and quotes; None for a text without headings."""
     return next((block.heading for block in blocks(text) if block.heading), None)
 
 
 def front_matter(text: str) -> str:
-    """The YAML between two rules at the top, rules included; empty when there is none."""
+    """The YAML between two rules at the top, with the rules; empty for a text without front matter."""
     match = _FRONT_MATTER.match(text)
     return match[0] if match else ""
 
 
 def code_spans(text: str) -> list[tuple[int, int]]:
-    """Where code blocks stand, from their first line to the end of their last, in order."""
+    """Start and end of each code block, whole lines, in order."""
     skipped = len(front_matter(text))
     starts = [skipped, *[match.end() for match in LINE_END.finditer(text, skipped)], len(text)]
     code = (token.map for token in _MARKDOWN.parse(text[skipped:]) if token.type in ("fence", "code_block"))
@@ -78,17 +78,17 @@ def code_spans(text: str) -> list[tuple[int, int]]:
 
 
 def blocks(text: str) -> list[Block]:
-    """Top-level blocks that follow each other without a gap, from the first character to the last."""
+    """Top-level blocks, without gaps, from the first character to the last."""
     skipped = len(front_matter(text))
     line_starts = [skipped, *[match.end() for match in LINE_END.finditer(text, skipped)]]
 
     def offset(line: int) -> int:
-        place = line_starts[line] if line < len(line_starts) else len(text)
-        while place < len(text) and text[place].isspace():
-            place += 1
-        return place
+        start = line_starts[line] if line < len(line_starts) else len(text)
+        while start < len(text) and text[start].isspace():
+            start += 1
+        return start
 
-    begun: list[tuple[int, int, str, list[int]]] = [(0, 0, "", [])] if skipped else []
+    openings: list[tuple[int, int, str, list[int]]] = [(0, 0, "", [])] if skipped else []
     tokens = _MARKDOWN.parse(text[skipped:])
     for number, token in enumerate(tokens):
         if token.map is None or token.level > 1:
@@ -96,12 +96,12 @@ def blocks(text: str) -> list[Block]:
         start = offset(token.map[0])
         if token.level == 0:
             level = int(token.tag[1]) if token.type == "heading_open" else 0
-            begun.append((start, level, tokens[number + 1].content.strip() if level else "", []))
+            openings.append((start, level, tokens[number + 1].content.strip() if level else "", []))
         elif token.type == "list_item_open":
-            begun[-1][3].append(start)
-    begun = begun or [(0, 0, "", [])]
-    ends = [*[start for start, *_ in begun[1:]], len(text)]
+            openings[-1][3].append(start)
+    openings = openings or [(0, 0, "", [])]
+    ends = [*[start for start, *_ in openings[1:]], len(text)]
     return [
         Block(start, end, level, heading, items)
-        for (start, level, heading, items), end in zip(begun, ends, strict=True)
+        for (start, level, heading, items), end in zip(openings, ends, strict=True)
     ]

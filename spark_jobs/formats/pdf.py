@@ -1,7 +1,7 @@
-"""PDFs as Markdown: their text where they have one, else what OCR reads off the pages.
+"""PDFs as Markdown: the text in the file, and for scanned pages the text that OCR recognises.
 
-Tesseract is a program that a machine has or has not; nothing here downloads or bundles it. A scanned PDF that it could
-not read is refused with that reason, because an empty document would look like one that was taken in.
+OCR needs the program Tesseract on the machine; nothing here downloads it. Without it a scanned PDF is refused with that
+reason: an empty document would look like a successful ingest.
 """
 
 import io
@@ -9,19 +9,20 @@ import shutil
 import subprocess
 from typing import IO, Any
 
-from spark_jobs.formats.parsing import Refused
+from spark_jobs.formats.document import ExtractedText, ParseLimits, Refused
+from spark_jobs.formats.format import Format
 
 _END_BYTES = 4096
-_TABLE_PAGES = 40  # finding tables takes half a second a page; a longer PDF is read as running text
+_MAX_TABLE_PAGES = 40  # finding tables takes half a second a page; a longer PDF is read as running text
 _MAX_OCR_PAGES = 200
-_OCR_DPI = 200  # a line of 10 points becomes 28 pixels; more takes longer and reads no better
-_FULL_PAGE = 0.5  # a picture over half of the page is a scan, a smaller one a logo
+_OCR_DPI = 200  # a line of 10 points becomes 28 pixels high; more takes longer and recognises no more
+_MIN_SCAN_SHARE = 0.5  # a picture over half of the page is a scan, a smaller picture a logo
 _MAX_PIXELS = 40_000_000
 _JUNK_TITLES = ("microsoft ", "untitled", "powerpoint presentation", "slide 1")
 
 
-def read_pdf(file: IO[bytes]) -> tuple[str, str]:
-    """Text and title; an empty title when the PDF's own says nothing. `Refused` with the reason when it has no text."""
+def read_pdf(file: IO[bytes], limits: ParseLimits) -> ExtractedText:
+    """The text of all pages. Raises `Refused` for a damaged or encrypted PDF, and for scans that cannot be read."""
     import pypdfium2
 
     content = file.read()
@@ -37,12 +38,12 @@ def read_pdf(file: IO[bytes]) -> tuple[str, str]:
         raise Refused(f"damaged: no valid PDF ({error}). Get a whole copy, or print it to a new PDF.") from None
     try:
         pages = [_page_text(pdf, number) for number in range(len(pdf))]
-        title = _telling(str(pdf.get_metadata_dict().get("Title", "")))
+        title = _useful_title(str(pdf.get_metadata_dict().get("Title", "")))
         scanned = [number for number, text in enumerate(pages) if not text.strip() and _is_scan(pdf, number)]
-        if not scanned:
-            has_tables = len(pages) <= _TABLE_PAGES and any(text.strip() for text in pages)
-            return (_with_tables(content) if has_tables else "\n\n".join(pages)), title
-        return "\n\n".join(_with_scans(pdf, pages, scanned)), title
+        if scanned:
+            return ExtractedText("\n\n".join(_with_scans(pdf, pages, scanned)), title)
+        may_have_tables = len(pages) <= _MAX_TABLE_PAGES and any(text.strip() for text in pages)
+        return ExtractedText(_with_tables(content) if may_have_tables else "\n\n".join(pages), title)
     finally:
         pdf.close()
 
@@ -51,8 +52,8 @@ def _with_tables(content: bytes) -> str:
     from markitdown import StreamInfo
     from markitdown.converters import PdfConverter
 
-    found = PdfConverter().convert(io.BytesIO(content), StreamInfo(extension=".pdf")).markdown
-    return str(found).replace("\f", "\n").strip()
+    text = PdfConverter().convert(io.BytesIO(content), StreamInfo(extension=".pdf")).markdown
+    return str(text).replace("\f", "\n").strip()
 
 
 def _page_text(pdf: Any, number: int) -> str:
@@ -73,7 +74,7 @@ def _is_scan(pdf: Any, number: int) -> bool:
         width, height = page.get_size()
         for picture in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_IMAGE], max_depth=3):
             left, bottom, right, top = picture.get_bounds()
-            if (right - left) * (top - bottom) >= _FULL_PAGE * width * height:
+            if (right - left) * (top - bottom) >= _MIN_SCAN_SHARE * width * height:
                 return True
         return False
     finally:
@@ -81,7 +82,7 @@ def _is_scan(pdf: Any, number: int) -> bool:
 
 
 def _with_scans(pdf: Any, pages: list[str], scanned: list[int]) -> list[str]:
-    """The pages' texts, with what OCR reads on the scanned ones. `Refused` when there is nothing else and no OCR."""
+    """The pages' texts, scanned pages by OCR. Raises `Refused` where all pages are scanned and there is no OCR."""
     tesseract = shutil.which("tesseract")
     if tesseract is None and len(scanned) == len(pages):
         raise Refused(
@@ -90,12 +91,12 @@ def _with_scans(pdf: Any, pages: list[str], scanned: list[int]) -> list[str]:
         )
     if tesseract and len(scanned) > _MAX_OCR_PAGES:
         raise Refused(f"scanned: {len(scanned)} pages without text, at most {_MAX_OCR_PAGES} are read. Split the PDF.")
-    read = dict(enumerate(pages))
+    texts = list(pages)
     for number in scanned:
-        read[number] = (
+        texts[number] = (
             _ocr(tesseract, pdf, number) if tesseract else f"[Page {number + 1} is scanned and was not read.]"
         )
-    return list(read.values())
+    return texts
 
 
 def _ocr(tesseract: str, pdf: Any, number: int) -> str:
@@ -106,17 +107,29 @@ def _ocr(tesseract: str, pdf: Any, number: int) -> str:
         picture = page.render(scale=scale, grayscale=True).to_pil()
     finally:
         page.close()
-    as_png = io.BytesIO()
-    picture.save(as_png, "PNG")
+    png = io.BytesIO()
+    picture.save(png, "PNG")
     command = [tesseract, "stdin", "stdout"]
-    done = subprocess.run(command, input=as_png.getvalue(), capture_output=True, check=False)
-    if done.returncode:
-        told = " ".join(done.stderr.decode(errors="replace").split())[-200:]
-        raise Refused(f"scanned: tesseract failed on page {number + 1} ({told}). Repair its installation.")
-    return done.stdout.decode(errors="replace").strip()
+    result = subprocess.run(command, input=png.getvalue(), capture_output=True, check=False)
+    if result.returncode:
+        message = " ".join(result.stderr.decode(errors="replace").split())[-200:]
+        raise Refused(f"scanned: tesseract failed on page {number + 1} ({message}). Repair its installation.")
+    return result.stdout.decode(errors="replace").strip()
 
 
-def _telling(title: str) -> str:
+def _useful_title(title: str) -> str:
+    """The title; empty for a file name, a single word or a default of Office."""
     title = title.strip()
     is_junk = title.lower().startswith(_JUNK_TITLES) or "." in title[-6:] or " " not in title
     return "" if is_junk else title
+
+
+FORMATS = (
+    Format(
+        "PDF",
+        (".pdf",),
+        read_pdf,
+        parsers=("markitdown.converters", "pypdfium2"),
+        media_types=("application/pdf",),
+    ),
+)

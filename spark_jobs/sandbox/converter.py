@@ -1,7 +1,7 @@
-"""The Spark worker's side of converting: a process of its own that may be killed, and what became of each document.
+"""The Spark worker's side of the sandbox: starts the converting process, and kills it when a parser misbehaves.
 
-A parser that hangs, eats the memory or crashes takes its process with it and not the Spark worker; the document that
-it was at is refused with that reason, and a new process goes on with the next one.
+A parser that hangs, uses up memory or crashes ends its own process and not the Spark worker. The document that it was
+reading is refused with that reason, and a new process continues with the next document.
 """
 
 import json
@@ -16,68 +16,70 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import IO
 
-from spark_jobs.formats.parsing import CONTAINERS, Document, Limits, Rejection, refusal
-from spark_jobs.sandbox.containers import TIMES_A_FILE
-from spark_jobs.sandbox.process import OUT_OF_MEMORY, Frame, receive, send, too_much_memory
+from spark_jobs.formats.container import TIMES_A_FILE
+from spark_jobs.formats.document import ParsedDocument, ParseLimits, Rejection
+from spark_jobs.formats.registry import file_rejection, is_container
+from spark_jobs.sandbox.channel import Frame, receive, send
+from spark_jobs.sandbox.process import OUT_OF_MEMORY, too_much_memory
 
-_START_SECONDS = 120  # starting Python and importing parsers: 4 s alone, much more on a machine that is busy
-_MAX_STOPS = 10  # of one file: an archive full of poison ends somewhere
-# How native code ends when it gets no memory, which cannot be told from a crash over damaged bytes.
+_START_SECONDS = 120  # to start Python and import parsers: 4 s, and far more on a busy machine
+_MAX_STOPS = 10  # for one file: an archive may be full of documents that crash their parser
+# Native code ends so when an allocation fails; a crash over damaged bytes looks the same.
 _CRASHES = (signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGTRAP)
 
 
 class _Stopped(Exception):
-    """The process is gone; its text says why, as the reason of whatever it was at."""
+    """The process ended; the message is the reason to refuse the document that it was reading."""
 
 
 class Converter:
-    """Converts files one after the other in a process that it keeps until `close`, or until its owner is gone."""
+    """Converts files one after the other, in one process that lives until `close` or until the Spark worker ends."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ParseLimits) -> None:
         self._limits = limits
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: socket.socket | None = None
 
-    def convert(self, doc_id: str, uri: str, file: IO[bytes]) -> Iterator[Document | Rejection]:
-        """Every document of an open file, or why it is none, in the order in which they lie in it."""
+    def convert(self, doc_id: str, uri: str, file: IO[bytes]) -> Iterator[ParsedDocument | Rejection]:
+        """Every document of an open file, or why it was refused, in the order of the file."""
         done = stops = 0
         until = time.monotonic() + TIMES_A_FILE * self._limits.seconds
         is_finished = False
         try:
             while not is_finished:
-                begun: Frame | None = None
+                current: Frame | None = None  # of the document that is being read
                 done_before = done
                 try:
                     for frame in self._frames(doc_id, uri, file, done):
                         if "begin" in frame:
-                            begun = frame
+                            current = frame
                             continue
-                        assert begun is not None
-                        yield _parsed(begun, frame)
-                        begun, done = None, done + 1
+                        assert current is not None
+                        yield _parsed(current, frame)
+                        current, done = None, done + 1
                         if time.monotonic() > until:
-                            yield _rest(doc_id, done, f"took over {TIMES_A_FILE} times LAKEHOP_DOCUMENT_SECONDS")
+                            yield _unread_rest(doc_id, done, f"took over {TIMES_A_FILE} times LAKEHOP_DOCUMENT_SECONDS")
                             return
                     is_finished = True
                 except _Stopped as stopped:
                     self.close()
                     stops += 1
-                    if begun is None and done > done_before:
-                        continue  # stopped on its way to the next document: that one gets a process of its own
-                    yield refusal(
-                        str(stopped), begun["begin"] if begun else doc_id, uri=begun["uri"] if begun else None
+                    if current is None and done > done_before:
+                        continue  # stopped between two documents: the next document gets a new process
+                    yield file_rejection(
+                        str(stopped), current["begin"] if current else doc_id, uri=current["uri"] if current else None
                     )
                     done += 1
-                    is_finished = begun is None or not doc_id.lower().endswith(CONTAINERS)
+                    is_finished = current is None or not is_container(doc_id)
                     if not is_finished and stops == _MAX_STOPS:
-                        yield _rest(doc_id, done, f"stopped its reader {stops} times")
+                        yield _unread_rest(doc_id, done, f"stopped its reader {stops} times")
                         return
         finally:
-            if not is_finished:  # the process is amid a file that nobody waits for
+            if not is_finished:  # the process is still reading a file that nobody waits for
                 self.close()
 
     def close(self) -> None:
-        """End the process, and what it may have started."""
+        """End the process, and every program that it started."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -138,22 +140,22 @@ class Converter:
 
 
 def _environment() -> dict[str, str]:
-    """As little as a parser needs: no credentials, and one thread, for each reserves memory of its own."""
+    """As little as parsers need: no credentials, and one thread, because each thread reserves memory of its own."""
     kept = {name: os.environ[name] for name in ("PATH", "TESSDATA_PREFIX") if name in os.environ}
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OMP_THREAD_LIMIT", "OPENBLAS_NUM_THREADS"), "1")
     path = os.pathsep.join(path for path in sys.path if path)
     return kept | threads | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "LANG": "C.UTF-8"}
 
 
-def _parsed(begun: Frame, frame: Frame) -> Document | Rejection:
+def _parsed(current: Frame, frame: Frame) -> ParsedDocument | Rejection:
     if "reason" in frame:
-        return refusal(frame["reason"], begun["begin"], uri=begun["uri"])
+        return file_rejection(frame["reason"], current["begin"], uri=current["uri"])
     moment = frame["updated_at"] and datetime.fromisoformat(frame["updated_at"])
-    return Document(begun["begin"], frame["title"], frame["text"], begun["uri"], updated_at=moment)
+    return ParsedDocument(current["begin"], frame["title"], frame["text"], current["uri"], updated_at=moment)
 
 
-def _rest(doc_id: str, done: int, why: str) -> Rejection:
+def _unread_rest(doc_id: str, done: int, cause: str) -> Rejection:
     reason = (
-        f"{why}; what comes after its first {done} documents was not read. Split it, or unpack and ingest the folder."
+        f"{cause}; what comes after its first {done} documents was not read. Split it, or unpack and ingest the folder."
     )
-    return refusal(reason, doc_id)
+    return file_rejection(reason, doc_id)

@@ -1,7 +1,7 @@
 """The objects below an address in an S3-compatible bucket: listed on the driver, read in the tasks.
 
-What `spark_jobs.sources.folders` is for folders. Spark's own listing drops every name that begins with `_` in silence,
-and its reader needs Hadoop's S3A, 690 MB; pyarrow's client needs neither.
+Spark's own listing silently drops every name that begins with `_`, and its reader needs Hadoop's S3A, 690 MB. So both
+use the client of pyarrow, which also retries (`AwsStandardS3RetryStrategy`).
 """
 
 from collections import Counter
@@ -14,16 +14,17 @@ from pyarrow import fs
 
 from lakehouse.errors import InvalidInput, Unavailable
 from lakehouse.settings import Settings
-from spark_jobs.formats.parsing import Document, Limits, Rejection, refusal
-from spark_jobs.sources.files import max_bytes, read_bytes, size_refusal
+from spark_jobs.formats.document import ParsedDocument, ParseLimits, Rejection
+from spark_jobs.formats.registry import file_rejection, max_bytes
+from spark_jobs.sources.files import read_bytes, size_rejection
 from spark_jobs.sources.folders import Listing, related_to
 
-LISTED = pa.schema([("doc_id", pa.string()), ("uri", pa.string()), ("size", pa.int64())])
+OBJECTS = pa.schema([("doc_id", pa.string()), ("uri", pa.string()), ("size", pa.int64())])
 SCHEME = "s3a://"
 
 
-class Store(NamedTuple):
-    """Where the buckets are and who asks: it goes to the tasks, as Hadoop's own configuration does."""
+class ObjectStore(NamedTuple):
+    """Address and keys of the store. They travel to the tasks, as those in Hadoop's own configuration do."""
 
     endpoint: str
     region: str
@@ -31,12 +32,12 @@ class Store(NamedTuple):
     secret_key: str
 
     @classmethod
-    def of(cls, settings: Settings) -> "Store":
+    def of(cls, settings: Settings) -> "ObjectStore":
         key, secret = settings.s3_access_key.get_secret_value(), settings.s3_secret_key.get_secret_value()
         return cls(settings.s3_endpoint, settings.s3_region, key, secret)
 
     def connect(self) -> fs.S3FileSystem:
-        """A client. A store that falls silent is given up after seconds, three times."""
+        """A client that tries three times, and gives up a store after 10 s without an answer."""
         scheme, _, host = self.endpoint.rpartition("://")
         return fs.S3FileSystem(
             access_key=self.access_key or None,
@@ -49,11 +50,11 @@ class Store(NamedTuple):
         )
 
 
-def listing(client: fs.FileSystem, root: str, only: Collection[str] | None = None) -> Listing:
-    """What lies below an address as `LISTED`, 200 bytes or so each on the driver; hidden objects are counted.
+def list_bucket(client: fs.FileSystem, root: str, only: Collection[str] | None = None) -> Listing:
+    """The objects below an address as `OBJECTS`, some 200 bytes each on the driver; hidden objects are counted.
 
-    `only`: no other objects than those of these ids, those that hold them (archives), and those below them. Raises
-    `InvalidInput` where nothing lies there, `Unavailable`.
+    `only`: list only the objects of these ids, the archives that hold them, and objects below them. Raises
+    `InvalidInput` where there is no object, `Unavailable` where the store does not answer.
     """
     base = root.removeprefix(SCHEME).rstrip("/")
     files = _files_below(client, base, root)
@@ -66,7 +67,8 @@ def listing(client: fs.FileSystem, root: str, only: Collection[str] | None = Non
             hidden += 1
         elif is_wanted is None or is_wanted(doc_id):
             rows.append({"doc_id": doc_id, "uri": SCHEME + quote(file.path), "size": file.size})
-    return Listing(pa.Table.from_pylist(rows, LISTED), Counter(hidden=hidden) if hidden and only is None else Counter())
+    skipped = Counter(hidden=hidden) if hidden and only is None else Counter[str]()
+    return Listing(pa.Table.from_pylist(rows, OBJECTS), skipped)
 
 
 def _files_below(client: fs.FileSystem, base: str, root: str) -> list[fs.FileInfo]:
@@ -74,41 +76,41 @@ def _files_below(client: fs.FileSystem, base: str, root: str) -> list[fs.FileInf
         (at_root,) = client.get_file_info([base])
         if at_root.is_file:
             return [at_root]
-        found = client.get_file_info(fs.FileSelector(base, recursive=True))
+        files = client.get_file_info(fs.FileSelector(base, recursive=True))
     except OSError as error:
         if isinstance(error, FileNotFoundError) or "NO_SUCH_BUCKET" in str(error):
             raise InvalidInput(
                 f"path {root!r}: nothing is there. Name a bucket, a folder in it or an object."
             ) from None
         raise _unavailable(root, error) from None
-    return sorted((one for one in found if one.is_file), key=lambda one: one.path)
+    return sorted((file for file in files if file.is_file), key=lambda file: file.path)
 
 
 def read_object(
-    client: fs.FileSystem, doc_id: str, uri: str, size: int, limits: Limits
-) -> Iterator[Document | Rejection]:
-    """Everything in an object; refused without being fetched where it is too large. Raises `Unavailable`."""
+    client: fs.FileSystem, doc_id: str, uri: str, size: int, limits: ParseLimits
+) -> Iterator[ParsedDocument | Rejection]:
+    """All documents of an object. One that is too large is refused without fetching it. Raises `Unavailable`."""
     if size > max_bytes(doc_id, limits):
-        yield size_refusal(doc_id, size, limits)
+        yield size_rejection(doc_id, size, limits)
         return
     try:
         with client.open_input_stream(unquote(uri.removeprefix(SCHEME))) as opened:
             content = opened.read()
     except FileNotFoundError:
-        yield refusal("is gone since the bucket was listed. Run this again.", doc_id)
+        yield file_rejection("is gone since the bucket was listed. Run this again.", doc_id)
         return
     except OSError as error:
         if "ACCESS_DENIED" not in str(error):
             raise _unavailable(uri, error) from None
-        yield refusal("the store denies access to it. Let the key that Spark uses read it.", doc_id)
+        yield file_rejection("the store denies access to it. Let the key that Spark uses read it.", doc_id)
         return
     yield from read_bytes(doc_id, uri, content, limits)
 
 
 def _unavailable(address: str, error: OSError) -> Unavailable:
-    said = " ".join(str(error).split())[:300]
+    message = " ".join(str(error).split())[:300]
     return Unavailable(
         "object store",
-        f"the object store refused, or did not answer: {address}: {said}. Check it, LAKEHOP_S3_ENDPOINT and the keys, "
-        "and run this again: nothing of the step was committed.",
+        f"the object store refused, or did not answer: {address}: {message}. Check the store, LAKEHOP_S3_ENDPOINT and "
+        "the keys, and run this again: nothing of the step was committed.",
     )

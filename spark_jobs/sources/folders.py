@@ -1,6 +1,6 @@
-"""The files of a local folder, or what git would take of a working tree, with what is wrong with each.
+"""The files of a local folder, each with the problem that forbids reading it; in a git working tree git lists them.
 
-Spark's own listing drops every name that begins with `_` in silence, and follows links out of the folder.
+Spark's own listing silently drops every name that begins with `_`, and follows links out of the folder.
 """
 
 import os
@@ -16,32 +16,32 @@ import pyarrow as pa
 
 from lakehouse.errors import InvalidInput
 
-LISTED = pa.schema(
+FILES = pa.schema(
     [
         ("doc_id", pa.string()),
         ("path", pa.string()),
         ("uri", pa.string()),
-        ("problem", pa.string()),  # NULL for a file to be read
-        ("covers", pa.string()),  # ids that begin so may be hidden by the problem
+        ("problem", pa.string()),  # NULL: the file can be read
+        ("covers", pa.string()),  # prefix of ids that the problem may hide
     ]
 )
 _BATCH_FILES = 10_000
-_GITS_OWN = (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep", ".mailmap")
+_FILES_OF_GIT = (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep", ".mailmap")
 
 Row = dict[str, Any]
 
 
 class Listing(NamedTuple):
-    """The files below a path as `LISTED`, 300 bytes or so each on the driver; and how many others lie there, by why."""
+    """Files below a path as `FILES`, some 300 bytes each on the driver, and the number of skipped files by reason."""
 
     files: pa.Table
     skipped: Counter[str]
 
 
-def listing(root: Path, only: Collection[str] | None = None) -> Listing:
-    """What lies below a path: all of it is either in `files` or counted in `skipped`.
+def list_folder(root: Path, only: Collection[str] | None = None) -> Listing:
+    """Every file below a path: it is either in `files` or counted in `skipped`.
 
-    `only`: no other files than those of these ids, those that hold them (archives), and those below them.
+    `only`: list only the files of these ids, the archives that hold them, and files below them.
     """
     rows: list[Row] = []
     batches: list[pa.RecordBatch] = []
@@ -55,35 +55,37 @@ def listing(root: Path, only: Collection[str] | None = None) -> Listing:
         refused += filter(None, [row.get("covers")])
         rows.append(row)
         if len(rows) == _BATCH_FILES:
-            batches.append(pa.RecordBatch.from_pylist(rows, LISTED))
+            batches.append(pa.RecordBatch.from_pylist(rows, FILES))
             rows = []
-    files = pa.Table.from_batches([*batches, pa.RecordBatch.from_pylist(rows, LISTED)], LISTED)
-    return Listing(files, Counter() if is_wanted else _passed_over(root, listed, tuple(refused)))
+    files = pa.Table.from_batches([*batches, pa.RecordBatch.from_pylist(rows, FILES)], FILES)
+    return Listing(files, Counter() if is_wanted else _skipped(root, listed, tuple(refused)))
 
 
-def _passed_over(root: Path, listed: Collection[str | None], refused: tuple[str, ...]) -> Counter[str]:
-    """How many files below a folder are not listed, by why."""
-    found: Counter[str] = Counter()
+def _skipped(root: Path, listed: Collection[str | None], refused: tuple[str, ...]) -> Counter[str]:
+    """The number of files below a folder that are not listed, by reason."""
+    skipped: Counter[str] = Counter()
     for folder, _, files in os.walk(root):
         below = os.path.relpath(folder, root)
         for name in (os.path.normpath(os.path.join(below, file)) for file in files):
             if name in listed or not _is_text(name):
-                continue  # a name that is no text was listed without an id
+                continue  # a name that is not UTF-8 is listed without an id
             if name.startswith(refused):
-                found["below a folder that was refused"] += 1
+                skipped["below a folder that was refused"] += 1
             else:
                 is_hidden = any(part.startswith(".") for part in name.split("/"))
-                found["hidden" if is_hidden else "ignored by git"] += 1
-    return found
+                skipped["hidden" if is_hidden else "ignored by git"] += 1
+    return skipped
 
 
 def related_to(ids: Collection[str]) -> Callable[[str | None], bool]:
-    """Whether an id is one of these, or a path above or below one."""
-    above = {part for one in ids for part in _and_above(one)}
-    return lambda doc_id: doc_id is not None and (doc_id in above or any(part in ids for part in _and_above(doc_id)))
+    """A function that says whether an id is one of `ids`, or a path above or below one of them."""
+    at_or_above = {path for doc_id in ids for path in _and_parents(doc_id)}
+    return lambda doc_id: (
+        doc_id is not None and (doc_id in at_or_above or any(path in ids for path in _and_parents(doc_id)))
+    )
 
 
-def _and_above(path: str) -> Iterator[str]:
+def _and_parents(path: str) -> Iterator[str]:
     yield path
     while "/" in path:
         path = path.rpartition("/")[0]
@@ -91,25 +93,25 @@ def _and_above(path: str) -> Iterator[str]:
 
 
 def local_files(root: Path) -> Iterator[Row]:
-    """The files below a folder, or the file itself. Hidden ones are passed over, but for those that git tracks.
+    """Files below a folder, or the file itself, as rows of `FILES`. Hidden files are skipped unless git tracks them.
 
-    `problem` says why one can't be taken: its name is no text, it is a link that leaves the folder or leads
-    nowhere, or it is no regular file. A link to a folder inside is passed over: its files are found at their place.
+    `problem` says why a file is refused: its name is not UTF-8, it is a link out of the folder or to nothing, or it is
+    no regular file. A link to a folder inside is skipped, because its files are listed at their own place.
     """
     real_root = root.resolve()
     if root.is_file():
         yield _row(root.name, str(real_root), real_root.as_uri(), None, None)
         return
-    found = _tracked(root, real_root) if _is_working_tree(real_root) else _walked(root)
+    candidates = _listed_by_git(root, real_root) if _is_working_tree(real_root) else _walked(root)
     # strings, not Paths, from here on: a folder may hold a hundred thousand files, and a Path takes ten times as long
     below, address = len(os.path.join(root, "")), real_root.as_uri().rstrip("/") + "/"
-    for path, problem, hides in found:
+    for path, problem, hides_files in candidates:
         name = path[below:]
         problem = problem or _problem(path, real_root)
         if problem is None and os.path.isdir(path):
             continue
         place = os.path.realpath(path) if problem is None and os.path.islink(path) else path
-        yield _row(name, place, address + quote(os.fsencode(name)), problem, f"{name}/" if hides else None)
+        yield _row(name, place, address + quote(os.fsencode(name)), problem, f"{name}/" if hides_files else None)
 
 
 def _row(doc_id: str, path: str, uri: str, problem: str | None, covers: str | None) -> Row:
@@ -118,12 +120,12 @@ def _row(doc_id: str, path: str, uri: str, problem: str | None, covers: str | No
     return {"doc_id": doc_id, "path": path, "uri": uri, "problem": problem, "covers": covers}
 
 
-_Found = tuple[str, str | None, bool]
-"""A path, a problem that is known by now, and whether files may lie below it unseen."""
+_Candidate = tuple[str, str | None, bool]
+"""A path, the problem that is known so far, and whether it may hide files below it."""
 
 
-def _walked(root: Path) -> Iterator[_Found]:
-    """Every file below a plain folder in the order of the names, and every folder that can't be looked into."""
+def _walked(root: Path) -> Iterator[_Candidate]:
+    """Every file below a plain folder, ordered by name, and every folder that cannot be read."""
     unread: list[OSError] = []
     for folder, folders, names in os.walk(root, onerror=unread.append):
         yield from _unread(unread)
@@ -136,34 +138,35 @@ def _walked(root: Path) -> Iterator[_Found]:
     yield from _unread(unread)
 
 
-def _unread(errors: list[OSError]) -> Iterator[_Found]:
+def _unread(errors: list[OSError]) -> Iterator[_Candidate]:
     while errors:
         error = errors.pop()
         yield str(error.filename), f"a folder that cannot be read: {error.strerror}. Make it readable.", True
 
 
 def _is_working_tree(real_root: Path) -> bool:
-    places = [folder / ".git" for folder in (real_root, *real_root.parents)]
-    return any(place.is_file() or (place / "HEAD").exists() for place in places)  # a file: a worktree or a submodule
+    candidates = [folder / ".git" for folder in (real_root, *real_root.parents)]
+    # in a worktree or a submodule `.git` is a file
+    return any(path.is_file() or (path / "HEAD").exists() for path in candidates)
 
 
-def _tracked(root: Path, real_root: Path) -> Iterator[_Found]:
-    """What git tracks, hidden files too; and what it would take next, without hidden ones (`.env` holds secrets)."""
-    # both settings name programs that git would run, and the repository's own configuration may hold them
+def _listed_by_git(root: Path, real_root: Path) -> Iterator[_Candidate]:
+    """Every file that git tracks, and the files that it would add unless they are hidden (`.env` holds secrets)."""
+    # both settings name programs that git runs, and a stranger's repository may set them
     git = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(real_root)]
     if shutil.which("git") is None:
-        raise InvalidInput(f"path {str(root)!r}: a git working tree, and there is no git. Install it on the driver.")
-    tracked = _listed(root, [*git, "ls-files", "-z", "--cached", "--stage", "--", "."])
+        raise InvalidInput(f"path {str(root)!r}: a git working tree needs git to list it. Install git on the driver.")
+    tracked = _output_of_git(root, [*git, "ls-files", "-z", "--cached", "--stage", "--", "."])
     seen: set[bytes] = set()
     for entry in tracked:
         details, _, name = entry.partition(b"\t")
         path = os.path.join(root, os.fsdecode(name))
-        if name in seen or os.path.basename(path) in _GITS_OWN or not os.path.lexists(path):
-            continue  # one entry a side of a conflict; a file that was deleted
+        if name in seen or os.path.basename(path) in _FILES_OF_GIT or not os.path.lexists(path):
+            continue  # a merge conflict lists a file once for each side; a deleted file is still tracked
         seen.add(name)
         is_submodule = details.startswith(b"160000")
         yield path, "a git submodule. Ingest it by its own path." if is_submodule else None, is_submodule
-    for name in _listed(root, [*git, "ls-files", "-z", "--others", "--exclude-standard", "--", "."]):
+    for name in _output_of_git(root, [*git, "ls-files", "-z", "--others", "--exclude-standard", "--", "."]):
         path = os.path.join(root, os.fsdecode(name).rstrip("/"))
         if name.endswith(b"/"):
             yield path, "a git repository within this one. Ingest it by its own path.", True
@@ -171,8 +174,8 @@ def _tracked(root: Path, real_root: Path) -> Iterator[_Found]:
             yield path, None, False
 
 
-def _listed(root: Path, command: list[str]) -> Iterator[bytes]:
-    """What git prints between its NULs, as it prints it."""
+def _output_of_git(root: Path, command: list[str]) -> Iterator[bytes]:
+    """The names that git prints, each ended by NUL, as they arrive."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as git:
         assert git.stdout is not None
@@ -181,10 +184,10 @@ def _listed(root: Path, command: list[str]) -> Iterator[bytes]:
         while chunk := git.stdout.read(1 << 16):
             *names, rest = (rest + chunk).split(b"\0")
             yield from names
-        told = git.stderr.read().decode(errors="replace").strip()
+        message = git.stderr.read().decode(errors="replace").strip()
     if git.returncode:
         raise InvalidInput(
-            f"path {str(root)!r}: git cannot list it ({told.splitlines()[0] if told else git.returncode}). "
+            f"path {str(root)!r}: git cannot list it ({message.splitlines()[0] if message else git.returncode}). "
             "Repair that, or ingest a copy without .git."
         )
 

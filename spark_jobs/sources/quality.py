@@ -1,15 +1,15 @@
-"""The rules of `bronze.documents` that look at one text: `lakehouse.tables` declares them, here they are checked.
+"""The quality rules for the text of one document. `lakehouse/tables/documents.py` declares them in `DOCUMENTS.rules`.
 
-Emptiness and size are checked while parsing: a text that is too large must not be made in the first place. The rule
-that looks at two texts is `spark_jobs.documents.near_duplicates`.
+Two rules are checked elsewhere: `empty text` and `oversize` while parsing (`spark_jobs.formats`), so that no text is
+made that is too large; `near-duplicate`, which compares texts, in `spark_jobs.documents.near_duplicates`.
 """
 
 import re
 from collections.abc import Sequence
 
-from spark_jobs.formats.parsing import EXCERPT_CHARACTERS, Document, Rejection, excerpt
+from spark_jobs.formats.document import EXCERPT_CHARACTERS, ParsedDocument, Rejection, excerpt
 
-_FEW = 4  # so many damaged characters may be an example in a text about encodings
+_TOLERATED = 4  # damaged characters that may be examples in a text about encodings
 _MAX_DAMAGED_SHARE = 1 / 200
 # UTF-8 of two or three bytes that was read as Latin-1 or Windows-1252: `Ã©` for `é`, `â€™` for `’`
 _MISREAD = re.compile(
@@ -18,40 +18,40 @@ _MISREAD = re.compile(
     "|\u00e2\u20ac.?"
 )
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
-_JUDGED_LETTERS = 200  # less is guessing
-_READ_CHARACTERS = 20_000
+_MIN_LETTERS = 200  # the language of a shorter text is a guess
+_CLASSIFIED_CHARACTERS = 20_000
 
 
-def checked(document: Document, languages: Sequence[str]) -> Document | Rejection:
-    """The document, or the rule that it breaks."""
+def check_quality(document: ParsedDocument, languages: Sequence[str]) -> ParsedDocument | Rejection:
+    """The document, or its rejection with the first rule that it breaks. No language is checked for no `languages`."""
     reason = damaged_encoding(document.text) or (other_language(document.text, languages) if languages else None)
     if reason is None:
         return document
-    shown = excerpt(document.text[:EXCERPT_CHARACTERS].encode())
-    return Rejection(reason, document.doc_id, shown, uri=document.uri)
+    start = document.text[:EXCERPT_CHARACTERS].encode()
+    return Rejection(reason, document.doc_id, excerpt(start), uri=document.uri)
 
 
 def damaged_encoding(text: str) -> str | None:
-    """Why a text seems to have been decoded wrongly, or None."""
+    """Why a text seems to be decoded wrongly, or None."""
     lost = text.count("\N{REPLACEMENT CHARACTER}")
-    misread = sum(len(found) for found in _MISREAD.findall(text))
-    if lost + misread <= max(_FEW, _MAX_DAMAGED_SHARE * len(text)):
+    misread = sum(len(sequence) for sequence in _MISREAD.findall(text))
+    if lost + misread <= max(_TOLERATED, _MAX_DAMAGED_SHARE * len(text)):
         return None
-    what = "U+FFFD, which stand for lost ones" if lost >= misread else "UTF-8 that was read as Latin-1"
-    return f"damaged encoding: {lost + misread:,} of {len(text):,} characters are {what}. Export it anew as UTF-8."
+    damage = "U+FFFD, which stand for lost ones" if lost >= misread else "UTF-8 that was read as Latin-1"
+    return f"damaged encoding: {lost + misread:,} of {len(text):,} characters are {damage}. Export it anew as UTF-8."
 
 
 def other_language(text: str, languages: Sequence[str]) -> str | None:
-    """Why a text is in none of the languages, or None; also None where that can't be told."""
-    prose = _FENCED.sub(" ", text)[:_READ_CHARACTERS]
-    if sum(character.isalpha() for character in prose) < _JUDGED_LETTERS:
+    """Why a text is in none of the languages, or None; also None for a text too short to classify."""
+    prose = _FENCED.sub(" ", text)[:_CLASSIFIED_CHARACTERS]
+    if sum(character.isalpha() for character in prose) < _MIN_LETTERS:
         return None
-    import py3langid  # half a second and its model, for those who ask for it
+    import py3langid  # loads its model for half a second: only where languages are set
 
-    found = str(py3langid.classify(prose)[0])
-    if found in languages:
+    language = str(py3langid.classify(prose)[0])
+    if language in languages:
         return None
     return (
-        f"other language: the text is in {found!r}, must be in {' or '.join(map(repr, languages))}. "
+        f"other language: the text is in {language!r}, must be in {' or '.join(map(repr, languages))}. "
         "Translate it, or add the language to LAKEHOP_DOCUMENT_LANGUAGES."
     )

@@ -1,4 +1,4 @@
-"""Files of the kinds that parsers read, good and hostile, each made from nothing."""
+"""Files of the formats that parsers read, sound and hostile, built from their parts."""
 
 import io
 import struct
@@ -29,7 +29,7 @@ def zipped(members: dict[str, bytes | str]) -> bytes:
 
 
 def docx(*paragraphs: str, prolog: str = "", macro: bytes = b"") -> bytes:
-    """A Word file; `macro`: its VBA project; `prolog`: what stands before the document's root."""
+    """A Word file; `macro`: its VBA project; `prolog`: text before the root of the document."""
     body = "".join(f"<w:p><w:r><w:t>{text}</w:t></w:r></w:p>" for text in paragraphs)
     members: dict[str, bytes | str] = {
         "[Content_Types].xml": _TYPES.format(_DOCM_TYPE if macro else _DOCX_TYPE),
@@ -66,7 +66,7 @@ def pptx(title: str, text: str) -> bytes:
 
 
 def pdf(*pages: str, trailer: str = "") -> bytes:
-    """A PDF with a line of text a page; `trailer`: more entries of its trailer."""
+    """A PDF with one line of text on each page; `trailer`: further entries of its trailer."""
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>"]
     kids = " ".join(f"{4 + 2 * number} 0 R" for number in range(len(pages)))
     objects += [f"<< /Type /Pages /Count {len(pages)} /Kids [{kids}] >>".encode()]
@@ -87,13 +87,13 @@ def pdf(*pages: str, trailer: str = "") -> bytes:
 
 
 def encrypted_pdf() -> bytes:
-    """One whose key no password that we know gives."""
+    """A PDF whose password is unknown."""
     entries = f"/Filter /Standard /V 1 /R 2 /P -4 /O <{'41' * 32}> /U <{'42' * 32}>"
     return pdf("Secret.", trailer=f"/Encrypt << {entries} >> /ID [<{'00' * 16}> <{'00' * 16}>]")
 
 
 def scanned_pdf(*pages: str) -> bytes:
-    """Pictures of text, as a scanner makes them."""
+    """A PDF of pictures of text, as a scanner makes it."""
     drawn = []
     for text in pages:
         picture = Image.new("RGB", (1240, 1754), "white")
@@ -106,22 +106,59 @@ def scanned_pdf(*pages: str) -> bytes:
 
 def encrypted_office() -> bytes:
     """The shell that Office puts around a file under a password: an OLE file with a stream `EncryptedPackage`."""
-    end, free, table = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
+    return ole({"EncryptedPackage": b"?" * 4096})
 
-    def entry(name: str, kind: int, child: int, start: int, size: int) -> bytes:
+
+def outlook_mail(properties: dict[str, str], html: str, attachments: dict[str, bytes]) -> bytes:
+    """A .msg file. `properties`: text by MAPI tag, e.g. 0037 for the subject; attachments have 4,096 bytes or more."""
+    streams = {f"__substg1.0_{tag}001F": text.encode("utf-16-le") for tag, text in properties.items()}
+    streams["__substg1.0_10130102"] = html.encode().ljust(4096)
+    for number, (name, content) in enumerate(attachments.items()):
+        folder = f"__attach_version1.0_#{number:08X}"
+        streams[f"{folder}/__substg1.0_3707001F"] = name.encode("utf-16-le")
+        streams[f"{folder}/__substg1.0_37010102"] = content
+    return ole({path: content.ljust(4096, b"\0") for path, content in streams.items()})
+
+
+def ole(streams: dict[str, bytes]) -> bytes:
+    """An OLE file. Streams have 4,096 bytes or more, because smaller streams need a table that this does not write."""
+    end, free, table = 0xFFFFFFFE, 0xFFFFFFFF, 0xFFFFFFFD
+    folders = list(dict.fromkeys(path.partition("/")[0] for path in streams if "/" in path))
+    paths = [path for path in streams if "/" not in path] + folders + [path for path in streams if "/" in path]
+    directory_sectors = -(-(len(paths) + 1) // 4)
+    sectors = [table, *range(2, directory_sectors + 1), end]
+    data, starts = b"", {}
+    for path, content in streams.items():
+        count = -(-len(content) // 512)
+        starts[path] = len(sectors)
+        sectors += [*range(len(sectors) + 1, len(sectors) + count), end]
+        data += content.ljust(count * 512, b"\0")
+    assert len(sectors) <= 128
+
+    def entry(name: str, kind: int, right: int, child: int, start: int, size: int) -> bytes:
         encoded = (name + "\0").encode("utf-16-le")
-        head = encoded.ljust(64, b"\0") + struct.pack("<HBBIII", len(encoded), kind, 1, free, free, child)
+        head = encoded.ljust(64, b"\0") + struct.pack("<HBBIII", len(encoded), kind, 1, free, right, child)
         return head + bytes(36) + struct.pack("<IQ", start, size)
 
+    def next_sibling(position: int) -> int:
+        folder = paths[position].rpartition("/")[0]
+        later = (n for n in range(position + 1, len(paths)) if paths[n].rpartition("/")[0] == folder)
+        return next((n + 1 for n in later), free)
+
+    directory = entry("Root Entry", 5, free, 1, end, 0)
+    for position, path in enumerate(paths):
+        if path in streams:
+            name = path.rpartition("/")[2]
+            directory += entry(name, 2, next_sibling(position), free, starts[path], len(streams[path]))
+        else:
+            child = next(n + 1 for n, inner in enumerate(paths) if inner.startswith(f"{path}/"))
+            directory += entry(path, 1, next_sibling(position), child, end, 0)
+    unused = (bytes(68) + struct.pack("<III", free, free, free)).ljust(128, b"\0")
+    directory += unused * (4 * directory_sectors - len(paths) - 1)
     header = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(16) + struct.pack("<HHHHH", 0x3E, 3, 0xFFFE, 9, 6) + bytes(6)
     header += struct.pack("<IIIIIIIII", 0, 1, 1, 0, 4096, end, 0, end, 0) + struct.pack("<I", 0)
-    sectors = [table, end, *range(3, 10), end]
-    tables = b"".join(struct.pack("<I", sector) for sector in sectors)
-    directory = entry("Root Entry", 5, 1, end, 0) + entry("EncryptedPackage", 2, free, 2, 4096)
-    unused = (bytes(68) + struct.pack("<III", free, free, free)).ljust(128, b"\0")
-    return (
-        header.ljust(512, b"\xff") + tables.ljust(512, b"\xff") + directory + 2 * unused + b"?" * 4096
-    )  # fmt: skip
+    allocation = b"".join(struct.pack("<I", sector) for sector in sectors)
+    return header.ljust(512, b"\xff") + allocation.ljust(512, b"\xff") + directory + data
 
 
 def encrypted_zip(members: dict[str, bytes | str], locked: str) -> bytes:

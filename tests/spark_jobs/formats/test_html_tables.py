@@ -1,4 +1,4 @@
-"""HTML tables in Markdown: every row says what its cells are, and nothing is lost."""
+"""HTML tables in Markdown: every row names its columns, and no word is lost."""
 
 import re
 import time
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spark_jobs.formats.html_tables import MAX_CHARACTERS, tables_as_lists
-from spark_jobs.formats.markdown import file_to_markdown
+from spark_jobs.formats.markdown import markdown_title, read_markdown
 
 SETTING = """## `pump.maxStrokes`
 
@@ -35,7 +35,9 @@ SETTING = """## `pump.maxStrokes`
 
 
 def test_a_setting_and_its_default_are_one_line_under_their_heading() -> None:
-    assert file_to_markdown("pump.md", ".md", SETTING) == (
+    text = read_markdown(SETTING).text
+
+    assert (markdown_title(text), text) == (
         "`pump.maxStrokes`",
         "## `pump.maxStrokes`\n\n"
         "- Description: Strokes a minute. 0 stops the pump; Default Value: 40\n"
@@ -66,7 +68,7 @@ def test_a_setting_and_its_default_are_one_line_under_their_heading() -> None:
     ],
 )
 def test_rows_become_lines(rows: str, lines: list[str]) -> None:
-    assert tables_as_lists(f"a\n\n<table>{rows}</table>") == "a\n\n" + "\n".join(f"- {one}" for one in lines) + "\n"
+    assert tables_as_lists(f"a\n\n<table>{rows}</table>") == "a\n\n" + "\n".join(f"- {line}" for line in lines) + "\n"
 
 
 @pytest.mark.parametrize(
@@ -83,9 +85,9 @@ def test_rows_become_lines(rows: str, lines: list[str]) -> None:
         "<table><tr><td>" + "x" * MAX_CHARACTERS + "</td></tr></table>\n",
         "<table><tr><td>" + "<div>" * 5_000 + "deep</td></tr></table>\n",
     ],
-    ids=("fenced", "indented", "said", "endless", "outside", "pre", "wide", "grows", "large", "deep"),
+    ids=("fenced", "indented", "quoted", "endless", "outside", "pre", "wide", "grows", "large", "deep"),
 )
-def test_what_cannot_be_read_whole_stays_as_it_was_written(text: str) -> None:
+def test_a_table_whose_words_could_be_lost_stays_as_it_was_written(text: str) -> None:
     assert tables_as_lists(text) == text
 
 
@@ -103,10 +105,10 @@ def test_a_table_in_a_list_stays_in_its_item_and_text_around_tables_stays() -> N
 def test_any_markup_keeps_its_words_and_gives_the_same_twice(parts: list[str]) -> None:
     text = "\n<table>" + "".join(parts)
 
-    found = tables_as_lists(text)
+    lists = tables_as_lists(text)
 
-    assert found == tables_as_lists(text)
-    assert found.count("word") >= len(re.findall("word", text))
+    assert lists == tables_as_lists(text)
+    assert lists.count("word") >= len(re.findall("word", text))
 
 
 def test_comments_are_no_text() -> None:
@@ -117,9 +119,9 @@ def test_comments_are_no_text() -> None:
 def test_time_grows_with_the_text(odd: str) -> None:
     def seconds(count: int) -> float:
         text = SETTING * count + "<table><tr><td>" + odd * 10 * count + "</td></tr></table>"
-        begun = time.process_time()
+        started = time.process_time()
         tables_as_lists(text)
-        return time.process_time() - begun
+        return time.process_time() - started
 
     seconds(5)
     assert seconds(400) < 40 * max(seconds(40), 0.02)

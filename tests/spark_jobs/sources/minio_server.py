@@ -1,4 +1,4 @@
-"""A MinIO of the tests' own: built once from its Go module, kept in the user's cache folder, served on loopback."""
+"""A MinIO for tests: built once from its Go module, kept in the user's cache folder, served on loopback."""
 
 import os
 import shutil
@@ -16,20 +16,20 @@ from pyarrow import fs
 
 MODULE = "github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c"
 BINARY = Path.home() / ".cache" / "lakehop-tests" / "bin" / "minio"
-# The packages that the settings' description names; 690 MB, fetched by the first run.
+# The packages that the description of the setting names; the first run downloads 690 MB.
 HADOOP_AWS = "org.apache.hadoop:hadoop-aws:3.5.0"
 KEY, SECRET = "lakehop-tests", "no secret from anybody"
 
 
 @dataclass(frozen=True)
 class Minio:
-    """Where it listens, and a file system of its buckets for tests to write into."""
+    """The port of the server, and a file system of its buckets for tests to write into."""
 
     port: int
     files: fs.S3FileSystem
 
     def settings(self, port: int | None = None) -> dict[str, Any]:
-        """What a lakehouse must know to use it; `port`: of a proxy before it."""
+        """Settings of a lakehouse that uses the server; `port`: of a proxy in front of the server."""
         endpoint = f"http://127.0.0.1:{port or self.port}"
         return {
             "spark_packages": HADOOP_AWS, "s3_endpoint": endpoint, "s3_access_key": KEY, "s3_secret_key": SECRET
@@ -41,7 +41,7 @@ class Minio:
 
 
 def built() -> Path:
-    """The server's binary; skips the test where there is neither it nor Go."""
+    """The server's binary; skips the test on a machine without the binary and without Go."""
     if not BINARY.exists():
         if shutil.which("go") is None:
             pytest.skip("no MinIO: it is built by `go install`, and there is no Go")

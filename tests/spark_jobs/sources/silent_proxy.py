@@ -1,6 +1,6 @@
-"""A TCP proxy that falls silent: after so many bytes of answers it sends nothing more, and closes no connection.
+"""A TCP proxy that falls silent: after a number of bytes from the server it sends no more, and closes no connection.
 
-That is how a store looks behind a switch that died: no error, no end, nothing.
+A store behind a broken switch looks like this: no error and no end of the connection.
 """
 
 import socket
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class SilentProxy:
-    """Listens on loopback and forwards to a port there, until `silent_after` bytes were answered; None: for ever."""
+    """Listens on loopback and forwards to a port there, until the server sent `silent_after` bytes; None: always."""
 
     def __init__(self, target_port: int) -> None:
         self.silent_after: int | None = None
@@ -30,10 +30,10 @@ class SilentProxy:
         return self.silent_after is not None and self.answered >= self.silent_after
 
     def close(self) -> None:
-        for one in self._open:
+        for connection in self._open:
             with suppress(OSError):
-                one.shutdown(socket.SHUT_RDWR)
-            one.close()
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""What is found in a bucket and read of it. A folder stands for the store here; MinIO does in `make test-long`."""
+"""Objects of a bucket are listed and read. A folder plays the store here; `make test-long` uses MinIO."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import pytest
 from pyarrow import fs
 
 from lakehouse.errors import InvalidInput, Unavailable
-from spark_jobs.formats.parsing import Limits
-from spark_jobs.sources.buckets import listing, read_object
+from spark_jobs.formats.document import ParseLimits
+from spark_jobs.sources.buckets import list_bucket, read_object
 from tests.spark_jobs.formats import samples
 
-LIMITS = Limits(100, 1000, 30, 512)
+LIMITS = ParseLimits(100, 1000, 30, 512)
 
 
 @pytest.fixture
@@ -22,35 +22,35 @@ def client(tmp_path: Path) -> fs.FileSystem:
 
 
 class Refusing:
-    """A store that answers every read with what it was told to."""
+    """A store that answers every read with this error."""
 
-    def __init__(self, said: str) -> None:
-        self.said = said
+    def __init__(self, error: str) -> None:
+        self.error = error
 
     def open_input_stream(self, path: str) -> None:
-        raise OSError(self.said)
+        raise OSError(self.error)
 
 
 def ids(client: fs.FileSystem, root: str, only: set[str] | None = None) -> list[str]:
-    return listing(client, root, only).files["doc_id"].to_pylist()
+    return list_bucket(client, root, only).files["doc_id"].to_pylist()
 
 
 def test_every_object_is_listed_or_counted(client: fs.FileSystem) -> None:
-    found = listing(client, "s3a://docs/")
+    listing = list_bucket(client, "s3a://docs/")
 
-    assert found.files["doc_id"].to_pylist() == ["_index.md", "sub/a b.md"]
-    assert found.files["uri"].to_pylist() == ["s3a://docs/_index.md", "s3a://docs/sub/a%20b.md"]
-    assert found.skipped == {"hidden": 2}
+    assert listing.files["doc_id"].to_pylist() == ["_index.md", "sub/a b.md"]
+    assert listing.files["uri"].to_pylist() == ["s3a://docs/_index.md", "s3a://docs/sub/a%20b.md"]
+    assert listing.skipped == {"hidden": 2}
 
 
-def test_an_object_is_listed_by_its_name_and_of_a_folder_only_what_is_wanted(client: fs.FileSystem) -> None:
+def test_an_object_is_listed_by_its_name_and_a_folder_by_the_wanted_ids(client: fs.FileSystem) -> None:
     assert ids(client, "s3a://docs/sub/a b.md") == ["a b.md"]
     assert ids(client, "s3a://docs", {"sub/a b.md/x"}) == ["sub/a b.md"]
 
 
-def test_nothing_there_is_said(client: fs.FileSystem) -> None:
+def test_an_address_without_objects_is_an_error(client: fs.FileSystem) -> None:
     with pytest.raises(InvalidInput, match="s3a://docs/none"):
-        listing(client, "s3a://docs/none")
+        list_bucket(client, "s3a://docs/none")
 
 
 def test_an_object_is_read_as_a_file_is(client: fs.FileSystem, tmp_path: Path) -> None:
@@ -63,7 +63,7 @@ def test_an_object_is_read_as_a_file_is(client: fs.FileSystem, tmp_path: Path) -
     (gone,) = read_object(client, "gone.md", "s3a://docs/gone.md", 10, LIMITS)
 
     assert read.title == "A"
-    assert "pack.zip/in.md" in [one.doc_id for one in members]
+    assert "pack.zip/in.md" in [result.doc_id for result in members]
     assert large.reason.startswith("oversize: 101 bytes")
     assert "is gone since" in gone.reason
 

@@ -1,4 +1,4 @@
-"""Files of every kind, read in the converting process; hostile ones cost themselves only."""
+"""Files of every format, read in the converting process; a hostile file costs only itself."""
 
 import os
 import shutil
@@ -14,25 +14,24 @@ from typing import Any
 import psutil
 import pytest
 
-import spark_jobs.sources.files
 from lakehouse.settings import PROJECT_ROOT
-from spark_jobs.formats.parsing import Document, Limits, Rejection
+from spark_jobs.formats.document import ParsedDocument, ParseLimits, Rejection
 from spark_jobs.sandbox.converter import Converter
-from spark_jobs.sources.files import read_path
+from spark_jobs.sources.files import converter_of_this_worker, read_path
 from spark_jobs.sources.folders import local_files
 from tests.spark_jobs.formats import samples
 
-LIMITS = Limits(document_bytes=100_000, file_bytes=1_000_000, seconds=30, memory_mb=512)
+LIMITS = ParseLimits(document_bytes=100_000, file_bytes=1_000_000, seconds=30, memory_mb=512)
 
-Read = Callable[..., list[Document | Rejection]]
+Read = Callable[..., list[ParsedDocument | Rejection]]
 
 
 @pytest.fixture
 def read(tmp_path: Path) -> Iterator[Read]:
     """Write a file and read it as a Spark worker does."""
-    used: list[Limits] = []
+    used: list[ParseLimits] = []
 
-    def read(name: str, content: bytes, limits: Limits = LIMITS) -> list[Document | Rejection]:
+    def read(name: str, content: bytes, limits: ParseLimits = LIMITS) -> list[ParsedDocument | Rejection]:
         used.append(limits)
         path = tmp_path / name
         path.write_bytes(content)
@@ -41,15 +40,18 @@ def read(tmp_path: Path) -> Iterator[Read]:
     yield read
     for limits in used:
         if limits != LIMITS:
-            spark_jobs.sources.files._converter(limits).close()
+            converter_of_this_worker(limits).close()
 
 
-def texts(parsed: list[Document | Rejection]) -> dict[str | None, str]:
+def texts(parsed: list[ParsedDocument | Rejection]) -> dict[str | None, str]:
     """Text by id, or the beginning of the reason."""
-    return {one.doc_id: one.text if isinstance(one, Document) else one.reason.split(":")[0] for one in parsed}
+    return {
+        result.doc_id: result.text if isinstance(result, ParsedDocument) else result.reason.split(":")[0]
+        for result in parsed
+    }
 
 
-def only(parsed: list[Document | Rejection]) -> Any:
+def only(parsed: list[ParsedDocument | Rejection]) -> Any:
     assert len(parsed) == 1
     return parsed[0]
 
@@ -77,7 +79,7 @@ def test_a_mail_and_its_attachments_are_documents(read: Read) -> None:
     parsed = read("m.eml", samples.mail("Plans", "See attached.", attached))
 
     mail = parsed[0]
-    assert isinstance(mail, Document)
+    assert isinstance(mail, ParsedDocument)
     assert (mail.doc_id, mail.title) == ("m.eml", "Plans")
     assert mail.updated_at == datetime(2026, 11, 5, 9, 30, tzinfo=UTC)
     assert mail.text.startswith("# Plans\n\n- From: mia@example.com\n- To: team@example.com\n- Date: Thu, 05 Nov 2026")
@@ -87,6 +89,18 @@ def test_a_mail_and_its_attachments_are_documents(read: Read) -> None:
         "m.eml/logo.png": "unsupported file type '.png'",
         "m.eml/sub.eml": "",
     }
+
+
+def test_an_outlook_mail_keeps_sender_copies_html_body_and_attachments(read: Read) -> None:
+    headers = {"0037": "Plans", "0C1A": "Mia", "0C1F": "mia@example.com", "0E04": "Team", "0E03": "Board"}
+    plan = "Launch. " * 600
+    message = samples.outlook_mail(headers, "<p>See <b>attached</b>.</p>", {"plan.txt": plan.encode()})
+
+    mail, attached = read("m.msg", message)
+
+    assert (mail.doc_id, mail.title) == ("m.msg", "Plans")
+    assert mail.text == "# Plans\n\n- From: Mia\n- To: Team\n- Cc: Board\n\nSee **attached**.\n"
+    assert (attached.doc_id, attached.text) == ("m.msg/plan.txt", plan)
 
 
 def test_members_of_an_archive_are_documents_and_a_bad_one_costs_itself_only(read: Read) -> None:
@@ -110,14 +124,16 @@ def test_members_of_an_archive_are_documents_and_a_bad_one_costs_itself_only(rea
     }
     parsed = read("a.zip", samples.encrypted_zip(members | {"locked.md": "x"}, "locked.md"))
 
-    refused = {one.doc_id: one for one in parsed if isinstance(one, Rejection)}
-    assert {one.doc_id: one.text for one in parsed if isinstance(one, Document)} == {
+    refused = {result.doc_id: result for result in parsed if isinstance(result, Rejection)}
+    assert {result.doc_id: result.text for result in parsed if isinstance(result, ParsedDocument)} == {
         "a.zip/a.md": "# A",
         "a.zip/sub/plan.docx": "Launch.",
         "a.zip/sub/b.txt": "B.",
         "a.zip/z.md": "Last.",
     }
-    assert {key: one.reason.split(":")[0].split(" '")[0].split(".")[0] for key, one in refused.items()} == {
+    assert {
+        doc_id: rejection.reason.split(":")[0].split(" '")[0].split(".")[0] for doc_id, rejection in refused.items()
+    } == {
         "a.zip/../escape.md": "its name",
         "a.zip//root.md": "its name",
         "a.zip/C:/win.md": "its name",
@@ -132,7 +148,7 @@ def test_members_of_an_archive_are_documents_and_a_bad_one_costs_itself_only(rea
 
 
 def test_a_zip_bomb_is_not_inflated(read: Read) -> None:
-    roomy = Limits(100_000, 5_000_000, 30, 512)
+    roomy = ParseLimits(100_000, 5_000_000, 30, 512)
     ratio = texts(read("one.zip", samples.zipped({"bomb.csv": b"0" * 4_900_000, "ok.md": "Fine."}), roomy))
     assert ratio == {"one.zip/bomb.csv": "zip bomb", "one.zip/ok.md": "Fine."}
 
@@ -222,21 +238,21 @@ def slow_csv(rows: int) -> bytes:
 
 
 def test_what_takes_too_long_is_stopped_and_the_next_goes_on(read: Read) -> None:
-    quick = Limits(50_000_000, 50_000_000, 1, 2048)
+    quick = ParseLimits(50_000_000, 50_000_000, 1, 2048)
     endless = slow_csv(4_000_000)
     archive = samples.zipped({"a.md": "First.", "z.md": "Last."})
     read("warm.zip", archive, quick)
-    begun = time.monotonic()
+    started_at = time.monotonic()
 
     refused = only(read("slow.csv", endless, quick))
 
     assert refused.reason.startswith("took more than 1 s to read and was stopped.")
-    assert time.monotonic() - begun < 20
+    assert time.monotonic() - started_at < 20
     assert texts(read("next.zip", archive, quick)) == {"next.zip/a.md": "First.", "next.zip/z.md": "Last."}
 
 
 def test_what_takes_too_much_memory_is_stopped_and_its_neighbours_in_an_archive_are_not_lost(read: Read) -> None:
-    small = Limits(50_000_000, 20_000_000, 60, 64)
+    small = ParseLimits(50_000_000, 20_000_000, 60, 64)
     rows = os.urandom(300_000).hex().encode() + b"\n"
     members: dict[str, bytes | str] = {"a.md": "First.", "fat.csv": rows * 30, "z.md": "Last."}
 
@@ -259,7 +275,7 @@ def test_a_crash_of_the_reader_costs_the_document_that_it_was_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, crashes_at: str | None, lost: list[str]
 ) -> None:
     """`crashes_at` None: on the way from the first document to the next."""
-    converter = Converter(Limits(50_000_000, 50_000_000, 60, 1024))
+    converter = Converter(ParseLimits(50_000_000, 50_000_000, 60, 1024))
     frames, killed = converter._frames, []
 
     def killing(*arguments: Any) -> Iterator[dict[str, Any]]:
@@ -281,10 +297,10 @@ def test_a_crash_of_the_reader_costs_the_document_that_it_was_at(
     finally:
         converter.close()
 
-    assert [one.doc_id for one in parsed] == ["a.zip/a.md", "a.zip/b.csv", "a.zip/c.md"]
-    refused = [one for one in parsed if isinstance(one, Rejection)]
-    assert [one.doc_id for one in refused] == lost
-    assert all(one.reason.startswith("stopped its reader by signal 11") for one in refused)
+    assert [result.doc_id for result in parsed] == ["a.zip/a.md", "a.zip/b.csv", "a.zip/c.md"]
+    refused = [result for result in parsed if isinstance(result, Rejection)]
+    assert [rejection.doc_id for rejection in refused] == lost
+    assert all(rejection.reason.startswith("stopped its reader by signal 11") for rejection in refused)
     assert killed
 
 
@@ -293,8 +309,8 @@ def test_the_process_dies_with_the_worker_that_started_it(tmp_path: Path) -> Non
     path.write_text("<p>Hi</p>")
     script = (
         "import sys, time\nfrom spark_jobs.sources.files import read_path\n"
-        "from spark_jobs.formats.parsing import Limits\n"
-        f"print(list(read_path('a.html', '', {str(path)!r}, Limits(10**6, 10**6, 30, 512))), flush=True)\n"
+        "from spark_jobs.formats.document import ParseLimits\n"
+        f"print(list(read_path('a.html', '', {str(path)!r}, ParseLimits(10**6, 10**6, 30, 512))), flush=True)\n"
         "time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=PROJECT_ROOT) as worker:
@@ -309,7 +325,7 @@ def test_the_process_dies_with_the_worker_that_started_it(tmp_path: Path) -> Non
 def test_the_process_may_reach_no_network_program_or_file(tmp_path: Path) -> None:
     outside = tmp_path / "secret"
     outside.write_text("x")
-    tries = {
+    attempts = {
         "open": f"open({str(outside)!r})",
         "write": "open('/dev/shm/owned', 'w')",
         "connect": "__import__('socket').create_connection(('127.0.0.1', 9), 1)",
@@ -317,10 +333,11 @@ def test_the_process_may_reach_no_network_program_or_file(tmp_path: Path) -> Non
         "shell": "__import__('os').system('true')",
     }
     lines = "\n".join(
-        f"try:\n    {code}\n    print({name!r})\nexcept PermissionError:\n    pass" for name, code in tries.items()
+        f"try:\n    {code}\n    print({name!r})\nexcept PermissionError:\n    pass" for name, code in attempts.items()
     )
     script = (
-        f"import socket, subprocess\nfrom spark_jobs.sandbox.process import _forbid\n_forbid()\n{lines}\nprint('end')"
+        "import socket, subprocess\nfrom spark_jobs.sandbox.process import forbid_side_effects\n"
+        f"forbid_side_effects()\n{lines}\nprint('end')"
     )
 
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=PROJECT_ROOT, check=True)
@@ -329,7 +346,7 @@ def test_the_process_may_reach_no_network_program_or_file(tmp_path: Path) -> Non
 
 
 def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str = "") -> None:
-    """Nothing on PATH but a program `tesseract` that runs the script; without one, not even that."""
+    """Make `tesseract`, which runs the script, the only program on PATH; without a script PATH has no program."""
     folder.mkdir()
     if script:
         program = folder / "tesseract"
@@ -338,7 +355,7 @@ def on_path(folder: Path, monkeypatch: pytest.MonkeyPatch, script: str = "") -> 
     monkeypatch.setenv("PATH", str(folder))
 
 
-OCR = Limits(100_000, 5_000_000, 60, 1024)
+OCR = ParseLimits(100_000, 5_000_000, 60, 1024)
 
 
 @pytest.fixture

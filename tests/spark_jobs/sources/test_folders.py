@@ -1,4 +1,4 @@
-"""Which files of a folder or of a git working tree are taken."""
+"""Which files of a folder or of a git working tree are listed."""
 
 import subprocess
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lakehouse.errors import InvalidInput
-from spark_jobs.sources.folders import listing, local_files
+from spark_jobs.sources.folders import list_folder, local_files
 
 
 def git(folder: Path, *arguments: str) -> None:
@@ -16,7 +16,7 @@ def git(folder: Path, *arguments: str) -> None:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    """A working tree with files of every standing."""
+    """A working tree with tracked, new, ignored, hidden and deleted files."""
     root = tmp_path / "repo"
     for name in ("README.md", ".github/guide.md", "docs/a b.md", "gone.md", "build/out.md", ".env", "docs/new.md"):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -29,30 +29,31 @@ def tree(tmp_path: Path) -> Path:
     return root
 
 
-def found(root: Path) -> dict[str, str]:
+def problems(root: Path) -> dict[str, str]:
+    """The beginning of each file's problem, empty for a file that can be read."""
     return {file["doc_id"]: (file["problem"] or "").split(".")[0] for file in local_files(root)}
 
 
 def test_of_a_working_tree_what_git_tracks_or_would_take_is_read(tree: Path) -> None:
-    assert found(tree) == {".github/guide.md": "", "README.md": "", "docs/a b.md": "", "docs/new.md": ""}
-    assert found(tree / "docs") == {"a b.md": "", "new.md": ""}
-    assert found(tree / "build" / "out.md") == {"out.md": ""}  # named by itself
+    assert problems(tree) == {".github/guide.md": "", "README.md": "", "docs/a b.md": "", "docs/new.md": ""}
+    assert problems(tree / "docs") == {"a b.md": "", "new.md": ""}
+    assert problems(tree / "build" / "out.md") == {"out.md": ""}  # ingested by its own path
 
 
 def test_every_file_of_a_working_tree_is_listed_or_counted_by_why_it_is_not(tree: Path) -> None:
     (tree / "inner" / "deep").mkdir(parents=True)
     git(tree / "inner", "init", "-q")
     (tree / "inner" / "deep" / "a.md").write_text("Refused with its repository.")
-    (tree / "to_docs").symlink_to(tree / "docs")  # no file: what it leads to is found at its place
+    (tree / "to_docs").symlink_to(tree / "docs")  # skipped: its files are listed at their own place
 
-    files, skipped = listing(tree)
+    files, skipped = list_folder(tree)
 
     on_disk = [path.relative_to(tree) for path in tree.rglob("*") if path.is_file()]
     assert skipped["below a folder that was refused"] == sum(path.parts[0] == "inner" for path in on_disk)
     assert skipped["ignored by git"] == sum(path.parts[0] == "build" for path in on_disk) > 0
     assert skipped["hidden"] == sum(path.parts[0] in (".git", ".gitignore", ".env") for path in on_disk)
-    assert files.num_rows - 1 + skipped.total() == len(on_disk)  # the one is the repository `inner`
-    assert listing(tree, only=["README.md"]).skipped == {}
+    assert files.num_rows - 1 + skipped.total() == len(on_disk)  # minus the row of the repository `inner`
+    assert list_folder(tree, only=["README.md"]).skipped == {}
 
 
 def test_submodules_and_links_out_of_a_working_tree_are_refused(tree: Path, tmp_path: Path) -> None:
@@ -61,9 +62,9 @@ def test_submodules_and_links_out_of_a_working_tree_are_refused(tree: Path, tmp_
     (tree / "out.md").symlink_to(tmp_path / "secret.md")
     git(tree, "submodule", "add", "-q", str(tree), "sub")
 
-    problems = {file["doc_id"]: (file["problem"], file["covers"]) for file in local_files(tree) if file["problem"]}
+    refused = {file["doc_id"]: (file["problem"], file["covers"]) for file in local_files(tree) if file["problem"]}
 
-    assert {key: (str(problem).split(",")[0].split(".")[0], covers) for key, (problem, covers) in problems.items()} == {
+    assert {key: (str(problem).split(",")[0].split(".")[0], covers) for key, (problem, covers) in refused.items()} == {
         "sub": ("a git submodule", "sub/"),
         "inner": ("a git repository within this one", "inner/"),
         "out.md": (f"a link to '{tmp_path}/secret", None),
@@ -77,7 +78,7 @@ def test_a_repository_runs_nothing_of_its_own(tree: Path) -> None:
     hook.chmod(0o755)
     git(tree, "config", "core.fsmonitor", str(hook))
 
-    assert "README.md" in found(tree)
+    assert "README.md" in problems(tree)
     assert not ran.exists()
 
 
@@ -97,13 +98,13 @@ def test_a_folder_that_cannot_be_looked_into_hides_what_is_below_it(
     (tmp_path / "shut").mkdir()
     scandir = os.scandir
 
-    def refusing(path: str) -> object:  # root may look into everything, so the system's refusal is played
+    def refusing(path: str) -> object:  # root may read every folder, so the test raises the error of the system
         if str(path).endswith("shut"):
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
 
     monkeypatch.setattr(os, "scandir", refusing)
 
-    shut = listing(tmp_path).files.to_pylist()[1]
+    shut = list_folder(tmp_path).files.to_pylist()[1]
     assert (shut["doc_id"], shut["covers"]) == ("shut", "shut/")
     assert shut["problem"] == "a folder that cannot be read: Permission denied. Make it readable."

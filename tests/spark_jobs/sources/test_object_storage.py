@@ -1,6 +1,6 @@
-"""Documents and tables in buckets: the jobs leave the rows that they leave in folders, and fail in time where needed.
+"""Documents and tables in buckets: jobs write the same rows as with folders, and fail in time when the store is silent.
 
-The store is a MinIO that is built from its Go module at the first run. `make test-long` runs this.
+The store is a MinIO, built from its Go module at the first run. `make test-long` runs this.
 """
 
 import time
@@ -55,10 +55,10 @@ def test_a_bucket_that_falls_silent_fails_the_run_in_time_and_the_next_one_heals
             write_into_bucket(minio, "large", {name: text + "And an end." for name, text in before.items()})
 
             proxy.silent_after = proxy.answered + read_at_once // 2
-            begun = time.monotonic()
+            started_at = time.monotonic()
             job = lake.start(("parse_documents",), "s3a://large", "day2")
             assert job.wait(timeout=600) == 1
-            print(f"failed {time.monotonic() - begun:.0f} s after its start")
+            print(f"failed {time.monotonic() - started_at:.0f} s after its start")
             assert "the object store refused, or did not answer" in lake.log.read_text()
             assert open_table(lake.settings, DOCUMENTS).version() == version
 
@@ -88,13 +88,13 @@ def test_buckets_hold_what_folders_hold(minio: Minio, tmp_path: Path, free_port:
             assert_same(stored.contents(), plain.contents(), f"{day} in buckets")
 
         live = "select doc_id from bronze.documents where not deleted order by doc_id"
-        found = [row["doc_id"] for row in run_query(stored.settings, live).rows]
-        assert found == sorted(name for name in DAY_2 if name != "broken.md")
+        doc_ids = [row["doc_id"] for row in run_query(stored.settings, live).rows]
+        assert doc_ids == sorted(name for name in DAY_2 if name != "broken.md")
         assert SECRET not in stored.log.read_text()
 
 
 def write_into(folder: Path, documents: dict[str, str | bytes]) -> None:
-    """Bring a folder to these documents."""
+    """Make these documents the content of a folder."""
     for name, text in documents.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(encoded(text))
@@ -104,9 +104,9 @@ def write_into(folder: Path, documents: dict[str, str | bytes]) -> None:
 
 
 def write_into_bucket(minio: Minio, prefix: str, documents: dict[str, str | bytes]) -> None:
-    """Bring a prefix of a bucket to these documents."""
-    for one in minio.files.get_file_info(fs.FileSelector(prefix, allow_not_found=True, recursive=True)):
-        if one.is_file and one.path.removeprefix(f"{prefix}/") not in documents:
-            minio.files.delete_file(one.path)
+    """Make these documents the content of a prefix of a bucket."""
+    for stored in minio.files.get_file_info(fs.FileSelector(prefix, allow_not_found=True, recursive=True)):
+        if stored.is_file and stored.path.removeprefix(f"{prefix}/") not in documents:
+            minio.files.delete_file(stored.path)
     for name, text in documents.items():
         minio.write(f"{prefix}/{name}", encoded(text))

@@ -11,30 +11,32 @@ import pytest
 
 from lakehouse.errors import InvalidInput
 from lakehouse.tables import DOCUMENTS
-from spark_jobs.formats.parsing import Document, Limits, Rejection
-from spark_jobs.sources.website import USER_AGENT, Bounds, read_website
+from spark_jobs.formats.document import ParsedDocument, ParseLimits, Rejection
+from spark_jobs.sources.site_client import USER_AGENT, CrawlBounds
+from spark_jobs.sources.website import read_website
 from tests.spark_jobs.conftest import Lake
 from tests.spark_jobs.formats import samples
 
-LIMITS = Limits(document_bytes=10_000, file_bytes=100_000, seconds=30, memory_mb=512)
+LIMITS = ParseLimits(document_bytes=10_000, file_bytes=100_000, seconds=30, memory_mb=512)
 NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
 
-Answer = tuple[int, str, bytes]
+Response = tuple[int, str, bytes]
+"""Status, media type or redirect target, body."""
 
 
 class Site:
-    """A server whose answers a test sets, and what it was asked."""
+    """A server whose responses a test sets; it records every request as path, time and user agent."""
 
     def __init__(self, port: int) -> None:
         self.root = f"http://127.0.0.1:{port}"
-        self.answers: dict[str, Answer] = {}
-        self.asked: list[tuple[str, float, str]] = []
+        self.responses: dict[str, Response] = {}
+        self.requests: list[tuple[str, float, str]] = []
 
     def page(self, path: str, content: str | bytes, media_type: str = "text/html", status: int = 200) -> None:
-        self.answers[path] = (status, media_type, content if isinstance(content, bytes) else content.encode())
+        self.responses[path] = (status, media_type, content if isinstance(content, bytes) else content.encode())
 
     def redirect(self, path: str, target: str) -> None:
-        self.answers[path] = (302, target, b"")
+        self.responses[path] = (302, target, b"")
 
     def sitemap(self, path: str, *entries: str, kind: str = "urlset") -> None:
         inner = "sitemap" if kind == "sitemapindex" else "url"
@@ -44,15 +46,17 @@ class Site:
     def loc(self, path: str, lastmod: str = "") -> str:
         return f"<loc>{self.root}{path}</loc>" + (f"<lastmod>{lastmod}</lastmod>" if lastmod else "")
 
-    def read(self, path: str = "/sitemap.xml", limits: Limits = LIMITS, **bounds: float) -> list[Document | Rejection]:
-        kept = {"pages": 100, "seconds": 60, "delay_seconds": 0} | bounds
-        return list(read_website(self.root + path, limits, Bounds(**kept)))  # type: ignore[arg-type]
+    def read(self, path: str = "/sitemap.xml", **bounds: float) -> list[ParsedDocument | Rejection]:
+        values = {"pages": 100, "seconds": 60, "delay_seconds": 0} | bounds
+        return list(read_website(self.root + path, LIMITS, CrawlBounds(**values)))  # type: ignore[arg-type]
 
-    def results(self, **bounds: float) -> dict[str | None, str]:
-        """Text or beginning of the reason, by path."""
+    def results(self, **bounds: float) -> dict[str, str]:
+        """Text or reason by path."""
         return {
-            one.doc_id and one.doc_id.removeprefix(self.root): one.text if isinstance(one, Document) else one.reason
-            for one in self.read(**bounds)
+            (result.doc_id or "").removeprefix(self.root): (
+                result.text if isinstance(result, ParsedDocument) else result.reason
+            )
+            for result in self.read(**bounds)
         }
 
 
@@ -60,8 +64,8 @@ class Site:
 def site(free_port: Callable[[], int]) -> Iterator[Site]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            served.asked.append((self.path, time.monotonic(), self.headers["User-Agent"]))
-            status, kind, content = served.answers.get(self.path, (404, "text/plain", b""))
+            served.requests.append((self.path, time.monotonic(), self.headers["User-Agent"]))
+            status, kind, content = served.responses.get(self.path, (404, "text/plain", b""))
             self.send_response(status)
             self.send_header("Location" if status == 302 else "Content-Type", kind)
             self.send_header("Content-Length", str(len(content)))
@@ -81,12 +85,12 @@ def test_pages_of_all_parts_of_a_sitemap_are_documents(site: Site) -> None:
     site.sitemap("/sitemap.xml", site.loc("/a.xml"), site.loc("/b.xml.gz"), kind="sitemapindex")
     site.sitemap("/a.xml", site.loc("/guide", "2026-11-05T10:30:00+01:00"), site.loc("/plain.txt#top", "2026-11"))
     site.sitemap("/b.xml.gz", site.loc("/report", "2026-11-06"), site.loc("/guide"))
-    site.answers["/b.xml.gz"] = (200, "application/gzip", gzip.compress(site.answers["/b.xml.gz"][2]))
+    site.responses["/b.xml.gz"] = (200, "application/gzip", gzip.compress(site.responses["/b.xml.gz"][2]))
     site.page("/guide", "<head><title>The guide</title></head><p>Read it.</p>")
     site.page("/plain.txt", "Plain.", "text/plain; charset=utf-8")
     site.page("/report", samples.pdf("Revenue rose."), "application/pdf")
 
-    assert [vars(one) for one in site.read()] == [
+    assert [vars(result) for result in site.read()] == [
         {
             "doc_id": f"{site.root}{path}",
             "title": title.format(site.root),
@@ -101,10 +105,10 @@ def test_pages_of_all_parts_of_a_sitemap_are_documents(site: Site) -> None:
             ("/report", "{}/report", "Revenue rose.", datetime(2026, 11, 6, tzinfo=UTC)),
         ]
     ]
-    assert {agent for _, _, agent in site.asked} == {USER_AGENT}
+    assert {agent for _, _, agent in site.requests} == {USER_AGENT}
 
 
-def test_what_robots_txt_forbids_is_not_asked_for_and_its_delay_is_kept(site: Site) -> None:
+def test_what_robots_txt_forbids_is_not_requested_and_its_delay_is_kept(site: Site) -> None:
     site.page("/robots.txt", "User-agent: *\nDisallow: /private\nCrawl-delay: 1\n", "text/plain")
     site.sitemap("/sitemap.xml", site.loc("/private/a"), site.loc("/b"))
     site.page("/b", "B.", "text/plain")
@@ -113,8 +117,8 @@ def test_what_robots_txt_forbids_is_not_asked_for_and_its_delay_is_kept(site: Si
 
     assert results["/private/a"].startswith(f"robots.txt of '{site.root}' does not allow 'Lakehop/0.1'")
     assert results["/b"] == "B."
-    times = [at for path, at, _ in site.asked if path != "/robots.txt"]
-    assert [path for path, _, _ in site.asked] == ["/robots.txt", "/sitemap.xml", "/b"]
+    times = [at for path, at, _ in site.requests if path != "/robots.txt"]
+    assert [path for path, _, _ in site.requests] == ["/robots.txt", "/sitemap.xml", "/b"]
     assert times[1] - times[0] >= 0.9
 
 
@@ -128,7 +132,7 @@ def test_a_page_that_fails_is_a_rejection_with_its_id(site: Site) -> None:
     site.page("/picture", b"\x89PNG\0", "image/png")
     site.page("/ok", "<p>Fine.</p>")
 
-    beginnings = {key: text.split(".")[0].split(",")[0].split(" '")[0] for key, text in site.results().items()}
+    beginnings = {path: text.split(".")[0].split(",")[0].split(" '")[0] for path, text in site.results().items()}
 
     assert beginnings == {
         "/gone": "the server answered 404 Not Found",
@@ -150,7 +154,7 @@ def test_what_the_bounds_leave_out_counts_as_not_seen(site: Site) -> None:
     parsed = site.read(pages=2)
 
     last = parsed[-1]
-    assert [type(one) for one in parsed] == [Document, Document, Rejection]
+    assert [type(result) for result in parsed] == [ParsedDocument, ParsedDocument, Rejection]
     assert isinstance(last, Rejection)
     assert last.reason.startswith("stopped after 2 pages: at most 2 pages in 60 s are read")
     assert last.covers == f"{site.root}/"
@@ -163,11 +167,19 @@ def test_a_part_of_the_sitemap_that_fails_hides_its_pages(site: Site) -> None:
 
     parsed = site.read()
 
-    assert all(isinstance(one, Rejection) and one.covers == f"{site.root}/" for one in parsed)
-    assert [vars(one)["reason"].split(".")[0].split("(")[0].strip() for one in parsed] == [
+    assert all(isinstance(result, Rejection) and result.covers == f"{site.root}/" for result in parsed)
+    assert [vars(result)["reason"].split(".")[0].split("(")[0].strip() for result in parsed] == [
         "part of the sitemap: the server answered 404 Not Found",
         "part of the sitemap: its XML declares entities or a DTD",
     ]
+
+
+def test_a_torn_sitemap_is_no_shorter_sitemap(site: Site) -> None:
+    site.sitemap("/sitemap.xml", site.loc("/a"), site.loc("/b"))
+    site.page("/sitemap.xml", site.responses["/sitemap.xml"][2][:-30], "application/xml")
+
+    with pytest.raises(InvalidInput, match="no valid XML"):
+        site.read()
 
 
 def test_a_site_that_cannot_be_read_at_all_fails_the_run(site: Site) -> None:

@@ -1,4 +1,4 @@
-"""One line or file in; one document or a rejection out."""
+"""One line in; one document or a rejection out."""
 
 import json
 from datetime import UTC, datetime
@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_jobs.formats.parsing import Document, Rejection, excerpt, parse_file, parse_line
+from spark_jobs.formats.document import ParsedDocument, Rejection
+from spark_jobs.formats.rows import parse_line
 
 URI = "file:///c.jsonl"
 
@@ -22,7 +23,7 @@ def test_a_full_line_is_a_document() -> None:
         title=" The\n title ", groups=["hr", " eng", "hr"], uri="https://x/a", updated_at="2026-11-05T10:30:00+01:00"
     )
 
-    assert parse_line(given, URI, 100) == Document(
+    assert parse_line(given, URI, 100) == ParsedDocument(
         doc_id="a",
         title="The title",
         text="Some text.",
@@ -33,7 +34,7 @@ def test_a_full_line_is_a_document() -> None:
 
 
 def test_what_a_line_leaves_out_has_a_default() -> None:
-    assert parse_line(line(id="a/b #1", text="# Top\n\nText"), URI, 100) == Document(
+    assert parse_line(line(id="a/b #1", text="# Top\n\nText"), URI, 100) == ParsedDocument(
         doc_id="a/b #1", title="Top", text="# Top\n\nText", uri="file:///c.jsonl#a%2Fb%20%231"
     )
     assert parse_line(line(title=None, groups=None, updated_at=None), URI, 100) == parse_line(line(), URI, 100)
@@ -42,7 +43,7 @@ def test_what_a_line_leaves_out_has_a_default() -> None:
 def test_an_empty_list_of_groups_is_kept_apart_from_no_list() -> None:
     opened = parse_line(line(groups=[]), URI, 100)
 
-    assert isinstance(opened, Document)
+    assert isinstance(opened, ParsedDocument)
     assert opened.acl_groups == []
 
 
@@ -85,7 +86,7 @@ def test_a_bad_line_is_refused_with_the_reason(bad: bytes, reason: str) -> None:
     assert refused.reason.endswith(".")
 
 
-def test_a_broken_line_still_tells_its_id() -> None:
+def test_a_broken_line_still_has_its_id() -> None:
     for broken in (b'{"id": "plan", "text": "torn', b'{"id":"plan","text":"\xff"}', line(id="plan", text="")):
         refused = parse_line(broken, URI, 100)
         assert isinstance(refused, Rejection)
@@ -93,38 +94,5 @@ def test_a_broken_line_still_tells_its_id() -> None:
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_make_parsing_raise(content: bytes) -> None:
-    for parsed in (
-        parse_line(content, URI, 100),
-        *(parse_file(f"a{end}", URI, content) for end in (".md", ".html", ".rst", ".py")),
-    ):
-        assert isinstance(parsed, Document | Rejection)
-
-
-def test_files_that_hold_no_text_are_refused() -> None:
-    reasons = {
-        name: parsed.reason.split(".")[0].split(":")[0]
-        for name, content in {
-            "a.png": b"PNG",
-            "a.jsonl": b"{}",
-            "a.md": b"\xff\xfeA\x01",
-            "b.md": b"a\0b",
-            "c.md": b" \n",
-            "d.html": b"<div>" * 3000,
-        }.items()
-        if isinstance(parsed := parse_file(name, URI, content), Rejection)
-    }
-
-    assert reasons == {
-        "a.png": "unsupported file type '",
-        "a.jsonl": "file type '",
-        "a.md": "invalid UTF-8",
-        "b.md": "binary file",
-        "c.md": "empty text",
-        "d.html": "HTML nested too deep to read",
-    }
-
-
-def test_an_excerpt_shows_bytes_that_are_no_text() -> None:
-    assert excerpt(b"caf\xe9 " + b"x" * 1000) == "caf\\xe9 " + "x" * 192
-    assert excerpt(b"") is None
+def test_no_bytes_make_a_line_raise(content: bytes) -> None:
+    assert isinstance(parse_line(content, URI, 100), ParsedDocument | Rejection)
