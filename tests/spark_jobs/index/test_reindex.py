@@ -108,7 +108,7 @@ def test_an_index_from_before_names_were_indexed_is_rebuilt_by_the_model_that_it
 ) -> None:
     with monkeypatch.context() as before:
         before.setattr(
-            "lakehouse.index.index.layout", lambda able, dimension: layout(replace(able, bm25=False), dimension)
+            "lakehouse.index.collections.layout", lambda able, dimension: layout(replace(able, bm25=False), dimension)
         )
         lake.ingest(lake.write(ORION, PAY))
     old = live_version(lake.settings, lake.tenant)
