@@ -111,7 +111,8 @@ async def lakehop_react(url: str, folder: Path, *, durable: bool = False) -> Asy
         from agents.durable.executor import Executor
         from lakehouse.storage.database import Database
 
-        executor = Executor(Database.open(deps.settings), lambda task_id, _, journal: ask(journal=journal, task_id=task_id))
+        database = Database.open(deps.settings)
+        executor = Executor(database, lambda task_id, _, journal: ask(journal=journal, task_id=task_id))
         await executor.start()
 
         async def task() -> str:

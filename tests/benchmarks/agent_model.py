@@ -1,9 +1,9 @@
-"""The model of `tests.benchmarks.agent_overhead`: an OpenAI-compatible server that knows its answers at once.
+"""The model of `tests.benchmarks.agent_overhead`: an OpenAI-compatible server with scripted answers.
 
-A process of its own, so that its work is on nobody's event loop; it says itself how long it took, from a request read
-to its answer written. It keeps nothing of a conversation: what comes next stands in the prompt. Programs that send
-`tools` are answered by tool calls; ours, which does not, by the words that its signatures ask for. An answer comes in
-pieces of four characters, as a model's tokens would, or whole where no stream was asked for.
+It is a process of its own, so that it uses no contestant's event loop. It measures its own time, from a request read to
+its answer written. It keeps no conversation: the prompt determines the answer. Programs that send `tools` get tool
+calls; ours, which sends none, gets the words that its signatures ask for. A stream has pieces of four characters, like
+a model's tokens.
 """
 
 import asyncio
@@ -15,17 +15,17 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 TOOL = "calculate"
-PIECE = 4  # characters, about what a token has
+PIECE = 4  # characters, about the length of a token
 USAGE = {"prompt_tokens": 300, "completion_tokens": 8, "total_tokens": 308}
 
 
 def sums_wanted(model: str) -> int:
-    """How many sums a task does before it answers: the number at the end of the model's name."""
+    """The number of sums before the answer, from the end of the model's name."""
     return int(model.rpartition("-")[2])
 
 
 def reply(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The next message of the assistant."""
+    """The assistant's next message."""
     wanted, last = sums_wanted(body["model"]), body["messages"][-1]["content"]
     if "tools" in body:
         done = sum(message["role"] == "tool" for message in body["messages"])
@@ -50,7 +50,7 @@ def _tool_call(number: int, call: Mapping[str, str]) -> dict[str, Any]:
 
 
 def pieces(message: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    """The same message as the deltas of a stream."""
+    """A message as the deltas of a stream."""
     if not message.get("tool_calls"):
         yield {"role": "assistant", "content": ""}
         yield from ({"content": piece} for piece in _cut(message["content"]))
@@ -67,7 +67,7 @@ def _cut(text: str) -> list[str]:
 
 
 def answer(body: Mapping[str, Any]) -> tuple[str, bytes]:
-    """Content type and body of the HTTP response."""
+    """The content type and body of the HTTP response."""
     message = reply(body)
     why = "tool_calls" if message.get("tool_calls") else "stop"
     shared = {"id": "chatcmpl-1", "created": 1, "model": body["model"]}
@@ -83,7 +83,7 @@ def answer(body: Mapping[str, Any]) -> tuple[str, bytes]:
 
 
 class ModelServer:
-    """Answers POST with a reply, and GET with the calls and seconds since the last GET."""
+    """Answers POST with a message, and GET with the calls and seconds since the last GET."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -96,9 +96,10 @@ class ModelServer:
                 length = re.search(rb"(?i)content-length: (\d+)", head)
                 sent = await reader.readexactly(int(length.group(1))) if length else b""
                 begun = time.perf_counter()
-                kind, said = answer(json.loads(sent)) if sent else self._spent()
-                writer.write(f"HTTP/1.1 200 OK\r\nContent-Type: {kind}\r\nContent-Length: {len(said)}\r\n\r\n".encode())
-                writer.write(said)
+                content_type, content = answer(json.loads(sent)) if sent else self._spent()
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(content)}\r\n\r\n"
+                writer.write(head.encode())
+                writer.write(content)
                 await writer.drain()
                 if sent:
                     self.calls += 1

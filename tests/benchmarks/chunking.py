@@ -4,8 +4,8 @@
     .venv-bench/bin/python -m tests.benchmarks.chunking FOLDER…         # Markdown files, each text once
 
 Peers split by the same `tokenizers` object, without overlap, in the mode that their documentation gives for Markdown.
-All take turns in one process on one core; time is the process's, so other work on the machine weighs on all alike,
-and the ratio of a round is of runs next to each other. Nothing that one round learns is kept for the next.
+All take turns in one process on one core. Processor time is measured, and a ratio is of two neighbouring runs of one
+round, so other work on the machine affects all alike. Each round begins with a new splitter and tokenizer.
 """
 
 import os
@@ -88,7 +88,7 @@ CONTESTANTS: dict[str, tuple[str, Callable[[Tokenizer], Split]]] = {
     "chonkie, token": ("chonkie", chonkie_token),
     "semantic-text-splitter": ("semantic-text-splitter", semantic),
 }
-"""Name: the package, and what makes its splitter."""
+"""By name: the package, and the function that makes its splitter."""
 
 
 def _counting(tokenizer: Tokenizer) -> Callable[[str], int]:
@@ -97,8 +97,8 @@ def _counting(tokenizer: Tokenizer) -> Callable[[str], int]:
 
 def read_texts(folders: Sequence[Path]) -> list[str]:
     """Every distinct Markdown file below the folders, in order."""
-    found = (path.read_text(encoding="utf-8", errors="replace") for folder in folders for path in _files(folder))
-    return list(dict.fromkeys(text for text in found if text.strip()))
+    texts = (path.read_text(encoding="utf-8", errors="replace") for folder in folders for path in _files(folder))
+    return list(dict.fromkeys(text for text in texts if text.strip()))
 
 
 def _files(folder: Path) -> list[Path]:
@@ -106,7 +106,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def check(split: Split, texts: Sequence[str], tokenizer: Tokenizer) -> str:
-    """A splitter that loses text, or makes chunks too long to embed, has not done the work."""
+    """Describe a splitter's output: chunks, chunks too long to embed, and the share of the text kept."""
     count = _counting(tokenizer)
     kept = total = too_long = chunks = 0
     for text in texts:
@@ -119,7 +119,7 @@ def check(split: Split, texts: Sequence[str], tokenizer: Tokenizer) -> str:
 
 
 def seconds(make: Callable[[Tokenizer], Split], texts: Sequence[str]) -> float:
-    """Processor time for all texts, by a splitter and a tokenizer that have seen nothing before."""
+    """Processor seconds for all texts, with a new splitter and tokenizer."""
     split = make(load_tokenizer(BUNDLED_MODEL))
     begun = time.process_time()
     for text in texts:
@@ -132,7 +132,7 @@ def spread(values: Sequence[float]) -> str:
 
 
 def speed_up(folders: Sequence[Path], rounds: int) -> None:
-    """Texts a second of two processes on a core each, over one process on one core; each cuts all the texts."""
+    """Print the throughput of two processes, a core each, over that of one process; each cuts all texts."""
     cores = sorted(os.sched_getaffinity(0))[:2]
     ratios = []
     for _ in range(rounds):
@@ -143,7 +143,7 @@ def speed_up(folders: Sequence[Path], rounds: int) -> None:
 
 
 def _run_workers(folders: Sequence[Path], cores: Sequence[int]) -> float:
-    """Wall time of the slowest of the workers, each bound to its core; they begin together."""
+    """Wall time of the slowest worker; each is bound to its core, and all begin together."""
     command = [sys.executable, "-m", "tests.benchmarks.chunking", *map(str, folders), "--worker"]
     workers = [
         subprocess.Popen([*command, str(core)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -160,6 +160,7 @@ def _run_workers(folders: Sequence[Path], cores: Sequence[int]) -> float:
 
 
 def work(folders: Sequence[Path], core: int) -> None:
+    """Cut all texts on one core after a line on standard input, and print the seconds."""
     os.sched_setaffinity(0, {core})
     texts = read_texts(folders)
     split = lakehop(load_tokenizer(BUNDLED_MODEL))

@@ -1,10 +1,10 @@
-"""The Spark stage that embeds against `SentenceTransformer.encode`, and what sorting by length gains.
+"""The embedding stage of Spark against `SentenceTransformer.encode`, and the gain of sorting by length.
 
     python -m tests.benchmarks.embedding FOLDER… [--chunks 5000]
 
-The texts are chunks of Markdown files. The stage is the one of the ingest, Delta append included, in `local[1]` with
-a warm worker; `encode` gets the same texts, batch size and number of threads (one), in this process. Both take turns.
-E is the stage's chunks a second over those of `encode`.
+The texts are chunks of Markdown files. The stage is the ingest's, with its Delta append, in `local[1]` with a warm
+worker; `encode` has the same texts, batch size and number of threads (one), in this process. Both take turns. E is the
+stage's chunks a second over those of `encode`.
 """
 
 import os
@@ -40,15 +40,15 @@ def distinct_chunks(
 ) -> list[dict[str, object]]:
     """Rows of `silver.chunks` of the folders, each text once, in the order of their hashes, as a shuffle gives them."""
     tokenizer = load_tokenizer(settings.embedding_model)
-    found: dict[str, dict[str, object]] = {}
+    chunks: dict[str, dict[str, object]] = {}
     for file in (file for folder in folders for file in sorted(folder.rglob("*.md"))):
         document = {"tenant_id": "t", "source": "s", "doc_id": str(file), "uri": str(file), "acl_groups": []}
         document |= {"title": file.stem, "text": file.read_text(encoding="utf-8", errors="replace")}
         for row in chunk_rows(document, tokenizer, max_tokens, "run"):
-            found[row["content_hash"]] = {name: row[name] for name in _COLUMNS}
-    if len(found) < count:
-        raise click.ClickException(f"{len(found)} distinct chunks found, {count} needed. Name more folders.")
-    return [found[key] for key in sorted(found, key=lambda key: sha256(key.encode()).digest())][:count]
+            chunks[row["content_hash"]] = {name: row[name] for name in _COLUMNS}
+    if len(chunks) < count:
+        raise click.ClickException(f"{len(chunks)} distinct chunks found, {count} needed. Name more folders.")
+    return [chunks[key] for key in sorted(chunks, key=lambda key: sha256(key.encode()).digest())][:count]
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -58,7 +58,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def staged(spark: SparkSession, settings: Settings, texts: DataFrame, count: int) -> None:
-    """The embedding stage of an ingest, as `embed_chunks` runs it once it knows what is missing."""
+    """The embedding stage of an ingest, as `embed_chunks` runs it for the texts without a vector."""
     before = open_table(settings, EMBEDDINGS).to_pyarrow_dataset().count_rows()
     embed_texts(spark, settings, "run", settings.embedding_model, texts, count)
     assert open_table(settings, EMBEDDINGS).to_pyarrow_dataset().count_rows() == before + count
@@ -70,7 +70,7 @@ def encoded(model: SentenceTransformer, texts: list[str]) -> None:
 
 
 def unsorted(model: SentenceTransformer, texts: list[str]) -> None:
-    for first in range(0, len(texts), CPU_BATCH):  # a call a batch leaves the library nothing to sort across
+    for first in range(0, len(texts), CPU_BATCH):  # the library sorts within a call, so each call is one batch
         encoded(model, texts[first : first + CPU_BATCH])
 
 
@@ -88,7 +88,7 @@ def main(folders: tuple[Path, ...], chunks: int, max_tokens: int, rounds: int) -
         plain = [embedded_text(str(row["title"]), row["heading_path"], str(row["text"])) for row in rows]  # type: ignore[arg-type]
         words = sum(len(text.split()) for text in plain)
         print(f"{len(plain)} distinct chunks of at most {max_tokens} tokens, {words / len(plain):.0f} words on average")
-        os.cpu_count = lambda: 1  # type: ignore[assignment,method-assign]  # one thread for the stage's arithmetic, too
+        os.cpu_count = lambda: 1  # type: ignore[assignment,method-assign]  # one thread for the stage's arithmetic too
         torch.set_num_threads(1)
         model = load_embedder(settings.embedding_model)._model
         encoded(model, plain[:_WARM_UP])
@@ -98,7 +98,7 @@ def main(folders: tuple[Path, ...], chunks: int, max_tokens: int, rounds: int) -
             texts = spark.createDataFrame([tuple(row[name] for name in _COLUMNS) for row in rows], schema).persist()
             texts.count()
             first = seconds(lambda: staged(spark, settings, texts.limit(_WARM_UP), _WARM_UP))
-            print(f"cold worker, {_WARM_UP} chunks: {first:.1f} s, which is what loading costs")
+            print(f"cold worker, {_WARM_UP} chunks: {first:.1f} s, the cost of loading")
             took: dict[str, list[float]] = {"stage": [], "encode": [], "unsorted": []}
             for number in range(rounds):
                 took["encode"].append(seconds(lambda: encoded(model, plain)))
@@ -116,7 +116,7 @@ def main(folders: tuple[Path, ...], chunks: int, max_tokens: int, rounds: int) -
 
 
 def spread(slower: Sequence[float], faster: Sequence[float]) -> str:
-    ratios = [one / other for one, other in zip(slower, faster, strict=True)]
+    ratios = [slow / fast for slow, fast in zip(slower, faster, strict=True)]
     return f"{statistics.median(ratios):.3f} ({min(ratios):.3f} to {max(ratios):.3f}, {len(ratios)} rounds)"
 
 

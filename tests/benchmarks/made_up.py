@@ -1,10 +1,9 @@
-"""Questions made up from a corpus, with no model: what they need is known, and there are as many as one likes.
+"""Questions made up from a corpus without a model, in any number; the passages that each needs are known.
 
 A made-up question follows names from passage to passage, as people's questions do: it names or describes a passage,
-goes on with words that stand near the name of the next one there, and ends with words near what that one could answer.
-Some words are exchanged for others of like meaning, or left out, for people don't ask in a passage's own words. A few
-need one passage alone, a few compare two that are alike. They aren't sentences: features see words and names, and no
-grammar.
+then has words that stand near the next passage's name, and ends with words near a possible answer. Some words are
+replaced by words of similar meaning, or left out, because people do not ask in a passage's own words. A few questions
+need one passage, a few compare two similar ones. They are not sentences: features see words and names, not grammar.
 """
 
 import random
@@ -17,45 +16,46 @@ import numpy as np
 from sentence_transformers import SentenceTransformer
 
 from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder, model_folder
-from lakehouse.text.names import entities, own_names
-from lakehouse.text.terms import is_stopped, key, sentences, words
-from tests.benchmarks.pool_index import MemoryIndex, Question
+from lakehouse.text.names import own_names, spoken_names
+from lakehouse.text.sentences import sentences
+from lakehouse.text.terms import is_stopped, key, words
+from tests.benchmarks.pool_index import MemoryIndex, PoolQuestion
 
 OTHER_WORDS = 1 / 3
-"""Share of a question's words that the passage doesn't have, or that are missing."""
+"""Share of a question's words that are replaced by words from outside the passage, or left out."""
 _EXCHANGED = 0.7
-"""Of these, those that another word stands for."""
+"""Share of these that are replaced."""
 _PASSAGES = {1: 0.15, 2: 0.5, 3: 0.25, 4: 0.1}
 _NAMED = 0.7
 _COMPARED = 0.07
 _REVERSED = 0.5
 _SURE_NAME = 0.7
-_ALIKE = 0.4
-"""A cosine of two words' vectors: below it they are no synonyms."""
+_SIMILAR = 0.4
+"""Two words whose vectors have a lower cosine are no synonyms."""
 _NEIGHBOURS = 5
 _SEED = 7
 
 
 class _Link(NamedTuple):
-    """A sentence that says the name of another passage, which no third one has."""
+    """A sentence with a name that belongs to one other passage alone, number `to`."""
 
     sentence: str
     name: str
     to: int
 
 
-def made_up(index: MemoryIndex, count: int) -> list[Question]:
-    """As many questions over the passages of an index, encoded; the same at each call."""
+def made_up(index: MemoryIndex, count: int) -> list[PoolQuestion]:
+    """`count` questions over the passages of an index, encoded; the same at each call."""
     maker = _Maker(index, random.Random(_SEED))  # noqa: S311
-    made: list[tuple[str, list[int]]] = []
-    while len(made) < count:
+    texts_and_needs: list[tuple[str, list[int]]] = []
+    while len(texts_and_needs) < count:
         text, needed = maker.question()
         if text:
-            made.append((text, needed))
-    vectors = load_embedder(BUNDLED_MODEL).encode([text for text, _ in made])
+            texts_and_needs.append((text, needed))
+    vectors = load_embedder(BUNDLED_MODEL).encode([text for text, _ in texts_and_needs])
     return [
-        Question(text, vector, frozenset(needed), len(needed), f"made-up-{number}")
-        for number, ((text, needed), vector) in enumerate(zip(made, vectors, strict=True))
+        PoolQuestion(text, vector, frozenset(needed), len(needed), f"made-up-{number}")
+        for number, ((text, needed), vector) in enumerate(zip(texts_and_needs, vectors, strict=True))
     ]
 
 
@@ -72,14 +72,14 @@ class _Maker:
                 self._owners[name].append(number)
 
     def question(self) -> tuple[str, list[int]]:
-        """A question's text, and the numbers of the passages that it needs; no text where a passage leads nowhere."""
+        """A question's text and the numbers of the passages that it needs; "" where a passage leads nowhere."""
         start = self._chance.randrange(len(self._rows))
         return self._comparison(start) if self._chance.random() < _COMPARED else self._chain(start)
 
-    def _comparison(self, one: int) -> tuple[str, list[int]]:
-        alike = np.argsort(-(self._vectors @ self._vectors[one]))[1 : 1 + _NEIGHBOURS].tolist()
-        other = self._chance.choice(alike)
-        return " ".join([self._title(one), self._title(other), *self._some_words(other, most=3)]), [one, other]
+    def _comparison(self, first: int) -> tuple[str, list[int]]:
+        similar = np.argsort(-(self._vectors @ self._vectors[first]))[1 : 1 + _NEIGHBOURS].tolist()
+        second = self._chance.choice(similar)
+        return " ".join([self._title(first), self._title(second), *self._some_words(second, most=3)]), [first, second]
 
     def _chain(self, start: int) -> tuple[str, list[int]]:
         begins = sentences(self._rows[start].text)[0]
@@ -96,11 +96,11 @@ class _Maker:
         return " ".join(parts[::-1] if self._chance.random() < _REVERSED else parts), needed
 
     def _link(self, seen: Sequence[int]) -> _Link | None:
-        """Where the last passage leads, but to those seen."""
+        """A link from the last passage to one not seen yet; None without any."""
         text = self._rows[seen[-1]].text
-        said = [name for name in entities(text) if len(self._owners.get(name, ())) == 1]
-        self._chance.shuffle(said)
-        for name in said:
+        names = [name for name in spoken_names(text) if len(self._owners.get(name, ())) == 1]
+        self._chance.shuffle(names)
+        for name in names:
             (to,) = self._owners[name]
             for sentence in sentences(text) if to not in seen else ():
                 if f" {name} " in f" {key(sentence)} ":
@@ -108,19 +108,19 @@ class _Maker:
         return None
 
     def _some_words(self, number: int, most: int) -> list[str]:
-        """What a passage could answer: words near some name in a sentence of it."""
+        """Words near a name in one of the passage's sentences, as of a question that the name answers."""
         sentence = self._chance.choice(sentences(self._rows[number].text))
-        names = [name for name in entities(sentence) if name not in self._own[number]]
+        names = [name for name in spoken_names(sentence) if name not in self._own[number]]
         return self._near(sentence, self._chance.choice(names) if names else "", number, most)
 
     def _near(self, sentence: str, name: str, number: int, most: int) -> list[str]:
-        """Up to so many words of a passage's sentence, the likelier the nearer to a name, which is left out."""
-        found, named = words(sentence), name.split()
-        at = _place(found, named)
+        """Up to `most` words of a passage's sentence, nearer to the name with more probability, without the name."""
+        in_sentence, named = words(sentence), name.split()
+        at = _place(in_sentence, named)
         left_out = set(words(self._rows[number].title))
         distances = {
             place: max(at - place, place - at - len(named) + 1, 0) if named else 0
-            for place, word in enumerate(found)
+            for place, word in enumerate(in_sentence)
             if not (at <= place < at + len(named)) and len(word) > 1 and not is_stopped(word) and word not in left_out
         }
         chosen = []
@@ -128,26 +128,26 @@ class _Maker:
             (place,) = self._chance.choices(list(distances), [1 / (1 + away) for away in distances.values()])
             chosen.append(place)
             del distances[place]
-        return [word for place in sorted(chosen) for word in self._in_other_words(found[place])]
+        return [word for place in sorted(chosen) for word in self._in_other_words(in_sentence[place])]
 
     def _in_other_words(self, word: str) -> Collection[str]:
         if self._chance.random() >= OTHER_WORDS:
             return [word]
-        others = _word_pieces().like(word)
+        others = _word_pieces().similar_to(word)
         return [self._chance.choice(others)] if others and self._chance.random() < _EXCHANGED else []
 
     def _title(self, number: int) -> str:
         return self._rows[number].title.split(" (")[0]
 
 
-def _place(found: Sequence[str], named: Sequence[str]) -> int:
-    """Where the words of a name begin; 0 for none."""
-    places = range(len(found) - len(named) + 1)
-    return next((place for place in places if list(found[place : place + len(named)]) == list(named)), 0)
+def _place(in_sentence: Sequence[str], named: Sequence[str]) -> int:
+    """The place at which the words of a name begin; 0 without any."""
+    places = range(len(in_sentence) - len(named) + 1)
+    return next((place for place in places if list(in_sentence[place : place + len(named)]) == list(named)), 0)
 
 
 class _WordPieces:
-    """The encoder's table of word pieces: which whole words have vectors alike."""
+    """The encoder's vectors of whole words, for words of similar meaning."""
 
     def __init__(self) -> None:
         model = SentenceTransformer(str(model_folder(BUNDLED_MODEL)), device="cpu", local_files_only=True)
@@ -157,12 +157,13 @@ class _WordPieces:
         self._numbers = {word: number for number, word in enumerate(self._words)}
         self._table = table / np.linalg.norm(table, axis=1, keepdims=True)
 
-    def like(self, word: str) -> list[str]:
+    def similar_to(self, word: str) -> list[str]:
+        """The nearest words, at most _NEIGHBOURS; none for a word without a vector of its own."""
         if word not in self._numbers:
             return []
-        alike = self._table @ self._table[self._numbers[word]]
-        nearest = np.argsort(-alike)[1 : 1 + _NEIGHBOURS]
-        return [self._words[number] for number in nearest if alike[number] > _ALIKE]
+        cosines = self._table @ self._table[self._numbers[word]]
+        nearest = np.argsort(-cosines)[1 : 1 + _NEIGHBOURS]
+        return [self._words[number] for number in nearest if cosines[number] > _SIMILAR]
 
 
 @cache

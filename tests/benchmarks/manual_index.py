@@ -1,7 +1,7 @@
 """Manuals as Lakehop takes them in: files parsed and cut as the ingest does, without Spark, and hand-made questions.
 
-`manual_questions.jsonl` names for each question two chunks in two documents by a few words that only they hold; the
-corpora themselves are no part of the project.
+`manual_questions.jsonl` names two chunks in two documents for each question, by a few words that only the chunk holds.
+The corpora themselves are not part of the project.
 """
 
 import json
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 
 from lakehouse.index.embedding import BUNDLED_MODEL, embedded_text, load_tokenizer
-from lakehouse.index.layout import IndexRow
+from lakehouse.index.rows import IndexRow
 from lakehouse.settings import Settings
 from lakehouse.text.names import HEADING_JOINT
 from spark_jobs.documents.chunk import chunk_rows
-from spark_jobs.formats.parsing import Document
+from spark_jobs.formats.document import ParsedDocument
 from spark_jobs.sources.files import read_path
 from spark_jobs.sources.folders import local_files
 from spark_jobs.sources.inputs import limits_of
@@ -27,12 +27,12 @@ from tests.benchmarks.pool_index import encoded
 QUESTIONS = Path(__file__).with_name("manual_questions.jsonl")
 TENANT = "bench"
 EVERYONE = "everyone"
-"""The key of chunks that every search may read."""
+"""The permission key of the chunks that every search may read."""
 
 
 @dataclass(frozen=True, eq=False)
 class ManualQuestion:
-    """A question with its answer; `gold`: the documents that it needs, each with words that tell the chunk."""
+    """A question with its answer. `gold`: ids of the needed documents, each with words that only its chunk holds."""
 
     id: str
     corpus: str
@@ -51,53 +51,53 @@ class Manual:
         tokenizer = load_tokenizer(BUNDLED_MODEL)
         self.chunks: list[dict[str, Any]] = []
         for file in sorted(local_files(folder), key=lambda row: str(row["doc_id"])):
-            for found in read_path(file["doc_id"], file["uri"], file["path"], limits):
-                if isinstance(found, Document):
-                    self.chunks += chunk_rows(_row(found, self.name), tokenizer, settings.chunk_max_tokens, "bench")
+            for parsed in read_path(file["doc_id"], file["uri"], file["path"], limits):
+                if isinstance(parsed, ParsedDocument):
+                    self.chunks += chunk_rows(_row(parsed, self.name), tokenizer, settings.chunk_max_tokens, "bench")
 
     def vectors(self, cache: Path) -> np.ndarray:
         """Vectors of the chunks (n, dimension), kept in the cache folder."""
-        texts = [embedded_text(one["title"], one["heading_path"], one["text"]) for one in self.chunks]
+        texts = [embedded_text(chunk["title"], chunk["heading_path"], chunk["text"]) for chunk in self.chunks]
         return encoded(texts, cache, f"{self.name}.chunks")
 
     def index_rows(self, vectors: np.ndarray, apart: Collection[str]) -> list[IndexRow]:
-        """The chunks as the index takes them. Those of the ids `apart` have a key of their own, which is their id."""
+        """The chunks as index rows. The permission key of a chunk in `apart` is its id: a search can omit the chunk."""
         return [
             IndexRow(
-                chunk_id=one["chunk_id"], tenant_id=TENANT, doc_id=one["doc_id"], source=one["source"],
-                acl_key=one["chunk_id"] if one["chunk_id"] in apart else EVERYONE,
-                title=one["title"], heading=HEADING_JOINT.join(one["heading_path"]), text=one["text"], uri=one["uri"],
-                vector=vector,
+                chunk_id=chunk["chunk_id"], tenant_id=TENANT, doc_id=chunk["doc_id"], source=chunk["source"],
+                acl_key=chunk["chunk_id"] if chunk["chunk_id"] in apart else EVERYONE,
+                title=chunk["title"], heading=HEADING_JOINT.join(chunk["heading_path"]), text=chunk["text"],
+                uri=chunk["uri"], vector=vector,
             )
-            for one, vector in zip(self.chunks, vectors, strict=True)
+            for chunk, vector in zip(self.chunks, vectors, strict=True)
         ]  # fmt: skip
 
     def gold_chunks(self, question: ManualQuestion) -> list[str]:
-        """Ids of the chunks that a question needs, in its order. `ValueError` where its words don't tell one each."""
-        found = []
+        """Ids of the chunks that a question needs. Raises ValueError where words match none or several."""
+        chunk_ids = []
         for doc_id, says in question.gold.items():
             numbers = self.holding(doc_id, says)
             if len(numbers) != 1:
                 raise ValueError(f"{question.id}: {says!r} stands in {len(numbers)} chunks of {doc_id!r}, not in one.")
-            found.append(str(self.chunks[numbers[0]]["chunk_id"]))
-        return found
+            chunk_ids.append(str(self.chunks[numbers[0]]["chunk_id"]))
+        return chunk_ids
 
     @cached_property
     def by_document(self) -> dict[str, list[int]]:
-        """Numbers of each document's chunks."""
-        found: dict[str, list[int]] = {}
-        for number, one in enumerate(self.chunks):
-            found.setdefault(one["doc_id"], []).append(number)
-        return found
+        """Numbers of the chunks by document id."""
+        numbers: dict[str, list[int]] = {}
+        for number, chunk in enumerate(self.chunks):
+            numbers.setdefault(chunk["doc_id"], []).append(number)
+        return numbers
 
     def holding(self, doc_id: str, says: str) -> list[int]:
-        """Numbers of the document's chunks that hold these words, whatever the spaces between them."""
+        """Numbers of the document's chunks that hold these words; spaces do not matter."""
         wanted = plain(says)
         return [number for number in self.by_document.get(doc_id, []) if wanted in plain(self.chunks[number]["text"])]
 
 
 def plain(text: str) -> str:
-    """A text with single spaces, as words in a question's `says` are compared."""
+    """A text with single spaces, for comparing words."""
     return " ".join(text.split())
 
 
@@ -106,22 +106,22 @@ def manual_questions(path: Path = QUESTIONS) -> list[ManualQuestion]:
     rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     return [
         ManualQuestion(
-            one["id"],
-            one["corpus"],
-            one["question"],
-            one["answer"],
-            {gold["doc_id"]: gold["says"] for gold in one["gold"]},
+            row["id"],
+            row["corpus"],
+            row["question"],
+            row["answer"],
+            {gold["doc_id"]: gold["says"] for gold in row["gold"]},
         )
-        for one in rows
+        for row in rows
     ]
 
 
 def questions_of(corpus: str, questions: Sequence[ManualQuestion]) -> list[ManualQuestion]:
-    """Those that are asked of one manual."""
-    return [one for one in questions if one.corpus == corpus]
+    """The questions about one manual."""
+    return [question for question in questions if question.corpus == corpus]
 
 
-def _row(document: Document, source: str) -> dict[str, Any]:
+def _row(document: ParsedDocument, source: str) -> dict[str, Any]:
     return {
         "tenant_id": TENANT,
         "source": source,

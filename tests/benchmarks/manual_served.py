@@ -1,7 +1,7 @@
 """A manual in a real `milvus-lite server`, searched in every mode as a user's question is, the encoder included.
 
-The chunks that questions need lie under keys of their own: what a search may not read is no candidate anywhere, so a
-search without such a key answers as an index without the chunk would.
+The chunks that questions need have permission keys of their own. A chunk that a search may not read is no candidate
+anywhere, so a search without the key answers like an index without the chunk.
 """
 
 import tempfile
@@ -14,9 +14,9 @@ import numpy as np
 
 from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder
 from lakehouse.index.frequencies import FrequencyDirectory
-from lakehouse.index.index import Index, Mode
-from lakehouse.index.layout import IndexRow
-from lakehouse.index.passages import Passage
+from lakehouse.index.index import Index
+from lakehouse.index.passages import Mode, Passage
+from lakehouse.index.rows import IndexRow
 from lakehouse.retrieval.multihop.ranking import shipped_weights
 from lakehouse.retrieval.multihop.search import MultihopSearch
 from lakehouse.settings import Settings
@@ -31,25 +31,25 @@ PORT = 39_741
 
 
 class Served:
-    """One manual's live collection."""
+    """The live collection of one manual."""
 
     def __init__(self, settings: Settings, rows: Sequence[IndexRow], apart: Collection[str]) -> None:
         self._index = Index(settings)
         self._apart = list(apart)
         self._embedder = load_embedder(BUNDLED_MODEL)
-        self._collection = self._index.create_collection(TENANT, len(rows[0]["vector"]))
-        self._index.upsert(self._collection, rows)
-        self._index.publish(TENANT, self._collection)
+        self._collection = self._index.collections.create(TENANT, len(rows[0]["vector"]))
+        self._index.writer.upsert(self._collection, rows)
+        self._index.collections.publish(TENANT, self._collection)
         _count(settings, rows)
         self._multihop = MultihopSearch(self._index, FrequencyDirectory(settings), shipped_weights())
 
     def search(self, text: str, mode: Mode, k: int, without: Collection[str] = ()) -> list[Passage]:
-        """The k best passages; `without`: ids of chunks, of those apart, that are not there."""
+        """The k best passages. `without`: ids of chunks in `apart` that the search must not see."""
         allowed = [EVERYONE, *(key for key in self._apart if key not in without)]
         vector: np.ndarray = self._embedder.encode([text])[0]
         if mode == "multihop":
             return self._multihop.search(TENANT, allowed, query=text, vector=vector, k=k, collection=self._collection)
-        return self._index.search(
+        return self._index.reader.search(
             TENANT, allowed, query=text, vector=vector, mode=mode, k=k, collection=self._collection
         )
 
@@ -59,16 +59,16 @@ class Served:
 
 @contextmanager
 def served(manual: Manual, questions: Sequence[ManualQuestion], cache: Path) -> Iterator[Served]:
-    """The manual behind a server of its own, on loopback."""
+    """The manual in a server of its own, on loopback."""
     apart = {chunk for question in questions for chunk in manual.gold_chunks(question)}
     rows = manual.index_rows(manual.vectors(cache), apart)
     with tempfile.TemporaryDirectory() as home:
         server = LiteServer(Path(home) / "milvus", PORT)
         server.start()
         try:
-            found = Served(Settings(home=Path(home), milvus_uri=f"http://127.0.0.1:{PORT}"), rows, apart)
-            yield found
-            found.close()
+            index = Served(Settings(home=Path(home), milvus_uri=f"http://127.0.0.1:{PORT}"), rows, apart)
+            yield index
+            index.close()
         finally:
             server.stop()
 

@@ -2,9 +2,9 @@
 
     python -m tests.benchmarks.manuals FOLDER --cache FOLDER --failures 10
 
-FOLDER holds the corpora that tests/benchmarks/manual_questions.jsonl names. They are parsed and cut by the product,
-without Spark, and searched as they are served. The weights are the shipped ones: they were learned from encyclopedia
-passages, so no manual was seen by them. With 64 questions an interval is wide; the paired difference tells more.
+FOLDER holds the corpora that tests/benchmarks/manual_questions.jsonl names. The product parses and cuts them, without
+Spark, and serves the searches. The shipped weights were learned from encyclopedia passages, not from manuals. With 64
+questions an interval is wide; the paired difference is more precise.
 """
 
 import random
@@ -17,61 +17,62 @@ from typing import get_args
 
 import click
 
-from lakehouse.index.index import Mode
-from lakehouse.index.passages import Passage
+from lakehouse.index.passages import Mode, Passage
 from lakehouse.text.scoring import recall_at
-from tests.benchmarks.intervals import difference, shown
+from tests.benchmarks.intervals import difference, with_interval
 from tests.benchmarks.manual_connections import Connection, Connections
 from tests.benchmarks.manual_index import Manual, ManualQuestion, manual_questions, questions_of
 from tests.benchmarks.manual_served import Served, served
 
 CUTS = (2, 5, 10)
 MODES: tuple[Mode, ...] = ("dense", "lexical", "hybrid", "multihop")
-LOOKED_AT = 30
-"""Passages of a question that are fetched, so that misses can be told from late ones."""
+FETCHED = 30
+"""Passages fetched for a question, to tell a chunk that is found late from one that is not found."""
 _SEED = 7
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What one question needs and what a mode found for it, best first."""
+    """A question with the chunks that it needs and the passages that a mode found, best first."""
 
     question: ManualQuestion
     gold: Sequence[str]
     connection: Connection
-    found: Sequence[Passage]
+    passages: Sequence[Passage]
 
     def of_chunks(self, cut: int) -> float:
-        return recall_at(cut, self.gold, [one.chunk_id for one in self.found])
+        """Recall of chunks."""
+        return recall_at(cut, self.gold, [passage.chunk_id for passage in self.passages])
 
     def of_documents(self, cut: int) -> float:
-        """Of what a reader of the first passages has before them; several may be of one document."""
-        return recall_at(cut, list(self.question.gold), [one.doc_id for one in self.found[:cut]])
+        """Recall of documents in the first `cut` passages; several may be of one document."""
+        return recall_at(cut, list(self.question.gold), [passage.doc_id for passage in self.passages[:cut]])
 
 
 def ask(
     index: Served, needs: Mapping[ManualQuestion, Sequence[str]], connections: Connections, mode: Mode
 ) -> tuple[list[Asked], float]:
-    """What a mode finds for questions whose chunks are known, and the median of its milliseconds a question."""
-    index.search("a first search builds what later ones use", mode, LOOKED_AT)
+    """The results of a mode for questions with known chunks, and the median milliseconds per question."""
+    index.search("a first search builds what later ones use", mode, FETCHED)
     asked, spent = [], []
     for question, gold in needs.items():
         begun = time.perf_counter()
-        found = index.search(question.text, mode, LOOKED_AT)
+        passages = index.search(question.text, mode, FETCHED)
         spent.append(1000 * (time.perf_counter() - begun))
-        asked.append(Asked(question, gold, connections.between(gold), found))
+        asked.append(Asked(question, gold, connections.between(gold), passages))
     return asked, statistics.median(spent)
 
 
 def table(results: Mapping[Mode, Sequence[Asked]], spent: Mapping[Mode, float]) -> None:
     for name, recall in (("chunks", Asked.of_chunks), ("documents", Asked.of_documents)):
         for mode, asked in results.items():
-            cells = "   ".join(shown([recall(one, cut) for one in asked]) for cut in CUTS)
+            cells = "   ".join(with_interval([recall(result, cut) for result in asked]) for cut in CUTS)
             time_taken = f"   p50 {spent[mode]:.0f} ms" if name == "chunks" else ""
             print(f"  {name:9} {mode:9} {cells}{time_taken}", flush=True)
         compared = "   ".join(
             difference(
-                [recall(one, cut) for one in results["multihop"]], [recall(one, cut) for one in results["hybrid"]]
+                [recall(result, cut) for result in results["multihop"]],
+                [recall(result, cut) for result in results["hybrid"]],
             )
             for cut in CUTS
         )
@@ -79,27 +80,30 @@ def table(results: Mapping[Mode, Sequence[Asked]], spent: Mapping[Mode, float]) 
 
 
 def by_connection(results: Mapping[Mode, Sequence[Asked]]) -> None:
-    """Recall of chunks at 5 by what leads from a question's first chunk to its second."""
+    """Print recall of chunks at 5 by the connection between a question's chunks."""
     for connection in get_args(Connection):
-        of = {mode: [one.of_chunks(5) for one in results[mode] if one.connection == connection] for mode in MODES[2:]}
-        if of["multihop"]:
-            cells = ", ".join(f"{mode} {100 * statistics.fmean(values):.1f}" for mode, values in of.items())
-            print(f"  {connection}, {len(of['multihop'])} questions: {cells}", flush=True)
+        recalls = {
+            mode: [result.of_chunks(5) for result in results[mode] if result.connection == connection]
+            for mode in MODES[2:]
+        }
+        if recalls["multihop"]:
+            cells = ", ".join(f"{mode} {100 * statistics.fmean(values):.1f}" for mode, values in recalls.items())
+            print(f"  {connection}, {len(recalls['multihop'])} questions: {cells}", flush=True)
 
 
 def show_failures(asked: Sequence[Asked], hybrid: Sequence[Asked], count: int) -> None:
-    missed = [(one, other) for one, other in zip(asked, hybrid, strict=True) if one.of_chunks(5) < 1]
-    for one, other in random.Random(_SEED).sample(missed, min(count, len(missed))):  # noqa: S311
-        print(f"  {one.question.id} {one.question.text}")
-        for chunk, (doc_id, says) in zip(one.gold, one.question.gold.items(), strict=True):
-            print(f"    needed at {_place(chunk, one)} (hybrid {_place(chunk, other)}): {doc_id}: {says}")
-        for passage in one.found[:5]:
+    missed = [(result, other) for result, other in zip(asked, hybrid, strict=True) if result.of_chunks(5) < 1]
+    for result, other in random.Random(_SEED).sample(missed, min(count, len(missed))):  # noqa: S311
+        print(f"  {result.question.id} {result.question.text}")
+        for chunk, (doc_id, says) in zip(result.gold, result.question.gold.items(), strict=True):
+            print(f"    needed at {_place(chunk, result)} (hybrid {_place(chunk, other)}): {doc_id}: {says}")
+        for passage in result.passages[:5]:
             path = " <- ".join(f"{step.how} {step.via!r} {step.title}" for step in reversed(passage.path))
             print(f"    {passage.probability:.2f} {passage.title} › {passage.heading} {path} {list(passage.covers)}")
 
 
 def _place(chunk: str, asked: Asked) -> str:
-    ids = [one.chunk_id for one in asked.found]
+    ids = [passage.chunk_id for passage in asked.passages]
     return str(ids.index(chunk) + 1) if chunk in ids else "never"
 
 
@@ -112,11 +116,14 @@ def main(folder: Path, cache: Path, failures: int) -> None:
     questions = manual_questions()
     together: dict[Mode, list[Asked]] = {mode: [] for mode in MODES}
     times: dict[Mode, list[float]] = {mode: [] for mode in MODES}
-    for corpus in sorted({one.corpus for one in questions}):
-        manual, of_it = Manual(folder / corpus), questions_of(corpus, questions)
-        print(f"{corpus}: {len(manual.by_document)} documents, {len(manual.chunks)} chunks, {len(of_it)} questions")
-        needs, connections = {one: manual.gold_chunks(one) for one in of_it}, Connections(manual)
-        with served(manual, of_it, cache) as index:
+    for corpus in sorted({question.corpus for question in questions}):
+        manual, about_manual = Manual(folder / corpus), questions_of(corpus, questions)
+        print(
+            f"{corpus}: {len(manual.by_document)} documents, {len(manual.chunks)} chunks, {len(about_manual)} questions"
+        )
+        needs = {question: manual.gold_chunks(question) for question in about_manual}
+        connections = Connections(manual)
+        with served(manual, about_manual, cache) as index:
             results: dict[Mode, list[Asked]] = {}
             for mode in MODES:
                 results[mode], spent = ask(index, needs, connections, mode)

@@ -1,12 +1,11 @@
-"""Our ingest against LlamaIndex's IngestionPipeline and Haystack's: speed, and what each does the second time.
+"""Our ingest against LlamaIndex's IngestionPipeline and Haystack's: speed, and the effect of a second run.
 
     .venv-bench/bin/python -m tests.benchmarks.pipelines FOLDER [--documents 100]
 
-Each gets the same Markdown files as documents with groups, the same model with the same batch size, and a fresh
-`milvus-lite server`, in a process that has loaded its model before the clock starts. It ingests them; ingests them
-again unchanged; once more with one document gone; and once more with another one's groups changed. After each run the
-index itself is asked what it holds of that document. LlamaIndex has a docstore and upserts with deletion; Haystack's
-writer has the one policy that its Milvus store knows.
+Each has the same Markdown files as documents with groups, the same model with the same batch size, and a fresh
+`milvus-lite server`, in a process that has loaded its model before the clock starts. Four runs: all documents; the same
+again; without one document; with the groups of another changed. After each run the index is queried for that document.
+LlamaIndex has a docstore and upserts with deletion; Haystack's writer has the only policy of its Milvus store.
 """
 
 import os
@@ -39,7 +38,7 @@ _DIMENSION = 384
 _GONE, _REGROUPED = 1, 2
 
 Ingest = Callable[[Path, str], int | None]
-"""A JSONL file of documents and a name for the run; how many texts were embedded, where the product counts itself."""
+"""Ingests a JSONL file under a run's name; returns the embedded texts where the product counts them itself."""
 
 
 def lakehop(home: Path, uri: str) -> Ingest:
@@ -145,7 +144,7 @@ CONTESTANTS: dict[str, tuple[str, Callable[[Path, str], Ingest]]] = {
     "LlamaIndex": ("llama-index-core", llama_index),
     "Haystack": ("haystack-ai", haystack),
 }
-"""Name: the package, and what makes its pipeline."""
+"""By name: the package, and the function that makes its pipeline."""
 
 
 def read(corpus: Path) -> list[dict[str, Any]]:
@@ -167,7 +166,7 @@ def corpora(folder: Path, count: int) -> dict[str, list[dict[str, Any]]]:
 
 
 def held(uri: str, number: int) -> str:
-    """What the index holds of a document: rows, and by which groups they are to be read."""
+    """The index's rows of a document, and the groups that may read them."""
     client = MilvusClient(uri=uri)
     try:
         rows = [
@@ -205,10 +204,10 @@ def contest(name: str, folder: Path, count: int) -> None:
                 own_count = ingest(corpus, run)
                 took = time.perf_counter() - begun
                 texts = embedded - before if own_count is None else own_count
-                shown = {"deleted": held(uri, _GONE), "regrouped": held(uri, _REGROUPED)}.get(run, held(uri, _GONE))
+                held_rows = {"deleted": held(uri, _GONE), "regrouped": held(uri, _REGROUPED)}.get(run, held(uri, _GONE))
                 print(
                     f"{name} {version(CONTESTANTS[name][0])}, {run}: {took:.2f} s, {count / took:.2f} documents/s, "
-                    f"{texts} texts embedded; of the document concerned: {shown}",
+                    f"{texts} texts embedded; of the changed document: {held_rows}",
                     flush=True,
                 )
 
@@ -216,9 +215,9 @@ def contest(name: str, folder: Path, count: int) -> None:
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--documents", default=100, show_default=True)
-@click.option("--only", type=click.Choice(sorted(CONTESTANTS)), help="One of them, in this process.")
+@click.option("--only", type=click.Choice(sorted(CONTESTANTS)), help="One pipeline, in this process.")
 def main(folder: Path, documents: int, only: str | None) -> None:
-    """Run each pipeline in a process of its own; ours by the project's own environment."""
+    """Run each pipeline in a process of its own; ours in the project's own environment."""
     if only:
         contest(only, folder, documents)
         return

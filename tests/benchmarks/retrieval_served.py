@@ -1,18 +1,17 @@
-"""Multi-hop and hybrid search as they are served, over a real `milvus-lite server`.
+"""Served multi-hop and hybrid search, over a real `milvus-lite server`.
 
     export OPENBLAS_NUM_THREADS=1  # as the stack starts its parts
     python -m tests.benchmarks.retrieval_served POOL --cache FOLDER
     python -m tests.benchmarks.retrieval_served POOL --cache FOLDER --copies 4 --copies 10 --copies 34 --questions 60
 
-Pools as in tests.benchmarks.retrieval. Weights are the shipped ones, which were learned from both pools: recall here
-shows that the served search does what the cross-validated one does, and the milliseconds are a user's, encoding
-included. Hybrid and multihop take turns, question by question, and so do the server as the stack starts it and, over a
-copy of its folder, `milvus-lite server` as it comes. Beside the time that passed stands the processor's, of the
-searching thread and of the engine, which is what the former would be on a machine with nothing else to do. `first` is a
-question whose passages were not read before; every question is asked twice.
+Pools as in tests.benchmarks.retrieval. The shipped weights were learned from both pools: recall here shows that the
+served search agrees with the cross-validated one, and the milliseconds are a user's, with encoding. Hybrid and multihop
+take turns, question by question; so do the server as the stack starts it and an unpatched `milvus-lite server` over a
+copy of its folder. Beside the wall time stands the processor time of the searching thread and of the engine, which is
+the wall time on an idle machine. Every question is asked twice; `first` is without warm caches.
 
-With `--copies` the corpus is enlarged by copies whose names and vectors are others, for the growth of time. They are
-synthetic: recall there says little.
+`--copies` enlarges the corpus by copies with other names and vectors, to measure the growth of time. They are
+synthetic, so recall there says little.
 """
 
 import math
@@ -30,8 +29,8 @@ import numpy as np
 from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder
 from lakehouse.index.frequencies import FrequencyDirectory
 from lakehouse.index.index import Index
-from lakehouse.index.layout import IndexRow
 from lakehouse.index.passages import Passage
+from lakehouse.index.rows import IndexRow
 from lakehouse.retrieval.multihop.ranking import shipped_weights
 from lakehouse.retrieval.multihop.search import MultihopSearch
 from lakehouse.settings import Settings
@@ -53,7 +52,7 @@ def rows(pool: PoolIndex, copies: int) -> Iterator[IndexRow]:
         for number, document in enumerate(pool.documents):
             text, title = document["text"], document["title"]
             vector = pool.vectors[number]
-            if copy:  # other names of the same shape, and a vector as near to it as another passage is
+            if copy:  # other names of the same shape, and a vector as distant as another passage's
                 text, title = _renamed(text, copy), _renamed(title, copy)
                 vector = vector + random.normal(scale=0.04, size=vector.shape).astype(np.float32)
             yield IndexRow(
@@ -67,9 +66,9 @@ def _renamed(text: str, copy: int) -> str:
 
 
 def build(settings: Settings, index: Index, pool: PoolIndex, copies: int) -> str:
-    collection = index.create_collection(TENANT, pool.vectors.shape[1])
-    index.upsert(collection, rows(pool, copies))
-    index.publish(TENANT, collection)
+    collection = index.collections.create(TENANT, pool.vectors.shape[1])
+    index.writer.upsert(collection, rows(pool, copies))
+    index.collections.publish(TENANT, collection)
     counts: Counter[str] = Counter()
     for row in rows(pool, copies):
         counts.update(counted_keys(row["title"], "", row["text"]))
@@ -80,7 +79,7 @@ def build(settings: Settings, index: Index, pool: PoolIndex, copies: int) -> str
 
 @dataclass
 class Times:
-    """Milliseconds of each question: passed, of the searching thread's processor, of the engine's."""
+    """Milliseconds per question: wall time, and processor time of the searching thread and of the engine."""
 
     passed: list[float] = field(default_factory=list)
     ours: list[float] = field(default_factory=list)
@@ -88,11 +87,11 @@ class Times:
 
     def add(self, search: Callable[[str], list[Passage]], text: str, engine_clock: int) -> list[Passage]:
         passed, ours, engine = time.perf_counter(), time.thread_time(), time.clock_gettime(engine_clock)
-        found = search(text)
+        passages = search(text)
         self.engine.append(1000 * (time.clock_gettime(engine_clock) - engine))
         self.ours.append(1000 * (time.thread_time() - ours))
         self.passed.append(1000 * (time.perf_counter() - passed))
-        return found
+        return passages
 
     def __str__(self) -> str:
         both = [ours + engine for ours, engine in zip(self.ours, self.engine, strict=True)]
@@ -114,22 +113,22 @@ def _at(values: Sequence[float], share: float) -> float:
 def measure(
     pool: PoolIndex, searches: Mapping[str, tuple[Callable[[str], list[Passage]], int]], count: int
 ) -> dict[str, Times]:
-    """Ask each question by each search, with its engine's clock, twice; print recall and times of each."""
+    """Ask each question twice by each search, with its engine's clock, and print recall and times."""
     first, again = ({name: Times() for name in searches} for _ in range(2))
-    found: dict[str, list[list[int]]] = {name: [] for name in searches}
+    ranked: dict[str, list[list[int]]] = {name: [] for name in searches}
     questions = pool.questions[:count]
     for search, _ in searches.values():
-        search(pool.questions[-1].text)  # what is loaded by the first question
+        search(pool.questions[-1].text)  # the first question loads models
     for times in (first, again):
         for question in questions:
             for name, (search, engine_clock) in searches.items():
                 passages = times[name].add(search, question.text, engine_clock)
                 if times is first:
-                    found[name].append(
+                    ranked[name].append(
                         [int(p.chunk_id.split("-")[0]) if p.chunk_id.endswith("-0") else -1 for p in passages]
                     )
     for name in searches:
-        values = recalls(found[name], [question.gold for question in questions])
+        values = recalls(ranked[name], [question.gold for question in questions])
         print(f"  {name:22} recall " + " / ".join(f"{value:.1f}" for value in values))
         print(f"    first: {first[name]}\n    again: {again[name]}", flush=True)
     return again
@@ -137,19 +136,21 @@ def measure(
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.option("--cache", required=True, type=click.Path(file_okay=False, path_type=Path), help="Keeps vectors.")
-@click.option("--copies", type=click.IntRange(1), multiple=True, default=(1,), help="How many times the corpus.")
+@click.option(
+    "--cache", required=True, type=click.Path(file_okay=False, path_type=Path), help="Folder that keeps vectors."
+)
+@click.option("--copies", type=click.IntRange(1), multiple=True, default=(1,), help="The corpus so many times.")
 @click.option("--questions", type=click.IntRange(1), default=1000, help="How many of them.")
 def main(folder: Path, cache: Path, copies: tuple[int, ...], questions: int) -> None:
     """Print recall at 2, 5 and 10 in per cent, and milliseconds a question, of hybrid and multihop."""
     pool = PoolIndex(folder.resolve(), cache)
-    grown: dict[int, dict[str, Times]] = {}
-    for of in copies:
-        grown[of] = served(pool, of, questions)
+    by_copies: dict[int, dict[str, Times]] = {}
+    for count in copies:
+        by_copies[count] = served(pool, count, questions)
     if len(copies) > 1:
-        for name in grown[copies[0]]:
-            sizes = [math.log(of) for of in copies]
-            spent = [math.log(grown[of][name].processor) for of in copies]
+        for name in by_copies[copies[0]]:
+            sizes = [math.log(count) for count in copies]
+            spent = [math.log(by_copies[count][name].processor) for count in copies]
             print(f"{name}: processor time grows by size to the power of {np.polyfit(sizes, spent, 1)[0]:.2f}")
 
 
@@ -181,15 +182,17 @@ def served(pool: PoolIndex, copies: int, questions: int) -> dict[str, Times]:
 
 
 def searches_of(settings: Settings, collection: str) -> dict[str, Callable[[str], list[Passage]]]:
-    """Both modes by one server, from a question's text on."""
+    """Both modes of one server, encoding included."""
     embedder = load_embedder(BUNDLED_MODEL)
     index = Index(settings)
-    index.settle(collection)
+    index.collections.settle(collection)
     multihop = MultihopSearch(index, FrequencyDirectory(settings), shipped_weights())
 
     def hybrid(text: str) -> list[Passage]:
         vector = embedder.encode([text])[0]
-        return index.search(TENANT, ALLOWED, query=text, vector=vector, mode="hybrid", k=10, collection=collection)
+        return index.reader.search(
+            TENANT, ALLOWED, query=text, vector=vector, mode="hybrid", k=10, collection=collection
+        )
 
     def hops(text: str) -> list[Passage]:
         vector = embedder.encode([text])[0]

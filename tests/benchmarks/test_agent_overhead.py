@@ -1,11 +1,11 @@
-"""What of `agent_overhead` needs no peer: its arithmetic, and what its model says."""
+"""The arithmetic of `agent_overhead`, and the answers of its model."""
 
 import json
 
 import pytest
 
 from tests.benchmarks.agent_model import answer, pieces, reply
-from tests.benchmarks.agent_overhead import Round, shown
+from tests.benchmarks.agent_overhead import Round, median_and_range
 
 
 def test_a_step_is_the_wall_time_less_model_tool_and_bare_calls() -> None:
@@ -16,7 +16,7 @@ def test_a_step_is_the_wall_time_less_model_tool_and_bare_calls() -> None:
     assert ours.own_ms(bare) == pytest.approx((45 - 10) / 15)
     assert ours.cpu_ms(bare) == pytest.approx((35 - 10 - 10) / 15)
     assert bare.own_ms(bare) == bare.cpu_ms(bare) == pytest.approx(0)
-    assert shown([3, 1.25, 2]) == "2.00 (1.25 to 3.00)"
+    assert median_and_range([3, 1.25, 2]) == "2.00 (1.25 to 3.00)"
 
 
 def asked(text: str, **more: object) -> dict[str, object]:
@@ -42,5 +42,5 @@ def test_a_stream_says_the_same_as_a_whole_answer() -> None:
     first, *rest = [delta["tool_calls"][0]["function"] for delta in pieces(reply(body))]
 
     assert call["function"] == {"name": "calculate", "arguments": '{"expression": "0 + 1"}'}
-    assert first | {"arguments": "".join(one["arguments"] for one in rest)} == call["function"]
+    assert first | {"arguments": "".join(delta["arguments"] for delta in rest)} == call["function"]
     assert json.loads(answer(body)[1])["choices"][0]["message"] == reply(body)

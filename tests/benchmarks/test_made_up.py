@@ -1,4 +1,4 @@
-"""Questions made up from passages need what they are made of, and don't give the way away."""
+"""Made-up questions need the passages that they are made of, and leave out the names between them."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ RIVERS = ("Elbe", "Oder", "Rhine", "Seine", "Tagus", "Volga")
 
 
 def index() -> MemoryIndex:
-    """A bridge over each river names it; no river's page names anything."""
+    """Each bridge's passage names its river; no river's passage names anything."""
     rows = [
         Row(f"{river} Bridge", "", f"A bridge. An engineer built it over the {river} long ago.") for river in RIVERS
     ]
@@ -21,23 +21,25 @@ def index() -> MemoryIndex:
 
 def test_a_question_follows_a_name_which_it_leaves_out() -> None:
     questions = made_up(index(), 60)
-    several = [one for one in questions if len(one.gold) > 1]
-    chains = [one for one in several if {number % len(RIVERS) for number in one.gold} == {min(one.gold)}]
+    several = [question for question in questions if len(question.gold) > 1]
+    chains = [chain for chain in several if {number % len(RIVERS) for number in chain.gold} == {min(chain.gold)}]
     assert len(chains) > 40  # others compare two passages
     assert 0 < len(questions) - len(several) < 25  # or need one alone
-    for one in chains:
-        bridge, river = sorted(one.gold)
+    for chain in chains:
+        bridge, river = sorted(chain.gold)
         assert river == bridge + len(RIVERS)
-        assert RIVERS[bridge].lower() not in words(one.text.replace(f"{RIVERS[bridge]} Bridge", ""))
+        assert RIVERS[bridge].lower() not in words(chain.text.replace(f"{RIVERS[bridge]} Bridge", ""))
 
 
 def test_some_words_of_a_question_are_not_the_passages() -> None:
     known = {word for row in index().rows for word in words(f"{row.title} {row.text}")}
-    asked = [word for one in made_up(index(), 60) for word in words(one.text)]
+    asked = [word for question in made_up(index(), 60) for word in words(question.text)]
     assert 0.05 < np.mean([word not in known for word in asked]) < 0.4
 
 
 def test_the_same_are_made_up_again() -> None:
     first, again = (made_up(index(), 5) for _ in range(2))
-    assert [(one.text, one.gold) for one in first] == [(one.text, one.gold) for one in again]
+    assert [(question.text, question.gold) for question in first] == [
+        (question.text, question.gold) for question in again
+    ]
     assert first[0].vector.shape == (384,)

@@ -1,4 +1,4 @@
-"""The questions over manuals are what they claim to be, and manuals are cut as an ingest cuts them."""
+"""The questions over manuals match their chunks, and manuals are cut as an ingest cuts them."""
 
 import json
 from collections import Counter
@@ -27,14 +27,14 @@ def test_every_question_needs_two_documents_and_names_a_chunk_in_each() -> None:
 def test_the_words_of_every_question_tell_exactly_one_chunk(manuals_folder: Path) -> None:
     questions = manual_questions()
 
-    found = {}
-    for corpus in sorted({one.corpus for one in questions}):
+    counts = {}
+    for corpus in sorted({question.corpus for question in questions}):
         manual = Manual(manuals_folder / corpus)
         for question in questions_of(corpus, questions):
             for doc_id, says in question.gold.items():
-                found[question.id, doc_id] = len(manual.holding(doc_id, says))
+                counts[question.id, doc_id] = len(manual.holding(doc_id, says))
 
-    assert {gold: count for gold, count in found.items() if count != 1} == {}
+    assert {gold: count for gold, count in counts.items() if count != 1} == {}
 
 
 def test_a_manual_is_cut_by_headings_and_its_chunks_are_found_by_their_words(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The paired test by its definition, and a line by hand."""
+"""The paired test by its definition, and a line checked by hand."""
 
 from decimal import Decimal
 

@@ -1,4 +1,4 @@
-"""What the benchmark of quorums asks is what a researcher answers: liars win alone, and lose to two who agree."""
+"""The benchmark of quorums: without a quorum false sources win, with a quorum of two they lose."""
 
 from tests.benchmarks.quorum import ScriptedReader, by_script, measured
 
