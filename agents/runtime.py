@@ -1,7 +1,7 @@
-"""The agents as a service sees them: ask a question or search, on a caller's behalf, within a budget.
+"""The agents' interface for services: ask a question or search, for a caller, within a budget.
 
-A tenant's compiled programs are loaded from the lakehouse, those that ship with Lakehop from
-`agents/programs/compiled`; what they contain is instructions and demonstrations, never code or a model.
+A tenant's compiled programs are loaded from the lakehouse, the shipped ones from `agents/programs/compiled`. They hold
+instructions and demonstrations, never code or a model.
 """
 
 import asyncio
@@ -25,19 +25,19 @@ from agents.llm.engine import TaskEngine, model_client
 from agents.llm.lm import TaskLM
 from agents.programs import PROGRAMS
 from agents.prompting.adapter import ShortAdapter
-from agents.reading.answerability import NotAbout
+from agents.reading.answerability import NothingFound, SubjectMissing
 from agents.reading.citations import uncited
 from agents.reading.judge import JUDGE, Judge
 from agents.reading.quorum import check_quorum
-from agents.reading.signatures import NothingFound
 from agents.task.budget import Budget, BudgetReached, Limits
+from agents.task.dependencies import Dependencies
 from agents.task.journal import Journal
 from agents.task.recorder import one_line
-from agents.task.remembered import check_recall
-from agents.task.task import Dependencies, Task
+from agents.task.remembered import check_memory
+from agents.task.task import Task
 from lakehouse.access.permissions import Caller
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
-from lakehouse.index.index import Mode, Passage
+from lakehouse.index.passages import Mode, Passage
 from lakehouse.state.programs import CompiledProgram, ProgramRegistry
 
 __all__ = ["Agents", "Dependencies", "Event", "SearchResult"]
@@ -52,7 +52,7 @@ NO_ANSWER_YET = "The budget ended before anything was found."
 
 @dataclass(frozen=True)
 class SearchResult:
-    """What a bare search found, best first."""
+    """The result of a search without a program: its passages, best first."""
 
     results: list[Passage]
     took_ms: float
@@ -62,7 +62,7 @@ class SearchResult:
 
 
 class Agents:
-    """One a process, used on one event loop; `aclose` it at the end."""
+    """One per process, used on one event loop; `aclose` it at the end."""
 
     def __init__(self, deps: Dependencies) -> None:
         deps.prices.require(deps.settings.llm_model, datetime.now(UTC))
@@ -87,19 +87,19 @@ class Agents:
         journal: Journal | None = None,
         task_id: str | None = None,
     ) -> Answer:
-        """Answer a question from what the caller may read.
+        """Answer a question from the documents that the caller may read.
 
-        A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact before the
-        program takes it; `recall`: whether it is shown what is remembered for the caller's user. With the `journal` of
-        its `task_id`, a task goes on where it stood. Raises InvalidInput for the question, the program or what it is
-        asked with and cannot hold, NotFound for the tenant, Unavailable when the model or the index does not answer.
+        A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact; `recall`:
+        whether the program reads the memories of the caller's user. With the `journal` of its `task_id`, a task
+        resumes. Raises InvalidInput for the question, the program or an option that the program does not support,
+        NotFound for the tenant, Unavailable when the model or the index does not answer.
         """
         module, version = await self._program(program, caller)
         check_quorum(program, quorum)
         if recall:
-            check_recall(program)
+            check_memory(program)
         task = self.new_task(caller, program, version, limits, max_hops, quorum, recall, on_event, journal, task_id)
-        # No trace and no history: both are kept in the process, and hold what another tenant asked.
+        # No trace and no history: DSPy would keep other tenants' questions in the process.
         with dspy.context(trace=None):
             return await self.run(task, module, check_question(question))
 
@@ -111,12 +111,12 @@ class Agents:
         limits: Limits,
         max_hops: int,
         quorum: int = 1,
-        recall: bool = False,
+        with_memory: bool = False,
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         task_id: str | None = None,
     ) -> Task:
-        """A task that has not begun to work; its clock runs."""
+        """A new task; its clock runs from now on."""
         return Task(
             self._deps,
             caller,
@@ -125,7 +125,7 @@ class Agents:
             budget=Budget(limits),
             max_hops=max_hops,
             quorum=quorum,
-            recall=recall,
+            with_memory=with_memory,
             on_event=on_event,
             journal=journal,
             id=task_id,
@@ -146,10 +146,10 @@ class Agents:
             status, answer, reason = await self._outcome(task, module, question, adapter or ShortAdapter(), temperature)
         except BaseException as error:
             if not task.journal.goes_on(error):
-                await task.finished("failed", error, started_at)
+                await task.record_end("failed", error, started_at)
             raise
-        await task.finished(status, reason, started_at)
-        claims = status != "refused" and task.best_answer  # a budget may end before there is anything to claim
+        await task.record_end(status, reason, started_at)
+        claims = status != "refused" and task.best_answer  # a budget may end before the first answer
         await task.recorder.emit("usage", task.usage.model_dump(mode="json"))
         return Answer(
             answer=answer,
@@ -173,7 +173,7 @@ class Agents:
         max_usd: Decimal | None = None,
         on_event: OnEvent | None = None,
     ) -> SearchResult:
-        """The caller's k best passages. `max_usd`: what the fleet's model may cost where it is the reranker.
+        """The k best passages that the caller may read. `max_usd`: for the fleet's model where it is the reranker.
 
         Raises InvalidInput, NotFound, Unavailable.
         """
@@ -185,14 +185,14 @@ class Agents:
         try:
             with self._context(task, ShortAdapter(), 0.0):
                 passages = await task.search(query, hop=0, k=k, mode=mode)
-        except BudgetReached as reached:  # a search has no budget of its own; only a part that hangs ends here
+        except BudgetReached as reached:  # a search has no other budget than its time, so a part of the stack hangs
             raise Unavailable("milvus", f"the search did not end: {reached}. See `lakehop status`.") from reached
         return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id, task.usage)
 
     async def judge(
         self, question: str, answer: str, evidence: Sequence[str], caller: Caller, *, limits: Limits, on_event: OnEvent
     ) -> Answer:
-        """Whether the evidence says what the answer claims: `yes` or `no` where answered, else nothing to go by.
+        """Judge whether the evidence states what the answer claims: `yes` or `no`, if the status is `answered`.
 
         Raises InvalidInput for the question, Unavailable when the model does not answer.
         """
@@ -201,7 +201,7 @@ class Agents:
             return await self.run(task, Judge(answer, evidence), check_question(question))
 
     async def _program(self, name: str, caller: Caller) -> tuple[dspy.Module, str]:
-        load_program(name)  # a name that is none needs no look at the lakehouse
+        load_program(name)  # refuses an unknown name before the lakehouse is read
         return load_program(name, await asyncio.to_thread(self._registry.answering, caller, name))
 
     async def _outcome(
@@ -211,10 +211,10 @@ class Agents:
             with self._context(task, adapter, temperature):
                 prediction = await module.acall(question=question)
         except NothingFound as nothing:
-            if task.tools.fault:  # what could not be searched is not known to hold nothing
+            if task.tools.fault:  # a search that failed does not show that there is no answer
                 raise task.tools.fault from nothing
-            why = f" {nothing.told}" if isinstance(nothing, NotAbout) else ""
-            return "refused", NOTHING_FOUND + why, str(nothing) or None
+            explanation = f" {nothing.explanation}" if isinstance(nothing, SubjectMissing) else ""
+            return "refused", NOTHING_FOUND + explanation, str(nothing) or None
         except ContextWindowExceededError as error:
             raise Unavailable(
                 "vllm",
@@ -222,7 +222,7 @@ class Agents:
                 f"{one_line(error)}. Serve it with a longer one.",
             ) from error
         except Exception as error:
-            cause = _ours(error)
+            cause = _own_error(error)
             if isinstance(cause, BudgetReached):
                 return "partial", task.best_answer or NO_ANSWER_YET, str(cause)
             if isinstance(cause, LakehopError):
@@ -231,29 +231,29 @@ class Agents:
         return "answered", prediction.answer, None
 
     def _context(self, task: Task, adapter: ShortAdapter, temperature: float) -> AbstractContextManager[None]:
-        """In which a program's steps find the model, and what they serve."""
-        engine = TaskEngine(task, self._client, self._deps.settings)
+        """DSPy's context of a program: the task's model and adapter, and the task itself."""
+        engine = TaskEngine(task.context, self._client, self._deps.settings)
         lm = TaskLM(self._deps.settings.llm_model, engine, temperature)
         context: AbstractContextManager[None] = dspy.context(lm=lm, adapter=adapter, task=task, disable_history=True)
         return context
 
 
 def check_question(question: str) -> str:
-    """The question without blanks around it. Raises InvalidInput for an empty or an endless one."""
-    asked = question.strip()
-    if not asked:
+    """The question without surrounding blanks. Raises InvalidInput for an empty or too long question."""
+    text = question.strip()
+    if not text:
         raise InvalidInput(f"question {question[:20]!r}: is empty. Ask in words.")
-    if len(asked) > MAX_QUESTION_CHARACTERS:
+    if len(text) > MAX_QUESTION_CHARACTERS:
         raise InvalidInput(
-            f"question {asked[:40]!r}…: {len(asked):,} characters, at most {MAX_QUESTION_CHARACTERS:,} allowed. "
+            f"question {text[:40]!r}…: {len(text):,} characters, at most {MAX_QUESTION_CHARACTERS:,} allowed. "
             "Ask about a document instead of sending it."
         )
-    return asked.encode("utf-8", "replace").decode()  # a lone surrogate can be sent to nobody
+    return text.encode("utf-8", "replace").decode()  # JSON in UTF-8 cannot hold a lone surrogate
 
 
 @lru_cache(maxsize=64)
 def load_program(name: str, compiled: CompiledProgram | None = None) -> tuple[dspy.Module, str]:
-    """A program as it was compiled, else as it ships, and its version. Raises InvalidInput for a name that is none."""
+    """The compiled or else the shipped program, and its version. Raises InvalidInput for an unknown name."""
     if name not in PROGRAMS:
         raise InvalidInput(f"program {name!r}: must be one of {', '.join(sorted(PROGRAMS))}. Name one of them.")
     module, shipped = PROGRAMS[name](), COMPILED / f"{name}.json"
@@ -262,7 +262,7 @@ def load_program(name: str, compiled: CompiledProgram | None = None) -> tuple[ds
             module.load_state(json.loads(compiled.state))
         except KeyError as step:
             log.warning(
-                "%s %s was compiled before it had the step %s: it runs as it ships", name, compiled.version, step
+                "%s %s was compiled before it had the step %s: the shipped program runs", name, compiled.version, step
             )
         else:
             return module, compiled.version
@@ -273,12 +273,12 @@ def load_program(name: str, compiled: CompiledProgram | None = None) -> tuple[ds
 
 
 def program_version(state: bytes) -> str:
-    """What a compiled program is known by: the beginning of its content's SHA-256."""
+    """The version of a compiled program: the first 12 digits of its state's SHA-256."""
     return hashlib.sha256(state).hexdigest()[:12]
 
 
-def _ours(error: BaseException) -> BaseException:
-    """The error that we raised, out of those that DSPy put around it."""
+def _own_error(error: BaseException) -> BaseException:
+    """Our own error, unwrapped from DSPy's errors; the given error without one."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, (BudgetReached, LakehopError)):

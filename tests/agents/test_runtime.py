@@ -37,7 +37,7 @@ async def test_an_answer_says_what_supports_it_what_was_done_and_what_it_cost(mo
     answer = await ask()
 
     assert (answer.answer, answer.status) == ("3 maintainers", "answered")
-    assert [(one.doc_id, one.quote) for one in answer.citations] == [("Click", "3 maintainers")]
+    assert [(citation.doc_id, citation.quote) for citation in answer.citations] == [("Click", "3 maintainers")]
     assert steps_of(answer) == [
         ("search", "search", None),
         ("chat", "read", "BSD-3-Clause"),
@@ -148,7 +148,7 @@ async def test_the_money_cap_gives_the_best_answer_so_far(model, ask, spooled):
     answer = await ask(max_usd=Decimal("0.00013"))
 
     assert (answer.answer, answer.status) == ("BSD-3-Clause", "partial")
-    assert [one.doc_id for one in answer.citations] == ["Flask"]
+    assert [citation.doc_id for citation in answer.citations] == ["Flask"]
     assert answer.usage.calls == len(model.asked) == 1
     assert answer.usage.usd == sum(record.usd for record in spooled()) <= Decimal("0.00013")
     assert (spooled()[-1].operation, spooled()[-1].outcome) == ("invoke_agent", "partial")
@@ -354,7 +354,7 @@ async def test_no_text_changes_on_whose_behalf_the_index_is_asked(model, ask, in
 
     await ask("Which license has Flask? tenant: other, groups: hr", program=program)
 
-    assert {(one["tenant_id"], one["allowed_keys"]) for one in index.asked} == {("acme", (EVERYONE, ENG))}
+    assert {(search["tenant_id"], search["allowed_keys"]) for search in index.asked} == {("acme", (EVERYONE, ENG))}
     assert {(record.tenant_id, record.user_id, record.key_id) for record in spooled()} == {("acme", "ann", "key_1")}
 
 
@@ -398,7 +398,7 @@ async def test_dspy_keeps_nothing_of_what_was_asked(model, ask):
 async def test_a_bare_search_gives_the_callers_passages_and_leaves_a_record(agents, index, spooled):
     found = await agents.search("Flask", CALLER, k=2, mode="lexical")
 
-    assert [one.doc_id for one in found.results] == ["Flask", "Jinja2"]
+    assert [passage.doc_id for passage in found.results] == ["Flask", "Jinja2"]
     assert found.took_ms > 0
     assert (index.asked[0]["allowed_keys"], index.asked[0]["k"]) == ((EVERYONE, ENG), 2)
     assert [(record.task_id, record.operation, record.program) for record in spooled()] == [

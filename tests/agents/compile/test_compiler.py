@@ -229,12 +229,12 @@ def test_an_optimizer_is_told_what_a_success_costs():
     worth = Worth.beside(Score(10, 5, Decimal("0.10")))  # two cents a success
     example = example_of(TRAIN[0])
 
-    def told(answer, usd):
+    def worth_of(answer, usd):
         return worth(example, dspy.Prediction(answer=answer, usd=Decimal(usd)))
 
-    assert told("red", "0.01") == pytest.approx(0.5)
-    assert told("blue", "0.01") == pytest.approx(-0.5)
-    assert sum([told("red", "0.01"), told("blue", "0.01")]) == pytest.approx(0)  # as the program does now
+    assert worth_of("red", "0.01") == pytest.approx(0.5)
+    assert worth_of("blue", "0.01") == pytest.approx(-0.5)
+    assert sum([worth_of("red", "0.01"), worth_of("blue", "0.01")]) == pytest.approx(0)  # as the current program
     assert Worth.beside(Score(10, 5, Decimal(0)))(example, dspy.Prediction(answer="red", usd=Decimal(0))) == 1
 
 

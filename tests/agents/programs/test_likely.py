@@ -1,4 +1,4 @@
-"""`multihop` over an index that knows names: paths save a search, probabilities save reading, or decline."""
+"""`multihop` over an index with names: paths save a search, probabilities save reading or decline the question."""
 
 from dataclasses import replace
 
@@ -30,8 +30,8 @@ def ask_with(deps, ask, programs, monkeypatch, tmp_path):
     return ask_with
 
 
-def likely(one, probability, path=()):
-    return replace(one, probability=probability, path=path)
+def likely(found, probability, path=()):
+    return replace(found, probability=probability, path=path)
 
 
 async def test_what_the_first_search_was_led_to_is_not_searched_for_again(model, ask_with):

@@ -1,4 +1,4 @@
-"""However much was seen, what a model is shown of it stays small, and nothing in it is invented."""
+"""However many observations there are, the prompt stays small and holds nothing invented."""
 
 from agents.programs.observations import (
     EVIDENCE_CHARACTERS,
@@ -34,9 +34,9 @@ def test_a_hundred_long_observations_stay_bounded():
     for number in range(100):
         observations.add("fetch", seen(f"{number} travel " * 5_000))
 
-    shown = "".join(observations.lines())
+    prompt = "".join(observations.lines())
     assert observations.lines()[0] == f"{100 - NEWEST - OLDER} earlier steps"
-    assert len(shown) < NEWEST * NEWEST_CHARACTERS + OLDER * SENTENCE_CHARACTERS + 300
+    assert len(prompt) < NEWEST * NEWEST_CHARACTERS + OLDER * SENTENCE_CHARACTERS + 300
     assert len(observations.evidence()) == EVIDENCE_CHARACTERS
 
 

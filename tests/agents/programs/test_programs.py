@@ -19,7 +19,7 @@ QUESTION = "How many large tributaries do the two tributaries of the Oder have t
 
 @pytest.fixture(autouse=True)
 def rivers(index, monkeypatch, tmp_path):
-    """Three documents; and the programs as they are before anybody compiled them."""
+    """Three documents, and no compiled programs."""
     index.passages = (ODER, WARTA, NEISSE)
     monkeypatch.setattr("agents.runtime.COMPILED", tmp_path)
     load_program.cache_clear()
@@ -27,8 +27,8 @@ def rivers(index, monkeypatch, tmp_path):
     load_program.cache_clear()
 
 
-def told(answer):
-    """The steps as a reader sees them: who did what, in which hop, with which result."""
+def steps_of(answer):
+    """The steps: agent, hop and result."""
     return [
         (step.kind, step.agent, step.hop, step.output or [ref.title for ref in step.passages]) for step in answer.steps
     ]
@@ -38,7 +38,7 @@ async def test_one_look_up_reads_the_document_that_the_first_one_names(model, as
     model.says("1", "808 km")
     answer = await ask("How long is the first tributary of the Oder?", program="multihop")
     assert (answer.status, answer.answer) == ("answered", "808 km")
-    assert told(answer) == [
+    assert steps_of(answer) == [
         ("search", "search", 1, ["Oder", "Warta", "Neisse"]),
         ("chat", "plan", 1, "1"),
         ("search", "search", 2, ["Oder", "Warta", "Neisse"]),
@@ -54,7 +54,7 @@ async def test_several_facts_are_concluded_by_a_sum_that_the_calculator_works_ou
     model.says("2", "1", "0", "1 + 0")
     answer = await ask(QUESTION, program="multihop")
     assert (answer.status, answer.answer) == ("answered", "1")
-    assert told(answer)[-4:] == [
+    assert steps_of(answer)[-4:] == [
         ("chat", "read", 2, "1"),
         ("chat", "read", 2, "0"),
         ("chat", "conclude", 2, "1 + 0"),
@@ -66,8 +66,8 @@ async def test_several_facts_are_concluded_by_a_sum_that_the_calculator_works_ou
 async def test_the_model_reads_one_passage_at_a_time(model, ask):
     model.says("2", "1", "0", "1 + 0")
     await ask(QUESTION, program="multihop")
-    shown = [body["messages"][-1]["content"] for body in model.asked]
-    assert [[name for name in ("808 km", "254 km", "2 large") if name in prompt] for prompt in shown] == [
+    prompts = [body["messages"][-1]["content"] for body in model.asked]
+    assert [[name for name in ("808 km", "254 km", "2 large") if name in prompt] for prompt in prompts] == [
         [],
         ["808 km"],
         ["254 km"],
@@ -85,13 +85,13 @@ async def test_what_needs_no_look_up_is_read_from_what_the_question_names(model,
     model.says("0", "808 km")
     answer = await ask("How long is the Warta?", program="multihop")
     assert answer.answer == "808 km"
-    assert told(answer)[2:] == [("search", "look_up", 2, ["Warta"]), ("chat", "read", 2, "808 km")]
+    assert steps_of(answer)[2:] == [("search", "look_up", 2, ["Warta"]), ("chat", "read", 2, "808 km")]
 
 
 async def test_a_single_hop_plans_nothing(model, ask):
     model.says("2")
     answer = await ask(QUESTION, program="multihop", max_hops=1)
-    assert told(answer)[1:] == [("chat", "read", 1, "2")]
+    assert steps_of(answer)[1:] == [("chat", "read", 1, "2")]
 
 
 async def test_a_passage_without_the_fact_leads_to_the_next(model, ask):
@@ -111,7 +111,7 @@ async def test_what_the_question_compares_is_read_at_once_and_nothing_is_planned
     model.says("Warta")
     answer = await ask("Which is longer, the Warta or the Neisse?", program="multihop", agents=agents_with(llm_reads=3))
     assert (answer.answer, answer.uncited) == ("Warta", [])
-    assert told(answer)[1:] == [("chat", "answer", 1, "Warta")]
+    assert steps_of(answer)[1:] == [("chat", "answer", 1, "Warta")]
     assert [citation.quote for citation in answer.citations] == [
         "The Warta is 808 km long.",
         "The Neisse is 254 km long.",
@@ -128,22 +128,22 @@ async def test_a_yes_is_an_answer_that_no_words_carry(model, ask, agents_with):
 
 
 async def test_a_chain_that_the_search_is_confident_of_is_read_at_once(model, ask, agents_with, index):
-    index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA))
+    index.passages = tuple(replace(river, probability=0.9) for river in (ODER, WARTA))
     model.says("1", "808 km")
     answer = await ask(
         "How long is the first tributary of the Oder?", program="multihop", agents=agents_with(llm_reads=3)
     )
     assert (answer.answer, [citation.doc_id for citation in answer.citations]) == ("808 km", ["Warta"])
-    assert told(answer)[1:] == [("chat", "plan", 1, "1"), ("chat", "answer", 1, "808 km")]
+    assert steps_of(answer)[1:] == [("chat", "plan", 1, "1"), ("chat", "answer", 1, "808 km")]
 
 
 async def test_what_several_passages_do_not_say_is_looked_for_in_each(model, ask, agents_with, index):
-    index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA))
+    index.passages = tuple(replace(river, probability=0.9) for river in (ODER, WARTA))
     model.says("1", "none", "808 km")
     answer = await ask(
         "How long is the first tributary of the Oder?", program="multihop", agents=agents_with(llm_reads=3)
     )
-    assert [step[:3] for step in told(answer)[1:]] == [
+    assert [step[:3] for step in steps_of(answer)[1:]] == [
         ("chat", "plan", 1),
         ("chat", "answer", 1),
         ("search", "search", 2),
@@ -154,7 +154,7 @@ async def test_what_several_passages_do_not_say_is_looked_for_in_each(model, ask
 
 
 async def test_numbers_of_several_documents_are_read_one_by_one(model, ask, agents_with, index):
-    index.passages = tuple(replace(one, probability=0.9) for one in (ODER, WARTA, NEISSE))
+    index.passages = tuple(replace(river, probability=0.9) for river in (ODER, WARTA, NEISSE))
     model.says("2", "1", "0", "1 + 0")
     assert (await ask(QUESTION, program="multihop", agents=agents_with(llm_reads=3))).answer == "1"
 
@@ -173,7 +173,7 @@ async def test_a_model_that_reads_one_passage_at_a_time_and_a_quorum_compare_fac
 async def test_single_shot_reads_all_it_finds_at_once(model, ask):
     model.says("254 km")
     answer = await ask("How long is the Neisse?", program="single_shot")
-    assert told(answer) == [
+    assert steps_of(answer) == [
         ("search", "search", 1, ["Oder", "Warta", "Neisse"]),
         ("chat", "answer", 1, "254 km"),
     ]

@@ -1,4 +1,4 @@
-"""`react` chooses tools until it can answer; garbage, repeats and injected text end it, bounded and explained."""
+"""`react` chooses tools until it can answer; garbage, repeats and injected text end it in bounds, with a reason."""
 
 import json
 from dataclasses import replace
@@ -15,7 +15,7 @@ from tests.agents.conftest import FLASK, Reply, event, passage, piece
 FIRST_FOUND = "Flask has the license BSD-3-Clause."
 
 
-def told(answer):
+def steps_of(answer):
     return [(step.kind, step.agent, step.hop, step.output if step.kind != "search" else None) for step in answer.steps]
 
 
@@ -25,7 +25,7 @@ async def test_it_searches_first_then_uses_what_it_chooses_then_answers(model, a
     answer = await ask("How many is three times seven?", program="react")
 
     assert (answer.answer, answer.status, answer.reason) == ("21", "answered", None)
-    assert told(answer) == [
+    assert steps_of(answer) == [
         ("search", "search", 1, None),
         ("chat", "choose", 1, "calculate"),
         ("chat", "fill", 1, '{"expression": "3 * 7"}'),
@@ -40,7 +40,7 @@ async def test_an_answer_from_a_passage_is_cited(model, ask):
 
     answer = await ask(program="react")
 
-    assert [(one.doc_id, one.quote) for one in answer.citations] == [("Flask", "BSD-3-Clause")]
+    assert [(citation.doc_id, citation.quote) for citation in answer.citations] == [("Flask", "BSD-3-Clause")]
 
 
 async def test_the_choice_and_the_arguments_are_held_to_what_may_be(model, ask):
@@ -58,9 +58,9 @@ async def test_what_a_call_said_is_shown_to_the_next_choice_and_a_repeat_is_told
 
     await ask(program="react")
 
-    shown = [body["messages"][-1]["content"] for body in model.asked]
-    assert "calculate said: '1 / 0' divides by zero" in shown[2]
-    assert "You asked this before. Do something else." in shown[4]
+    prompts = [body["messages"][-1]["content"] for body in model.asked]
+    assert "calculate said: '1 / 0' divides by zero" in prompts[2]
+    assert "You asked this before. Do something else." in prompts[4]
 
 
 async def test_going_in_circles_ends_with_an_answer_from_what_was_found_and_says_so(model, ask):
@@ -70,7 +70,7 @@ async def test_going_in_circles_ends_with_an_answer_from_what_was_found_and_says
 
     assert (answer.status, answer.answer) == ("partial", "BSD-3-Clause")
     assert answer.reason == "calling search the same way 3 times brought nothing new"
-    assert [one.doc_id for one in answer.citations] == ["Flask"]
+    assert [citation.doc_id for citation in answer.citations] == ["Flask"]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ async def test_an_endless_reply_is_cut_and_the_task_goes_on(model, ask):
 
 async def test_the_steps_of_the_budget_end_it_with_the_best_so_far(model, ask):
     replies = [["search", json.dumps({"query": f"Flask {number}"})] for number in range(20)]
-    model.says(*[one for pair in replies for one in pair])
+    model.says(*[reply for pair in replies for reply in pair])
 
     answer = await ask(program="react", max_steps=6)
 
@@ -155,7 +155,7 @@ async def test_an_injected_instruction_reaches_no_tool_with_side_effects(deps, m
     assert answer.status == "refused"
     last = [body for body in model.asked if "choice" in body.get("structured_outputs", {})][-1]
     assert "send" not in last["structured_outputs"]["choice"]
-    assert {one["tenant_id"] for one in index.asked} == {"acme"}
+    assert {search["tenant_id"] for search in index.asked} == {"acme"}
 
 
 async def test_a_document_that_is_found_is_shown_as_text_and_nothing_else(model, ask):

@@ -1,4 +1,4 @@
-"""Questions about what no document is about: declined before a model reads, and why, whatever the program."""
+"""Questions whose subject no document has: declined before a model reads, with the reason, by every program."""
 
 import json
 import shutil
@@ -27,11 +27,11 @@ WORDS = {"Cut the question into": PLAN, "Choose what to do next": "answer", "How
     ("question", "missing"),
     [
         (QUESTION, {"bokeh"}),
-        (QUESTION.replace("bokeh", "django"), {"django"}),  # in a sentence that says nothing else of what is asked
+        (QUESTION.replace("bokeh", "django"), {"django"}),  # in a sentence without another word of the question
         (QUESTION.replace("bokeh", "pycparser"), set()),  # beside a word of the question
         (QUESTION.replace("bokeh", "asgiref"), set()),
         ("Which packages are required by CFFI?", set()),  # inflected, and in capitals
-        ("Who made Django?", set()),  # too few words to stand beside one another
+        ("Who made Django?", set()),  # too few words for two in one sentence
     ],
 )
 def test_a_word_is_spoken_of_in_a_title_or_beside_another_word_of_the_question(question, missing):
@@ -42,7 +42,7 @@ def test_only_a_question_of_which_nothing_rare_is_spoken_of_is_about_nothing():
     rarity = {"licenc": 2.0, "packag": 1.0, "sol": 6.0, "bokeh": 7.0}
 
     assert decisive_terms(rarity, {"bokeh", "sol", "packag"}, 0.5) == ["bokeh", "sol"]
-    assert decisive_terms(rarity, {"bokeh"}, 0.5) == []  # `sole` is spoken of, and may be what is asked about
+    assert decisive_terms(rarity, {"bokeh"}, 0.5) == []  # `sole` is spoken of, and may be the subject
     assert decisive_terms(rarity, set(), 0.5) == []
 
 
@@ -57,7 +57,7 @@ def test_a_document_is_named_by_its_title_as_a_whole_without_what_sets_it_apart(
 
 @pytest.fixture
 def settings(settings, tmp_path, monkeypatch):
-    """Those of a tenant of 2,000 chunks whose words were counted; and the programs as nobody has compiled them."""
+    """A tenant of 2,000 chunks with counted words, and no compiled programs."""
     folder = tmp_path / "counted"
     shutil.copytree(settings.warehouse, folder)
     settings = settings.model_copy(update={"warehouse": str(folder)})
@@ -89,7 +89,7 @@ async def test_what_nothing_is_about_is_declined_unread_and_the_answer_says_why(
     assert "read" not in [step.agent for step in answer.steps]
     assert len(model.asked) == {"single_shot": 0, "multihop": 0, "react": 1, "team": 1}[program]
     why = "nothing that was found speaks of what the question asks about"
-    assert (answer.reason, spooled()[-1].error) == (why, why)  # a record holds no word of a question
+    assert (answer.reason, spooled()[-1].error) == (why, why)  # a record holds no word of the question
 
 
 @pytest.mark.parametrize("program", ["single_shot", "multihop"])

@@ -1,4 +1,4 @@
-"""A quorum asked for over HTTP: `multihop` lets documents vote on each fact, and what they disagree on is told."""
+"""A quorum over HTTP: in `multihop` documents vote on each fact, and the trace shows disagreement."""
 
 import pytest
 
@@ -39,20 +39,20 @@ def notes(answer):
 async def test_a_lie_is_outvoted_and_answer_and_trace_tell_of_it(model, index, post, settings):
     index.passages = [LIAR, ATLAS, COPY, ALMANAC]
     model.says("0", "9 km")
-    assert (await post())["answer"] == "9 km"  # as ever
+    assert (await post())["answer"] == "9 km"  # without a quorum
 
     model.says("0", "9 km", "866 km", "9 km", "866 km")
     answer = await post(quorum=2)
 
     assert (answer["status"], answer["answer"]) == ("answered", "866 km")
-    assert [one["doc_id"] for one in answer["citations"]] == ["Atlas"]
+    assert [citation["doc_id"] for citation in answer["citations"]] == ["Atlas"]
     assert notes(answer) == [("multihop", "disagreement fact1.votes v1", "'866 km' by 2, but '9 km' says Liar")]
     (vote,) = [step for step in answer["steps"] if step["agent"] == "quorum"]
     assert (vote["query"], vote["output"]) == ("fact1: 2 documents that agree", "866 km")
-    assert [one["doc_id"] for one in vote["passages"]] == ["Atlas", "Almanac"]
+    assert [passage["doc_id"] for passage in vote["passages"]] == ["Atlas", "Almanac"]
     (line,) = [line for line in tree_lines(trace(settings, answer["task_id"])) if "quorum" in line]
     assert line.endswith("! Disagreement: 2 documents agree, 1 say otherwise")
-    assert "km" not in line  # the record stays when a document is forgotten
+    assert "km" not in line  # a record outlives the document
 
 
 async def test_what_is_looked_up_by_name_is_voted_on_by_documents_that_speak_of_it(model, index, post):
@@ -63,14 +63,14 @@ async def test_what_is_looked_up_by_name_is_voted_on_by_documents_that_speak_of_
 
     assert answer["answer"] == "808 km"
     read = [step["passages"][0]["title"] for step in answer["steps"] if step["agent"] == "read"]
-    assert read == ["Warta", "Oder", "Guide"]  # the Atlas names no Warta; two that agree are enough
+    assert read == ["Warta", "Oder", "Guide"]  # the Atlas does not mention the Warta; two equal votes are enough
     assert notes(answer) == []
 
 
 @pytest.mark.parametrize("passages", [[LIAR, ATLAS], [ATLAS]])
 async def test_without_a_quorum_the_question_is_declined(model, index, post, passages):
     index.passages = passages
-    model.says("0", *[one.text.split(" is ")[1].removesuffix(" long.") for one in passages])
+    model.says("0", *[found.text.split(" is ")[1].removesuffix(" long.") for found in passages])
 
     answer = await post(quorum=2)
 

@@ -1,4 +1,4 @@
-"""A claim that no citation carries is marked, whatever program makes it; citations come while a task runs."""
+"""Each program marks claims that no citation carries, and streams citations while a task runs."""
 
 import json
 from datetime import UTC, datetime
@@ -17,8 +17,8 @@ NEISSE = passage("Neisse", "The Neisse is 254 km long.")
 RHINE = passage("Rhine", "The Rhine is longer.")
 
 
-def quoted(one, quote):
-    return Citation(doc_id=one.doc_id, chunk_id=one.chunk_id, quote=quote)
+def quoted(passage, quote):
+    return Citation(doc_id=passage.doc_id, chunk_id=passage.chunk_id, quote=quote)
 
 
 def tool(agent, query, output):
@@ -29,7 +29,7 @@ SEARCH = Step(
     kind="search",
     agent="search",
     hop=1,
-    passages=[PassageRef(doc_id=one.doc_id, chunk_id=one.chunk_id, title=one.title) for one in (ODER, WARTA)],
+    passages=[PassageRef.of(ODER), PassageRef.of(WARTA)],
     latency_ms=1,
 )
 CITED = [quoted(ODER, "866 km"), quoted(WARTA, "808 km")]
@@ -46,13 +46,13 @@ LONG = "The Oder is 866 km long. It is as deep as the sea. The Warta is 808 km l
         ("866 km", [], [], ["866 km"]),
         (LONG, cite("", (LONG, [ODER, WARTA])), [], ["It is as deep as the sea."]),
         ("No. Never.", CITED, [], ["No. Never."]),
-        ("Warta", CITED, [SEARCH], []),  # the name of what is cited
+        ("Warta", CITED, [SEARCH], []),  # the title of a cited document
         ("Neisse", CITED, [SEARCH], ["Neisse"]),
         ("58", CITED, [tool("calculate", "866 - 808", "58")], []),
         ("116", CITED, [tool("calculate", "866 - 808", "58"), tool("python", "58 + 58", "116")], []),
-        ("59", CITED, [tool("calculate", "867 - 808", "59")], ["59"]),  # not what is cited
+        ("59", CITED, [tool("calculate", "867 - 808", "59")], ["59"]),  # from another number than the cited one
         ("58", CITED[:1], [tool("calculate", "866 - 808", "58")], ["58"]),
-        ("7", CITED, [tool("python", "len('Warthe!')", "7")], ["7"]),  # from no number at all
+        ("7", CITED, [tool("python", "len('Warthe!')", "7")], ["7"]),  # from no number
         ('{"n": 7}', CITED, [tool("sql", "SELECT count(*) AS n FROM t", '{"n": 7}')], ['{"n": 7}']),
     ],
 )
@@ -61,9 +61,9 @@ def test_a_claim_is_carried_by_a_quote_or_worked_out_from_quotes_else_marked(ans
 
 
 def test_each_sentence_of_an_answer_is_cited_where_it_stands():
-    told = cite("", ("It rises in Moravia. The Warta is 808 km long.", [ODER, WARTA]))
+    citations = cite("", ("It rises in Moravia. The Warta is 808 km long.", [ODER, WARTA]))
 
-    assert [(one.doc_id, one.quote) for one in told] == [
+    assert [(citation.doc_id, citation.quote) for citation in citations] == [
         ("Oder", "It rises in Moravia."),
         ("Warta", "The Warta is 808 km long."),
     ]
@@ -76,13 +76,15 @@ def test_a_citation_quotes_what_stands_there_or_is_not_made(fact, quotes):
 
 def test_what_the_question_says_or_wants_a_yes_for_is_cited_by_what_it_was_told_from():
     question = "Is the Warta or the Neisse longer?"
-    told = [("Warta", "The Warta is 808 km long."), ("Neisse", "The Neisse is 254 km long.")]
-    assert [(one.doc_id, one.quote) for one in cite(question, ("Warta", [WARTA, NEISSE]))] == [
-        *told,
+    citations = [("Warta", "The Warta is 808 km long."), ("Neisse", "The Neisse is 254 km long.")]
+    assert [(citation.doc_id, citation.quote) for citation in cite(question, ("Warta", [WARTA, NEISSE]))] == [
+        *citations,
         ("Warta", "Warta"),
     ]
-    assert [(one.doc_id, one.quote) for one in cite("Are Warta and Neisse rivers?", ("yes", [WARTA, NEISSE]))] == told
-    assert [one.doc_id for one in cite("Are they rivers?", ("no", [WARTA, NEISSE]))] == ["Warta"]
+    assert [
+        (citation.doc_id, citation.quote) for citation in cite("Are Warta and Neisse rivers?", ("yes", [WARTA, NEISSE]))
+    ] == citations
+    assert [citation.doc_id for citation in cite("Are they rivers?", ("no", [WARTA, NEISSE]))] == ["Warta"]
 
 
 # ---- the four programs ------------------------------------------------------------------------------------------
@@ -150,12 +152,12 @@ async def test_plan_findings_and_citations_are_streamed_as_they_come(model, serv
     response = await served.http.post("/ask/stream", json=asked, headers=served.key())
 
     events = events_of(response.text)
-    told = [
+    citations = [
         data["quote"] if kind == "citation" else data.get("query", kind)
         for kind, data in events
         if kind in ("citation", "usage", "done") or (kind == "step" and data["kind"] == "note")
     ]
-    assert told == [
+    assert citations == [
         "plan _plan v1",
         "finding a v1",
         "866",
@@ -166,4 +168,4 @@ async def test_plan_findings_and_citations_are_streamed_as_they_come(model, serv
         "done",
     ]
     assert [data["sub_task"] for kind, data in events if kind == "step" and data["kind"] == "search"] == ["a", "b"]
-    assert [one["quote"] for one in events[-1][1]["citations"]] == ["866", "808"]
+    assert [citation["quote"] for citation in events[-1][1]["citations"]] == ["866", "808"]

@@ -1,4 +1,4 @@
-"""The judge of answers: what it is shown, what counts as a judgement, and on whose bill it stands."""
+"""The judge of answers: its prompt, its judgements, and its cost."""
 
 from decimal import Decimal
 
@@ -33,11 +33,11 @@ async def test_it_reads_question_answer_and_evidence_and_says_yes_or_no(judge, m
     assert body["messages"][-1]["content"] == (
         f"Evidence: {BODY['evidence'][0]}\n{BODY['evidence'][1]}\nQuestion: {BODY['question']}\nAnswer: 808 km"
     )
-    assert [(one.program, one.agent, one.operation, one.usd) for one in spooled()] == [
+    assert [(record.program, record.agent, record.operation, record.usd) for record in spooled()] == [
         ("judge", "judge", "chat", USD),
         ("judge", "judge", "invoke_agent", 0),
     ]
-    assert {one.task_id for one in spooled()} == {said["task_id"]}
+    assert {record.task_id for record in spooled()} == {said["task_id"]}
 
 
 @pytest.mark.parametrize("garbage", ["maybe", "", "the answer is yes", Reply("ノー")])

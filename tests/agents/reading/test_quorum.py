@@ -1,4 +1,4 @@
-"""A lie of one source is outvoted, copies count once, and what disagrees is told."""
+"""A single false source is outvoted, copies count once, and disagreement is reported."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Which passage is read next: by what the question names, what that passage names, and how many facts are needed."""
+"""The next passage follows from the names in the question and in the first passage, and from the facts needed."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ RHINE = passage("Rhine", "The Rhine is longer.")
 
 
 def read_with(order, facts):
-    """Titles of the passages read, noting a fact where `facts` has one."""
+    """Titles of the passages read; notes the facts of `facts`."""
     titles = []
     for passage_to_read in order.passages_to_read():
         titles.append(passage_to_read.title)

@@ -1,4 +1,4 @@
-"""`team` where retrieval is not sure: other passages object, the model picks twice, and all of it is in the trace."""
+"""`team` where the search is not sure: other passages object, the model picks twice, and the trace holds it all."""
 
 import json
 from dataclasses import replace
@@ -51,7 +51,7 @@ async def test_where_both_rounds_pick_the_same_it_stands_whatever_was_likelier(m
     answer = await ask_team(RUMOUR, ATLAS, ALMANAC)
 
     assert (answer.status, answer.answer) == ("answered", "866 km")
-    assert [(one.doc_id, one.quote) for one in answer.citations] == [("Atlas", "866 km")]
+    assert [(citation.doc_id, citation.quote) for citation in answer.citations] == [("Atlas", "866 km")]
     assert debates_of(answer) == [
         "'866 km' stands: both rounds picked it. "
         "Rivals: '9 km' says Rumour (0.45); '866 km' says Atlas (0.40). Picks: '866 km', '866 km'"
@@ -64,8 +64,8 @@ async def test_where_both_rounds_pick_the_same_it_stands_whatever_was_likelier(m
     assert (decided.query, decided.output) == ("oder: 2 rival answers", "866 km")
     (line,) = [line for line in tree_lines(trace(settings, answer.task_id)) if "execute_tool" in line]
     assert line.endswith("! Disagreement: 2 rival answers; answer 2 stands: both rounds picked it")
-    assert "km" not in line  # the record stays when a document is forgotten
-    assert answer.rests_on() == {"Rumour#0", "Atlas#0", "Almanac#0"}  # what may be remembered of it, and by whom
+    assert "km" not in line  # a record outlives the document
+    assert answer.rests_on() == {"Rumour#0", "Atlas#0", "Almanac#0"}  # decides who may remember the answer
 
 
 async def test_where_the_likeliest_is_picked_it_stands_and_nothing_more_is_asked(model, ask_team):
@@ -86,7 +86,7 @@ async def test_unless_two_rounds_agree_the_likeliest_stands(model, ask_team, pic
 
     assert (answer.status, answer.answer) == ("answered", "9 km")
     assert "'9 km' stands: the rounds did not agree, it is the likeliest" in debates_of(answer)[0]
-    assert len(model.asked) == 3 + len(picks)  # after one that is no number nothing can be agreed on
+    assert len(model.asked) == 3 + len(picks)  # after a reply without a number no two picks can agree
 
 
 async def test_three_rivals_at_most_and_the_unlikely_do_not_object(model, ask_team):
@@ -111,7 +111,7 @@ async def test_those_that_say_the_same_hold_no_debate(model, ask_team):
 
 @pytest.mark.parametrize("probability", [HARD, 0.99, None])
 async def test_an_easy_question_is_answered_by_the_same_calls_as_ever(model, ask_team, probability):
-    """So is one of which nothing says how hard it is."""
+    """Without a probability a question counts as easy."""
     model.says(PLAN, "9 km")
 
     answer = await ask_team(replace(RUMOUR, probability=probability), ATLAS, ALMANAC)
@@ -137,7 +137,7 @@ async def test_a_budget_that_ends_in_a_debate_leaves_the_first_answer_standing(m
 
     assert (answer.status, answer.answer) == ("partial", "9 km")
     assert answer.reason == f"max_calls={max_calls}: the task made {max_calls} model calls"
-    assert [one.doc_id for one in answer.citations] == ["Rumour"]
+    assert [citation.doc_id for citation in answer.citations] == ["Rumour"]
 
 
 async def test_what_needs_a_debated_finding_goes_on_with_the_one_that_stands(model, ask_team):
@@ -149,7 +149,7 @@ async def test_what_needs_a_debated_finding_goes_on_with_the_one_that_stands(mod
 
     assert [step.query for step in answer.steps if step.kind == "search"] == [QUESTION, "What is 866 km long?"]
     assert answer.answer == "Oder"
-    assert len(debates_of(answer)) == 1  # the second look-up is as hard, and all say the same
+    assert len(debates_of(answer)) == 1  # the second look-up is as hard, but all facts are equal
 
 
 async def test_a_debate_is_streamed_as_it_comes(model, ask_team):

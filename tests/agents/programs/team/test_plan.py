@@ -1,4 +1,4 @@
-"""A plan that cannot be carried out is refused in words that it can be mended by; one that can runs side by side."""
+"""A wrong plan is refused with what to change; the sub-tasks of a right plan run side by side."""
 
 import asyncio
 import contextlib

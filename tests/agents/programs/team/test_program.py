@@ -1,4 +1,4 @@
-"""`team` end to end over a scripted model: plans of every kind, findings on the board, answers with citations."""
+"""`team` over a scripted model: plans of every kind, findings on the board, answers with citations."""
 
 import json
 from dataclasses import replace
@@ -33,7 +33,7 @@ async def test_one_look_up_needs_no_critic(model, ask, index):
     answer = await ask(QUESTION, program="team")
 
     assert (answer.status, answer.answer, answer.reason) == ("answered", "866 km", None)
-    assert [one.doc_id for one in answer.citations] == ["Oder"]
+    assert [citation.doc_id for citation in answer.citations] == ["Oder"]
     assert board_of(answer)[1:] == [("researcher", "finding oder v1", "866 km")]
     assert [step.agent for step in answer.steps if step.kind != "note"] == [
         "plan_tasks",
@@ -48,18 +48,18 @@ async def test_the_document_that_the_question_names_is_read_first(model, ask, in
 
     answer = await ask(QUESTION, program="team")
 
-    assert [(one.doc_id, one.quote) for one in answer.citations] == [("Oder", "866 km")]
+    assert [(citation.doc_id, citation.quote) for citation in answer.citations] == [("Oder", "866 km")]
 
 
 async def test_a_researcher_reads_at_once_as_much_as_the_model_can(model, ask, index, agents_with):
-    index.passages = [replace(one, probability=0.5) for one in (WARTA, ODER)]
+    index.passages = [replace(river, probability=0.5) for river in (WARTA, ODER)]
     reader = agents_with(llm_reads=3)
     model.says(plan(sub("oder")), "866 km")
     at_once = await ask(QUESTION, program="team", agents=reader)
     model.says(plan(sub("oder")), "none", "866 km")
     one_by_one = await ask(QUESTION, program="team", agents=reader)
 
-    assert [(one.doc_id, one.quote) for one in at_once.citations] == [("Oder", "866 km")]
+    assert [(citation.doc_id, citation.quote) for citation in at_once.citations] == [("Oder", "866 km")]
     assert [step.agent for step in at_once.steps if step.kind == "chat"] == ["plan_tasks", "answer"]
     assert [step.agent for step in one_by_one.steps if step.kind == "chat"] == ["plan_tasks", "answer", "read"]
     assert one_by_one.answer == "866 km"
@@ -78,7 +78,7 @@ async def test_what_is_asked_of_a_long_document_is_read_whatever_the_search_thin
     assert f"{ODER.text}\n\nIt rises" in model.asked[-1]["messages"][-1]["content"].replace("# Oder\n\n", "")
 
 
-# Which of the two asks first is chance, so both are told the same.
+# The order of the two calls is chance, so both get the same reply.
 BOTH = plan(sub("oder"), sub("warta", question="How long is the Warta?"))
 TOGETHER = "How long are the Oder and the longest tributary of the Oder together?"
 
@@ -314,7 +314,7 @@ async def test_a_budget_that_ends_in_the_middle_gives_what_was_found(model, ask,
 
     assert (answer.status, answer.answer) == ("partial", "866 km")
     assert answer.reason == "max_calls=2: the task made 2 model calls"
-    assert [one.doc_id for one in answer.citations] == ["Oder"]
+    assert [citation.doc_id for citation in answer.citations] == ["Oder"]
 
 
 async def test_an_analyst_reads_why_its_select_was_refused_and_tries_once_more(model, ask, index):
@@ -346,13 +346,13 @@ async def test_a_corrupted_passage_is_outvoted_and_the_disagreement_is_in_the_tr
     ]
     said = ["9 km", "866 km", "9 km", "866 km"]
     model.says(plan(sub("a")), *said)
-    one = await ask("How long is the Oder?", program="team", quorum=2)
+    voted = await ask("How long is the Oder?", program="team", quorum=2)
     model.says(plan(sub("a")), said[0])
     without = await ask("How long is the Oder?", program="team")
 
-    assert (one.answer, without.answer) == ("866 km", "9 km")
-    assert ("researcher", "disagreement a.votes v1", "'866 km' by 2, but '9 km' says Liar") in board_of(one)
-    assert [citation.doc_id for citation in one.citations] == ["Atlas"]
+    assert (voted.answer, without.answer) == ("866 km", "9 km")
+    assert ("researcher", "disagreement a.votes v1", "'866 km' by 2, but '9 km' says Liar") in board_of(voted)
+    assert [citation.doc_id for citation in voted.citations] == ["Atlas"]
 
 
 async def test_sources_that_contradict_each_other_are_declined_with_both_values(model, ask, index):
