@@ -1,1 +1,1 @@
-"""Airflow DAGs: when which Spark job runs, with what parameters. Nothing is computed here."""
+"""Airflow DAGs: schedules, order, retries and parameters of the Spark jobs. Nothing is computed here."""

@@ -1,15 +1,15 @@
-"""Compile a program: find the demonstrations with which the model answers best, score it, and register it.
+"""Compile a program: find the best demonstrations for the model, score the program, and register it.
 
 **Effect.** `lakehop compile` runs the optimizer on a file of questions, scores the program before and after on
-questions that the optimizer did not see, and writes a row of `ops.agent_programs`. The tenant is answered by it when
-success is not lower and a success costs no more; `lakehop programs use` returns to the one before. Every question costs
-what a user's would, several times over.
+questions that the optimizer did not see, and writes a row of `ops.agent_programs`. The program goes live for the tenant
+when its success is not lower and a success costs no more; `lakehop programs use` returns to the program before. Every
+question costs as much as a user's question, several times.
 
-**Schedule.** `compile` has none: whoever pays for it starts it. Each of `[compilations]` in `LAKEHOP_FEEDS_FILE` is a
-DAG `compile_<name>` with its own. A new program makes `evaluate` run, where questions are declared.
+**Schedule.** `compile` has none: start it when you want to pay for it. Each entry of `[compilations]` in
+`LAKEHOP_FEEDS_FILE` is a DAG `compile_<name>` with its own schedule. A new program starts `evaluate`.
 
-**Re-run.** Clear the failed task: it starts anew, and the calls are paid again. **Refused rows:** none go to
-`bronze.quarantine`; a bad line of the questions file fails the task at once and is named.
+**Re-run.** Clear the failed task: it starts from the beginning, and the calls are paid again. **Refused rows:** none go
+to `bronze.quarantine`; a bad line of the questions file fails the task at once, and the error names the line.
 """
 
 from collections.abc import Mapping
@@ -44,26 +44,26 @@ PARAMS = {
         "",
         type="string",
         title="Test questions",
-        description="Others to score with; empty: half of the questions, which the optimizer then does not see.",
+        description="Questions for the score; empty: half of the questions, which the optimizer then does not see.",
     ),
-    "tenant": tenant("Whose documents answer them."),
+    "tenant": tenant("Tenant whose documents answer them."),
     "groups": GROUPS,
 }
 
 
 def options(given: Mapping[str, Any]) -> list[str]:
-    """The command's options; what is empty is left to the command."""
+    """Options of the command; empty parameters are left out."""
     return [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value]
 
 
 @task(
     pool=MODEL_POOL,
     outlets=[PROGRAM],
-    retries=0,  # compiled again, every call is paid again
+    retries=0,  # a retry would pay every call again
     execution_timeout=timedelta(hours=6),  # some hundred questions, each asked a few times by a small model
 )
 def compile_program(declared: dict[str, str]) -> dict[str, Any]:
-    """Compile what is declared, else what the form says; return the scores before and after."""
+    """Compile with the declared options, else with those of the form; return the scores before and after."""
     context = get_current_context()
     given = declared or context["params"]
     document = run_lakehop(["compile", *options(given)])
@@ -86,7 +86,7 @@ for name, compilation in read_feeds_file(load_settings()).compilations.items():
     with DAG(
         f"compile_{name}",
         schedule=compilation.schedule,
-        start_date=datetime(2026, 1, 1, tzinfo=UTC),  # the past is not compiled for: `catchup` is off
+        start_date=datetime(2026, 1, 1, tzinfo=UTC),  # no runs for past dates: `catchup` is off
         catchup=False,
         max_active_runs=1,
         doc_md=__doc__,

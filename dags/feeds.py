@@ -1,15 +1,15 @@
-"""Take in a feed of documents that comes by date: a DAG `ingest_<name>` for each feed of `LAKEHOP_FEEDS_FILE`.
+"""Ingest a feed of documents that comes by date: a DAG `ingest_<name>` for each feed of `LAKEHOP_FEEDS_FILE`.
 
 **Effect.** As the DAG `ingest`, with the path of the run's date: `{{ ds }}` in it is the logical date. The source is
-the feed's name, so a document keeps its identity from date to date, and the later date wins.
+the name of the feed, so a document keeps its identity from date to date, and the later date wins.
 
-**Schedule.** The feed's own. Dates that were missed are not owed: fetch them by a backfill, oldest first,
+**Schedule.** The feed's own. Missed dates are not caught up: ingest them by a backfill, oldest first,
 `airflow backfill create --dag-id ingest_wiki --from-date 2026-11-01 --to-date 2026-11-07 --max-active-runs 1`.
 Backfill up to the newest date, else an old version of a document stays on top of a newer one.
 `--reprocess-behavior failed` takes only the dates that failed.
 
-**Re-run.** Clear the failed task of that date: it and what follows run again. A date for which nothing is there is
-wrong input: it fails at once, and is repaired by clearing it when the export has come.
+**Re-run.** Clear the failed task of that date: it runs again, and the tasks after it. A date without files is wrong
+input and fails at once: clear it when the export has come.
 
 **Refused rows** are in `bronze.quarantine` under the run's id; counts in `ops.ingest_runs`.
 """
@@ -29,7 +29,7 @@ SETTINGS = load_settings()
 
 
 def arguments_of(name: str, feed: Feed) -> Callable[[Context, Any], Sequence[str]]:
-    """The job's arguments for a date; the path is the operator's own template, no parameter of a run."""
+    """The job's arguments for a date. The path is a template of the feeds file, not a parameter of a run."""
 
     def arguments(context: Context, jinja_env: Any) -> list[str]:
         if not context.get("logical_date"):

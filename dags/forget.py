@@ -1,13 +1,13 @@
 """Remove documents, a source, or a whole tenant for good, and prove that nothing is left.
 
-**Effect.** The documents can be found no more; then their rows go from every table, then the files that held them,
-old versions and change data among them (VACUUM without retention, of this tenant's files); then every file that is
-left is read, and Milvus is asked: one row found fails the run. Without `source` and `document`, the whole tenant goes.
-What stays is the bill (`silver.llm_calls`) and the proof (`ops.forget_runs`).
+**Effect.** Removes the documents from the index, then their rows from every table, then the files of these rows with
+old versions and change data (VACUUM without retention, of this tenant's files). Then it reads every remaining file and
+asks Milvus: one row that is left fails the run. Without `source` and `document` it removes the whole tenant. The bill
+(`silver.llm_calls`) and the proof (`ops.forget_runs`) stay.
 
-**Re-run.** Clear the failed task, or trigger it again with the same parameters: every part can be done twice, and a
-run that was killed at any point is brought to the same end. A document that its source still holds comes back with
-the next ingest: take it out there first. What was refused is forgotten as well, in `bronze.quarantine`.
+**Re-run.** Clear the failed task, or trigger it again with the same parameters: every part can be repeated, also after
+a kill. A document that is still in its source comes back with the next ingest: delete it there first. **Refused rows**
+of the documents in `bronze.quarantine` are removed as well.
 """
 
 from typing import Any
@@ -19,9 +19,9 @@ from dags.shared.params import tenant
 from lakehouse.settings import load_settings
 
 PARAMS = {
-    "tenant": tenant("Whose documents they are: letters, digits, `_` and `-`."),
+    "tenant": tenant("Tenant of the documents: letters, digits, `_` and `-`."),
     "source": Param(
-        "", type="string", maxLength=4000, title="Source", description="Feed that they came from; empty: any."
+        "", type="string", maxLength=4000, title="Source", description="Feed of the documents; empty: any."
     ),
     "document": Param(
         [],

@@ -1,11 +1,10 @@
-"""Bring the call records that services have spooled into the lakehouse.
+"""Load the call records that the services have spooled into the lakehouse.
 
 **Effect.** Seals the spool's segments, appends them to `bronze.llm_calls` and merges them by `call_id` into
 `silver.llm_calls`, which the gold cost views read. The task is skipped, at no cost, when nothing is spooled.
 
-**Schedule.** Every 15 minutes: analysts read costs by the day, and a JVM start for a handful of records costs more
-than it gives sooner. `lakehop costs flush` triggers a run now. A run takes all that is there, so missed runs are not
-owed.
+**Schedule.** Every 15 minutes: analysts read costs by the day, so more JVM starts would not pay. `lakehop costs flush`
+triggers a run now. A run loads all segments, so missed runs need no catch-up.
 
 **Re-run.** Clear the failed task, or wait for the next run: a segment stays in the spool until its records are in
 Delta, and a record that comes twice is one row. **Refused lines** are in `bronze.quarantine` with their segment.
@@ -25,13 +24,13 @@ SETTINGS = load_settings()
 
 
 def skip_if_nothing_is_spooled(context: Any) -> None:
-    """An idle laptop need not start a JVM every quarter of an hour."""
+    """Skip the task, so that an idle laptop starts no JVM every quarter of an hour."""
     if not any(SETTINGS.spool_dir.rglob("*.jsonl")):
         raise AirflowSkipException(f"nothing in {SETTINGS.spool_dir}")
 
 
-# The bill must not wait behind a long ingest. In buckets it has to: the one table that both write, of refused rows,
-# takes one Spark at a time there.
+# Costs must not wait for a long ingest. In buckets they have to: both jobs write `bronze.quarantine`, and a table in a
+# bucket allows one Spark at a time.
 POOL = WRITER_POOL if SETTINGS.warehouse_root.startswith("s3a://") else "default_pool"
 
 with DAG(

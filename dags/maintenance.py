@@ -1,20 +1,20 @@
 """Keep the Delta tables small and quick to open.
 
 **Effect.** `maintain` rewrites small files as few (OPTIMIZE), writes a checkpoint of each table's log and removes log
-entries that have expired, and deletes files that no version of the last `LAKEHOP_VACUUM_HOURS` needs (VACUUM). What
-was remembered for users and has expired is deleted; all other rows stay as they are. Older versions of a table can't
-be read afterwards.
+entries that have expired, and deletes files that no version of the last `LAKEHOP_VACUUM_HOURS` needs (VACUUM). Expired
+memories are deleted; all other rows stay. Older versions of a table cannot be read afterwards. Tables that this release
+no longer has are deleted once, and the log names them.
 
-The change feed that ingest follows is files too. A tenant that has been idle is first moved past the changes of
-others; one whose last run failed half-way keeps the old files of that table, and the task's log names it.
-Checkpoints of steps whose table is gone are dropped.
+The change feed of the ingest is files too. An idle tenant is first moved past the changes of other tenants. A tenant
+whose last run failed half-way keeps the old files of that table, and the task's log names it. Checkpoints of steps
+without their table are deleted.
 
-**Schedule.** Weekly, Sunday 03:00 UTC: small files slow reads down over weeks, not days. A missed week is made
-good once. It runs in the pool of writers, so no ingest runs beside it. Cost loading may: where the two meet in one
-file, one of them tries again.
+**Schedule.** Weekly, Sunday 03:00 UTC: small files slow reads down over weeks, not days. Missed weeks are caught up by
+one run. It runs in the pool of writers, so no ingest runs beside it. Loading costs may: if both write one file, one of
+them tries again.
 
-**Re-run.** Clear the failed task, or trigger the DAG: it can be done any number of times. **Refused rows:** none, it
-takes nothing in; `bronze.quarantine` is maintained like the others.
+**Re-run.** Clear the failed task, or trigger the DAG: it can be repeated at any time. **Refused rows:** none, it reads
+no input; `bronze.quarantine` is maintained like the other tables.
 """
 
 from datetime import timedelta

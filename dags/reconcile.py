@@ -1,13 +1,13 @@
 """Compare every tenant's Milvus collection with its chunks in Delta, and repair what differs.
 
-**Effect.** Missing rows are written, rows that are no chunk are removed, stale texts and permissions are written again.
-Nothing is embedded that was embedded before. `ops.reconcile_runs` counts each kind of drift by tenant: zeros are the
-rule, and anything else has a cause that deserves a look (a restored backup, a second writer, a full disk).
+**Effect.** Writes missing rows, removes rows without a chunk, and writes stale texts and permissions again. No embedded
+text is embedded again. `ops.reconcile_runs` counts each kind of drift by tenant. Zeros are normal; any other
+number has a cause to look for (a restored backup, a second writer, a full disk).
 
-**Schedule.** Nightly: a drift comes from outside the pipeline, seldom, and a wrong permission should not last longer
-than a day. It reads all of both sides without the vectors: 20,000 chunks in seconds.
+**Schedule.** Nightly: drift is rare and comes from outside the pipeline, but a wrong permission should not last longer
+than a day. It reads both sides completely, without vectors: 20,000 chunks in seconds.
 
-**Re-run.** Clear the failed task. Every repair can be done twice.
+**Re-run.** Clear the failed task. Every repair can be repeated.
 
 **Refused rows:** none, nothing is parsed here; `bronze.quarantine` stays as it is.
 """
@@ -35,7 +35,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     doc_md=__doc__,
-    params={"tenant": tenant_or_all("Whose index; empty: every tenant's.")},
+    params={"tenant": tenant_or_all("Tenant of the index; empty: every tenant.")},
     tags=["lakehop"],
     default_args=DEFAULT_ARGS,
 ):

@@ -1,15 +1,15 @@
-"""Move a tenant, or all, to another embedding model, without an hour in which nothing is found.
+"""Move a tenant, or all tenants, to another embedding model while searches continue.
 
-**Effect.** The chunks are embedded by the new model, a new Milvus collection is built from Delta beside the live one
-and checked (every chunk is there; a sample's exact nearest are found), and the alias moves to it. Searches read the old
-collection until then and embed their questions by its model. No document is read again.
+**Effect.** Embeds the chunks by the new model, builds a new Milvus collection from Delta beside the live one, checks it
+(every chunk is there; a sample of searches finds the exact nearest), and moves the alias. Until then searches read the
+old collection and embed questions by its model. No document is read again.
 
-**Return.** Trigger it with the old model: the old collection is kept and takes in only what changed since. The one
-before that is dropped.
+**Return.** Trigger it with the old model: the old collection is kept, and only the changes since are written to it. The
+collection before the old one is dropped.
 
-**Re-run.** Clear the failed task: what was embedded stays, a collection that was begun is gone on with. A tenant whose
-new collection fails its check keeps the old one, and the others go on; the log names it. `ops.index_versions` says
-what is live since when.
+**Re-run.** Clear the failed task: embedded texts stay, and a half-built collection is continued. A tenant whose new
+collection fails its check keeps the old one; the log names it, and the other tenants continue. `ops.index_versions`
+holds the live versions.
 
 **Refused rows:** none, nothing is parsed here; `bronze.quarantine` stays as it is.
 """
@@ -43,7 +43,7 @@ with DAG(
             description="Id of a model that came with the environment, or a folder that every Spark worker and the "
             "gateway see.",
         ),
-        "tenant": tenant_or_all("Whose index; empty: every tenant's."),
+        "tenant": tenant_or_all("Tenant of the index; empty: every tenant."),
     },
     tags=["lakehop"],
     default_args=DEFAULT_ARGS,

@@ -1,4 +1,4 @@
-"""What one DAG writes and another may wait for. An event's `extra` says which tenant, source or program it is about.
+"""The assets that DAGs update and other DAGs may wait for. `extra` of an event names the tenant, source or program.
 
 `evaluate` waits for `INDEX_VERSION` and `PROGRAM`, which change seldom and may change every answer. Nothing waits for
 `SEARCH_INDEX`: asking a model a set of questions after every ingest is a bill that nobody ordered.

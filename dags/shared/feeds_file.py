@@ -1,4 +1,4 @@
-"""The file that `LAKEHOP_FEEDS_FILE` names: what runs by itself, declared by whoever operates the deployment.
+"""The file that `LAKEHOP_FEEDS_FILE` names: the scheduled feeds, evaluations and compilations of a deployment.
 
 [feeds.wiki]                                   # a DAG `ingest_wiki`, dated and scheduled
 path = ["s3://exports/wiki/dt={{ ds }}/"]      # a template of Airflow's, filled with the run's date
@@ -7,7 +7,7 @@ groups = "staff"                               # optional, as is `snapshot = tru
 schedule = "@daily"
 start_date = 2026-01-01
 
-[evaluations.acme]                             # asked again when the index or a program of that tenant is new
+[evaluations.acme]                             # asked again after a new index or program of that tenant
 tenant = "acme"
 groups = "staff"
 questions = "/srv/questions/acme.jsonl"
@@ -35,7 +35,7 @@ from lakehouse.settings import Program, Settings
 
 
 class Feed(BaseModel):
-    """Documents that come by date; the run of a date takes in what lies at `path` for that date."""
+    """Documents that come by date. The run of a date ingests the documents at `path` of that date."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +48,7 @@ class Feed(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """Questions that tell whether a tenant's answers are still right."""
+    """Questions that check whether a tenant's answers are still correct."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -59,7 +59,7 @@ class Evaluation(BaseModel):
 
 
 class Compilation(BaseModel):
-    """A program that is compiled again by itself, for it may have become better or cheaper with the documents."""
+    """A program that is compiled on a schedule: with new documents it may become better or cheaper."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -73,7 +73,7 @@ class Compilation(BaseModel):
 
 
 class FeedsFile(BaseModel):
-    """All of the file, by name."""
+    """The whole file, each entry by its name."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -83,7 +83,7 @@ class FeedsFile(BaseModel):
 
 
 def read_feeds_file(settings: Settings) -> FeedsFile:
-    """What the file declares; nothing where the setting is empty. A bad file is an import error in Airflow's UI."""
+    """The declarations of the file; none when the setting is empty. A bad file is an import error in Airflow's UI."""
     if not settings.feeds_file:
         return FeedsFile()
     try:

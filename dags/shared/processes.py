@@ -1,4 +1,4 @@
-"""Running `lakehop` as a process of a task: DAGs import no agent, and a crash of one takes no worker with it."""
+"""Run `lakehop` as a process of a task: DAGs import no agent, and a crash does not end the Airflow worker."""
 
 import json
 import logging
@@ -16,27 +16,27 @@ log = logging.getLogger("airflow.task")
 
 
 def run_lakehop(arguments: Sequence[str]) -> dict[str, Any]:
-    """The command's JSON document; what it says meanwhile is in the task's log.
+    """Run a command and return its JSON document; its stderr goes to the task's log.
 
-    `AirflowFailException`, which is not retried, when it calls its usage wrong (exit code 2), `AirflowException`
-    when it fails. A task that is stopped, e.g. by its timeout, stops the process.
+    Raises `AirflowFailException`, which is not retried, for wrong usage (exit code 2), else `AirflowException` for a
+    failure. A task that is stopped, e.g. by its timeout, stops the process.
     """
     command = [str(Path(sys.executable).parent / "lakehop"), *arguments, "--json"]
-    said = ""
+    last_line = ""
     with subprocess.Popen(
         command, cwd=PROJECT_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
         try:
-            for line in process.stderr or ():  # its one document on stdout is far smaller than a pipe's buffer
-                said = line.strip() or said
+            for line in process.stderr or ():  # the document on stdout is far smaller than the buffer of a pipe
+                last_line = line.strip() or last_line
                 log.info("%s", line.rstrip())
             document = process.stdout.read() if process.stdout else ""
         except BaseException:
             process.terminate()
             raise
     if process.returncode == 2:
-        raise AirflowFailException(f"wrong input, so not tried again: {said}")
+        raise AirflowFailException(f"wrong input, so not tried again: {last_line}")
     if process.returncode:
-        raise AirflowException(f"lakehop {arguments[0]} failed ({process.returncode}): {said}")
+        raise AirflowException(f"lakehop {arguments[0]} failed ({process.returncode}): {last_line}")
     result: dict[str, Any] = json.loads(document)
     return result
