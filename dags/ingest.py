@@ -1,18 +1,18 @@
 """Take documents from files into the lakehouse and the search index.
 
-**Effect.** `load_documents` parses what lies at `path`, cuts it into chunks and links them by what they say
-(`bronze.documents`, `silver.chunks`, `silver.links`: plain CPU, no model, and before the index that carries them);
-`build_index` embeds the texts that have no embedding yet and brings the tenant's Milvus collection up to date.
-Two tasks, two JVMs: a JVM start costs about 10 seconds, and this is where the resources differ: plain CPU before,
-the embedding model (on a GPU where there is one) after.
+**Effect.** `load_documents` parses the files at `path` and cuts them into chunks (`bronze.documents`, `silver.chunks`);
+`build_index` embeds the texts that have no embedding yet and updates the tenant's Milvus collection.
+Two tasks in two JVMs (10 seconds each to start), because their resources differ: plain CPU for the first, the
+embedding model for the second, on a GPU if there is one.
 
-**Re-run.** Clear the failed task: it and what follows run again, what succeeded does not. Every step merges by key, so
-nothing is written or embedded twice. A wrong path or parameter fails at once and is not retried: trigger the DAG
-again with the right one. Trigger it with the same parameters to take in what changed since.
+**Re-run.** Clear the failed task: it runs again, and the tasks after it. Every step merges by key, so nothing is
+written or embedded twice. A wrong path or parameter fails at once without a retry: trigger the DAG again with the right
+value.
+Trigger it with the same parameters to ingest later changes.
 
-**Refused rows** are in `bronze.quarantine` with the reason, the bytes' place and this run's id; the run goes on without
+**Refused rows** are in `bronze.quarantine` with the reason, their place and this run's id; the run continues without
 them: `select * from bronze.quarantine where ingest_run_id = '…'`. Counts of every step: `ops.ingest_runs`, and the
-button *What this run did* on a task's page.
+button *What this run did* on the page of a task.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ PARAMS = {
         description="Files, folders, `s3://…`, sitemaps (`https://…/sitemap.xml`), JSONL or Parquet files of "
         "documents, as the Spark driver sees them; one a line.",
     ),
-    "tenant": tenant("Whose documents they are: letters, digits, `_` and `-`."),
+    "tenant": tenant("Tenant of the documents: letters, digits, `_` and `-`."),
     "groups": Param(
         "",
         type="string",
@@ -51,14 +51,14 @@ PARAMS = {
         False,
         type="boolean",
         title="Snapshot",
-        description="The paths hold all of the source: documents of it that are no longer there are deleted.",
+        description="The paths hold the whole source: its documents that are not there any more are deleted.",
     ),
     "replay": Param(
         [],
         type="array",
         items={"type": "string", "minLength": 1},
         title="Replay",
-        description="Runs of this source: only what they refused and is still open is taken in; none: everything.",
+        description="Runs of this source: ingest only their refused, still open documents; none: ingest all.",
     ),
 }
 

@@ -1,6 +1,6 @@
-"""What spark-submit starts: the named steps, in order, in one JVM, because a JVM start costs ten seconds.
+"""The program that spark-submit starts. It runs the named steps in order in one JVM: a JVM start costs ten seconds.
 
-spark-submit spark_jobs/main.py parse_documents chunk_documents link_documents --run-id r --tenant a --source s --path d
+spark-submit spark_jobs/main.py parse_documents chunk_documents --run-id r --tenant a --source s --path d
 spark-submit spark_jobs/main.py embed_chunks sync_index --run-id r --tenant a --source s
 spark-submit spark_jobs/main.py load_llm_calls --run-id r2
 spark-submit spark_jobs/main.py reindex --run-id r3 --tenant acme --embedding-model models/other
@@ -26,15 +26,14 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse.storage.delta import ensure_tables
 from lakehouse.storage.spark import spark_session
 from spark_jobs.runner.counts import Counts, record, recorded
-from spark_jobs.runner.failures import FAILURES, told
+from spark_jobs.runner.failures import FAILURES, explain
 from spark_jobs.runner.writer_lock import WAIT_S, only_writer
 
-INGEST_STEPS = ("parse_documents", "chunk_documents", "link_documents", "embed_chunks", "sync_index")
-# A step's module is imported when its turn comes: those of the index take seconds.
+INGEST_STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index")
+# A module is imported when its step runs: the modules of the index take seconds to import.
 STEPS = {
     "parse_documents": "spark_jobs.documents.parse",
     "chunk_documents": "spark_jobs.documents.chunk",
-    "link_documents": "spark_jobs.documents.link",
     "embed_chunks": "spark_jobs.index.embed",
     "sync_index": "spark_jobs.index.sync",
     "reindex": "spark_jobs.index.reindex",
@@ -51,25 +50,25 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "load_llm_calls": (),
     "maintain": (),
 }
-"""Options that a step cannot do without; the others need tenant and source."""
+"""Options that a step requires. A step that is not listed requires tenant and source."""
 
 log = logging.getLogger("spark_jobs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done, 1 failed and worth another try, 2 wrong arguments or input, which stay wrong."""
+    """Exit code: 0 done; 1 failed, try again; 2 wrong arguments or input, which another try cannot repair."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
     try:
         settings = load_settings()
-        with _alone(settings, args):
+        with _writer_lock(settings, args):
             ensure_tables(settings)
             spark = spark_session(settings, "lakehop " + " ".join(args.steps))
             for step in args.steps:
                 run_step(spark, settings, args, step)
     except FAILURES as error:
-        failure = told(error)
+        failure = explain(error)
         if failure is None:
             raise
         kind, text = failure
@@ -78,43 +77,45 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _alone(settings: Settings, args: argparse.Namespace) -> AbstractContextManager[None]:
-    """Keep other writers out; call records go to tables of their own, and need not wait for a long ingest."""
+def _writer_lock(settings: Settings, args: argparse.Namespace) -> AbstractContextManager[None]:
+    """Keep other writers out. Call records have tables of their own, so loading them need not wait for an ingest."""
     if args.steps == ["load_llm_calls"]:
         return nullcontext()
     return only_writer(settings.home, f"{' '.join(args.steps)} of run {args.run_id}", WAIT_S)
 
 
 def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, step: str) -> None:
-    """Run one step, log its counts, and record them, together with those of earlier attempts of the same run."""
+    """Run one step, log its counts, and record them added to the counts of earlier attempts of the same run."""
     started_at = datetime.now(UTC)
     begun = time.monotonic()
     counts: Counts = import_module(STEPS[step]).run(spark, settings, args)
-    shown = " ".join(f"{name}={count}" for name, count in counts.items())
-    log.info("%s: %s seconds=%.1f", step, shown, time.monotonic() - begun)
+    numbers = " ".join(f"{name}={count}" for name, count in counts.items())
+    log.info("%s: %s seconds=%.1f", step, numbers, time.monotonic() - begun)
     if step not in INGEST_STEPS:
         return
-    if step != "parse_documents":  # these work off changes, so a retry finds only what is left; parsing sees it all
+    if step != "parse_documents":  # a retry of the other steps sees only the remaining changes
         earlier = recorded(settings, args, step)
         counts = {name: count + earlier.get(name, 0) for name, count in counts.items()}
     record(settings, args, step, counts, started_at)
 
 
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
-    """Arguments as the steps read them; wrong ones end the process with exit code 2 and a line that says why."""
+    """The arguments of the steps. Wrong arguments end the process with exit code 2 and one line of explanation."""
     parser = argparse.ArgumentParser(prog="spark_jobs/main.py", description=__doc__)
     parser.add_argument("steps", nargs="+", choices=STEPS, metavar="STEP", help=f"one or more of {', '.join(STEPS)}")
-    parser.add_argument("--run-id", required=True, help="names the run in ops.ingest_runs; the same again is a retry")
-    parser.add_argument("--tenant", help="whose documents they are; reindex and reconcile_index: all without it")
-    parser.add_argument("--source", help="name of the feed; ids are unique and snapshots act within it")
+    parser.add_argument("--run-id", required=True, help="id in ops.ingest_runs; the same id again is a retry")
+    parser.add_argument("--tenant", help="tenant of the documents; reindex and reconcile_index: all tenants without it")
+    parser.add_argument("--source", help="name of the feed; ids are unique, and snapshots delete, within it")
     parser.add_argument("--path", action="append", help="file, folder, JSONL, Parquet or s3a://…; may be repeated")
     parser.add_argument("--groups", default="", help="comma-separated, for documents that name none; empty: everyone")
-    parser.add_argument("--snapshot", action="store_true", help="documents of the source not found there are deleted")
     parser.add_argument(
-        "--replay", action="append", default=[], metavar="RUN", help="take in only what this run refused"
+        "--snapshot", action="store_true", help="delete documents of the source that are not at the paths"
+    )
+    parser.add_argument(
+        "--replay", action="append", default=[], metavar="RUN", help="ingest only the documents that this run refused"
     )
     parser.add_argument("--document", action="append", default=[], help="id to forget; without one, all of the source")
-    parser.add_argument("--embedding-model", help="reindex: model id, or the folder of one that all workers see")
+    parser.add_argument("--embedding-model", help="reindex: id of a model, or a model folder that all workers see")
     args = parser.parse_args(arguments)
     needed = {name for step in args.steps for name in _NEEDED.get(step, ("tenant", "source"))}
     if missing := sorted(f"--{name.replace('_', '-')}" for name in needed if not getattr(args, name)):

@@ -1,8 +1,7 @@
-"""What every DAG shares: how a Spark job is submitted and told apart when it fails, retries and pools.
+"""The Spark task that every DAG uses: submission, retries, pools, and the reaction to failures.
 
-A job that ends with exit code 2 was given wrong input: trying again would change nothing, so its task fails at once.
-Any other failure is tried again with a growing delay. Whoever is to be told of a failure is told by
-`dags.shared.alerts`.
+A job with exit code 2 got wrong input: a retry would change nothing, so its task fails at once. Any other failure is
+retried with a growing delay. `dags.shared.alerts` sends the message after the last attempt.
 """
 
 import re
@@ -33,7 +32,7 @@ _WRONG_INPUT = re.compile(r"[Cc]ode is: 2\b")  # of spark-submit, or of the driv
 
 
 class RunNumbersLink(BaseOperatorLink):
-    """A button on the task's page that leads to what the run did: documents, chunks, embeddings, seconds."""
+    """A button on the page of a task that leads to the numbers of the run: documents, chunks, embeddings, seconds."""
 
     name = "What this run did"
 
@@ -43,12 +42,12 @@ class RunNumbersLink(BaseOperatorLink):
 
 
 class SparkJob(SparkSubmitOperator):
-    """`spark_jobs/main.py` with some steps; its XCom `numbers` is what `ops.ingest_runs` says of the run so far."""
+    """`spark_jobs/main.py` with some steps. Its XCom `numbers` is a copy of the run's rows of `ops.ingest_runs`."""
 
     operator_extra_links = (RunNumbersLink(),)
 
     def execute(self, context: Context) -> None:
-        """Submit, wait, and push the numbers. `AirflowFailException`, never retried, when the input is wrong."""
+        """Submit, wait, push the numbers. Raises `AirflowFailException`, which is not retried, for wrong input."""
         try:
             super().execute(context)
         except AirflowException as error:
@@ -61,7 +60,7 @@ class SparkJob(SparkSubmitOperator):
             context["ti"].xcom_push(key="numbers", value=numbers)
 
     def on_kill(self) -> None:
-        """Stop all of the job: killing the JVM leaves the Python driver at work, and the pool's slot is given on."""
+        """Stop the whole job: without its JVM alone, the Python driver would run on after the pool slot is free."""
         submitted = self._hook and self._hook._submit_sp
         with suppress(psutil.NoSuchProcess):
             members = psutil.Process(submitted.pid).children(recursive=True) if submitted else []
@@ -80,7 +79,7 @@ class SparkJob(SparkSubmitOperator):
         try:
             runs = DeltaTable(f"{root}/ops/ingest_runs", storage_options=settings.delta_storage)
             rows = table(runs.scan(predicate=f"run_id = '{quoted}'")).to_pylist()
-        except Exception as error:  # the work is done: it must not be done again for want of its numbers
+        except Exception as error:  # the work is done, and missing numbers must not fail the task
             self.log.warning("ops.ingest_runs cannot be read, so this page has no numbers: %s", error)
             return {}
         return {row["step"]: {k: v for k, v in row.items() if isinstance(v, int | float)} for row in rows}
@@ -94,10 +93,10 @@ def spark_job(
     pool: str = WRITER_POOL,
     **options: Any,
 ) -> SparkJob:
-    """Submit `steps` in order in one JVM, with the run's id and what `arguments` says once the run is known."""
+    """A task that runs `steps` in order in one JVM, with the run's id and the result of `arguments` for the run."""
 
     def application_args(context: Context, jinja_env: Any) -> list[str]:
-        # A list made from the values, no template: quotes, commas and braces in a group or a path stay what they are.
+        # A list of values, not a template: quotes, commas and braces in a group or a path stay unchanged.
         return [*steps, f"--run-id={context['run_id']}", *arguments(context, jinja_env)]
 
     return SparkJob(
@@ -112,10 +111,8 @@ def spark_job(
 
 
 def ingest_jobs(settings: Settings, arguments: Callable[[Context, Any], Sequence[str]]) -> SparkJob:
-    """The two tasks that take documents in; every DAG that does so has these, and their order is kept here alone."""
-    load_documents = spark_job(
-        settings, "load_documents", ("parse_documents", "chunk_documents", "link_documents"), arguments
-    )
+    """The two tasks of an ingest in their order, for every DAG that ingests documents."""
+    load_documents = spark_job(settings, "load_documents", ("parse_documents", "chunk_documents"), arguments)
     build_index = spark_job(settings, "build_index", ("embed_chunks", "sync_index"), arguments, outlets=[SEARCH_INDEX])
     load_documents >> build_index
     return build_index

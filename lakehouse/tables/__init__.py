@@ -1,11 +1,11 @@
-"""Every Delta table, declared once and free of any engine: grain, key, columns, and a sentence on each column.
+"""Every Delta table, declared once and without any engine: grain, key, columns, and a sentence for each column.
 
 Spark schemas, Arrow schemas, the SQL catalog, the data dictionary in `docs/` and the tests all read these
-declarations, so a column is added here and nowhere else.
+declarations. Add a column here and nowhere else.
 """
 
 from lakehouse.tables.calls import EVAL_RESULTS, EVAL_RUNS, LLM_CALLS, LLM_CALLS_RAW
-from lakehouse.tables.chunks import ACL_KEYS, CHUNKS, EMBEDDINGS, FREQUENCIES, LINKS, MENTIONS, TITLES
+from lakehouse.tables.chunks import ACL_KEYS, CHUNKS, EMBEDDINGS, FREQUENCIES
 from lakehouse.tables.documents import DOCUMENTS, QUARANTINE
 from lakehouse.tables.memory import MEMORIES
 from lakehouse.tables.programs import AGENT_PROGRAMS, COMPILED_PROGRAMS
@@ -25,15 +25,12 @@ __all__ = [
     "FREQUENCIES",
     "INDEX_VERSIONS",
     "INGEST_RUNS",
-    "LINKS",
     "LLM_CALLS",
     "LLM_CALLS_RAW",
     "MEMORIES",
-    "MENTIONS",
     "QUARANTINE",
     "RECONCILE_RUNS",
     "TABLES",
-    "TITLES",
     "Column",
     "Forget",
     "Rule",
@@ -46,9 +43,6 @@ TABLES: tuple[Table, ...] = (
     QUARANTINE,
     CHUNKS,
     ACL_KEYS,
-    TITLES,
-    MENTIONS,
-    LINKS,
     FREQUENCIES,
     EMBEDDINGS,
     INDEX_VERSIONS,

@@ -1,4 +1,4 @@
-"""What is made of documents: chunks, who may read them, names, links, counts, vectors."""
+"""Tables made from documents: chunks, group sets, name frequencies, embeddings."""
 
 from lakehouse.tables.schema import ACL, DOC, GROUPS, RUN, SOURCE, TENANT, Column, Forget, Table, Type
 
@@ -14,32 +14,33 @@ CHUNKS = Table(
         Column(
             "chunk_id",
             Type.STRING,
-            "Hash of the document's key, the chunk's text and which repeat of that text it is, "
-            "so that an edit above a chunk leaves its id alone.",
+            "Hash of the document's key, the chunk's text and the number of the repeat of that text in "
+            "the document: an edit "
+            "elsewhere in the document keeps the id.",
         ),
         SOURCE,
         DOC,
-        Column("position", Type.INT, "Place among the document's chunks, from 0."),
+        Column("position", Type.INT, "Number of the chunk in its document, from 0."),
         Column("title", Type.STRING, "The document's title."),
         Column(
             "heading_path",
             Type.STRINGS,
             "Headings above the chunk, outermost first; empty before the first heading.",
         ),
-        Column("text", Type.STRING, "The span of the document, unaltered."),
-        Column("start_offset", Type.INT, "Where the span begins in the document's text, in characters."),
-        Column("end_offset", Type.INT, "Where it ends, exclusive, in characters."),
+        Column("text", Type.STRING, "The chunk's span of the document's text, unchanged."),
+        Column("start_offset", Type.INT, "Start of the span in the document's text, in characters, e.g. 0."),
+        Column("end_offset", Type.INT, "End of the span, exclusive, in characters, e.g. 812."),
         Column(
             "token_count",
             Type.INT,
-            "Tokens of what is embedded (title, headings, text) by the embedding model's own tokenizer, e.g. 212.",
+            "Tokens of the embedded text (title, headings, text) by the embedding model's own tokenizer, e.g. 212.",
         ),
         Column(
             "content_hash",
             Type.STRING,
-            "SHA-256 of what is embedded, hexadecimal; joins `silver.embeddings`.",
+            "SHA-256 of the embedded text, hexadecimal; joins `silver.embeddings`.",
         ),
-        Column("uri", Type.STRING, "The document's address."),
+        Column("uri", Type.STRING, "Address of the document, e.g. `file:///docs/plan.md`."),
         GROUPS,
         ACL,
         RUN,
@@ -55,93 +56,9 @@ ACL_KEYS = Table(
     columns=(TENANT, ACL, GROUPS),
 )
 
-_NAME = Column("name", Type.STRING, "A title, or a part of one, as it is written there, e.g. `Foo` of `Foo (film)`.")
-_ALIAS = "`title` in full, `stem` without the parenthesis at its end, or `before_comma`"
-
-TITLES = Table(
-    "silver.titles",
-    grain="one name by which texts can mention one live document",
-    key=("tenant_id", "source", "doc_id", "name"),
-    partition_by=("tenant_id",),
-    forget=Forget.DOCUMENT,
-    columns=(
-        TENANT,
-        SOURCE,
-        DOC,
-        _NAME,
-        Column("alias", Type.STRING, f"How the name comes from the title: {_ALIAS}."),
-        Column("namesakes", Type.INT, "Documents of the tenant that have this name, this one included."),
-        Column("mentioned_in", Type.INT, "Documents that mention the name without having it; 0: none does."),
-        Column(
-            "is_common",
-            Type.BOOL,
-            "True for a name that makes no links, because too many documents have it or mention it.",
-        ),
-        ACL,
-        RUN,
-    ),
-)
-
-MENTIONS = Table(
-    "silver.mentions",
-    grain="one name or link target in one chunk, whether or not it leads to a document",
-    key=("tenant_id", "chunk_id", "kind", "target"),
-    partition_by=("tenant_id",),
-    forget=Forget.DOCUMENT,
-    columns=(
-        TENANT,
-        Column("chunk_id", Type.STRING, "Chunk that holds it; joins `silver.chunks`."),
-        SOURCE,
-        DOC,
-        Column(
-            "kind",
-            Type.STRING,
-            "`title` for a name of a title, `hyperlink`, or `address`: the document's own by its front matter.",
-        ),
-        Column("target", Type.STRING, "The name as `silver.titles` has it, or the link's target as written."),
-        Column(
-            "addresses",
-            Type.STRINGS,
-            "Where a hyperlink may lead, best first, e.g. `path:docs:guide/install`; empty for a title.",
-        ),
-        Column("start_offset", Type.INT, "Where its first occurrence begins in the chunk's text, in characters."),
-        Column("end_offset", Type.INT, "Where that ends, exclusive, in characters."),
-        Column("occurrences", Type.INT, "How often the chunk holds it, 1 or more."),
-        ACL,
-        RUN,
-    ),
-)
-
-LINKS = Table(
-    "silver.links",
-    grain="one document that one chunk of another document of the tenant names or links to. "
-    "A reader may follow a link only if both `acl_key` and `to_acl_key` are among the keys that the reader is allowed",
-    key=("tenant_id", "chunk_id", "to_source", "to_doc_id", "kind"),
-    partition_by=("tenant_id",),
-    forget=Forget.DOCUMENT,
-    columns=(
-        TENANT,
-        Column("chunk_id", Type.STRING, "Chunk that holds the mention or hyperlink; joins `silver.chunks`."),
-        SOURCE,
-        DOC,
-        Column("acl_key", Type.STRING, "Of the chunk that links: who may not read it must not see the row."),
-        Column("kind", Type.STRING, "`mention` of the other document's title, or `hyperlink` to it."),
-        Column("to_source", Type.STRING, "Source of the document linked to."),
-        Column("to_doc_id", Type.STRING, "Its id there."),
-        Column("to_chunk_id", Type.STRING, "Its first chunk, for one fetch by id."),
-        Column("to_acl_key", Type.STRING, "Of the document linked to: who may not read it must not see the row."),
-        Column("target", Type.STRING, "The name mentioned, joins `silver.titles`; or the link's target as written."),
-        Column("alias", Type.STRING, f"What part of the title the name is: {_ALIAS}; NULL for a hyperlink.", True),
-        Column("start_offset", Type.INT, "Where the first occurrence begins in the chunk's text, in characters."),
-        Column("end_offset", Type.INT, "Where that ends, exclusive, in characters."),
-        Column("occurrences", Type.INT, "How often the chunk names or links to the document."),
-        RUN,
-    ),
-)
-
 FREQUENCIES = Table(
     "silver.frequencies",
-    grain="one name or term of one tenant's chunks, and how many of them hold it",
+    grain="one name or term of one tenant, and the number of chunks that hold it",
     key=("tenant_id", "key"),
     partition_by=("tenant_id",),
     forget=Forget.TENANT,
@@ -151,8 +68,8 @@ FREQUENCIES = Table(
         Column(
             "chunks",
             Type.LONG,
-            "Live chunks that hold it, 1 or more; `chunk:` is a key of every chunk, `own:` and a title of the first of "
-            "each document that has the title.",
+            "Live chunks that hold it, 1 or more. The key `chunk:` counts all chunks; `own:` with a title counts the "
+            "documents of that title, by their first chunks.",
         ),
         RUN,
     ),
@@ -160,13 +77,13 @@ FREQUENCIES = Table(
 
 EMBEDDINGS = Table(
     "silver.embeddings",
-    grain="one text embedded by one model, whoever it belongs to",
+    grain="one text embedded by one model, shared by all chunks with that text",
     key=("content_hash", "embedding_model"),
     forget=Forget.UNUSED_TEXT,
     columns=(
         Column("content_hash", Type.STRING, "SHA-256 of the embedded text, hexadecimal."),
         Column("embedding_model", Type.STRING, "Model that made the vector, e.g. `all-MiniLM-L6-v2`."),
-        Column("vector", Type.VECTOR, "Unit-length embedding."),
+        Column("vector", Type.VECTOR, "Embedding, of length 1, e.g. 384 numbers."),
         RUN,
     ),
 )

@@ -1,10 +1,10 @@
-"""What was taken in: documents as they came, and what was refused, with the reason."""
+"""Tables of ingested documents, and of refused documents with the reason."""
 
 from lakehouse.tables.schema import DOC, GROUPS, RUN, SOURCE, TENANT, Column, Forget, Rule, Table, Type
 
 DOCUMENTS = Table(
     "bronze.documents",
-    grain="one document of one source, as last seen",
+    grain="one document of one source, in its last ingested version",
     key=("tenant_id", "source", "doc_id"),
     partition_by=("tenant_id",),
     forget=Forget.DOCUMENT,
@@ -13,23 +13,24 @@ DOCUMENTS = Table(
         TENANT,
         SOURCE,
         DOC,
-        Column("title", Type.STRING, "Title given, or the first heading, or the file's name."),
+        Column("title", Type.STRING, "The given title, else the first heading, else the file's name."),
         Column("text", Type.STRING, "The document as Markdown."),
-        Column("uri", Type.STRING, "Where a reader finds the original, e.g. `file:///docs/plan.md`."),
+        Column("uri", Type.STRING, "Address of the original, e.g. `file:///docs/plan.md`."),
         GROUPS,
         Column("content_hash", Type.STRING, "SHA-256 of title and text, hexadecimal; equal means unchanged."),
         Column(
             "updated_at",
             Type.TIME,
-            "When the source says it changed; NULL when the source does not say.",
+            "Time of the last change according to the source; NULL when the source gives none.",
             True,
         ),
-        Column("deleted", Type.BOOL, "True once a snapshot no longer held it."),
+        Column("deleted", Type.BOOL, "True after a snapshot that no longer held the document."),
         RUN,
         Column(
             "signature",
             Type.INTS,
-            "MinHash of `text`, 128 numbers, to find near-copies; empty: no word in it; NULL: taken in while the rule "
+            "MinHash of `text`, 128 numbers, to find near-copies; empty: no word in the text; NULL: "
+            "ingested while the rule "
             "`near-duplicate` was off.",
             True,
         ),
@@ -57,7 +58,7 @@ DOCUMENTS = Table(
 
 QUARANTINE = Table(
     "bronze.quarantine",
-    grain="one document or row that a run could not take in; refused again, it is the later run's row",
+    grain="one document or row that a run refused; a later refusal of the same document replaces the row",
     key=("ingest_run_id", "quarantine_id"),
     partition_by=("tenant_id",),
     forget=Forget.DOCUMENT,
@@ -66,48 +67,52 @@ QUARANTINE = Table(
         Column(
             "quarantine_id",
             Type.STRING,
-            "Hash of where the rejected bytes lie and why; stable over retries of a run.",
+            "Hash of the place of the refused bytes and the reason; the same in every retry of a run.",
         ),
         TENANT,
         SOURCE,
-        Column("doc_id", Type.STRING, "Its id; NULL when it has none.", True),
-        Column("uri", Type.STRING, "File that holds the rejected bytes; fix it there and ingest again."),
-        Column("reason", Type.STRING, "What is wrong, what is allowed, and what to do."),
+        Column("doc_id", Type.STRING, "Id of the document; NULL when it has none.", True),
+        Column(
+            "uri",
+            Type.STRING,
+            "File that holds the refused bytes, e.g. `file:///docs/plan.md`; repair it there and ingest again.",
+        ),
+        Column("reason", Type.STRING, "The problem, the allowed value, and what to do."),
         Column(
             "excerpt",
             Type.STRING,
-            "The first 200 characters, undecodable bytes escaped; NULL when there are none.",
+            "The first 200 characters of the refused text, with escapes for undecodable bytes; NULL without text.",
             True,
         ),
-        Column("quarantined_at", Type.TIME, "When it was rejected."),
+        Column("quarantined_at", Type.TIME, "Time of the refusal."),
         Column(
             "number",
             Type.LONG,
-            "Line or row in its file, from 1; 0: the whole file; NULL: refused before this was noted.",
+            "Line or row in the file, from 1; 0: the whole file; NULL in rows of releases without this column.",
             True,
         ),
         Column(
             "paths",
             Type.STRINGS,
-            "Paths given to the run, which a replay reads again; NULL: it cannot be replayed.",
+            "Paths of the run, which a replay reads again; NULL: no replay is possible.",
             True,
         ),
         Column(
             "default_groups",
             Type.STRINGS,
-            "The run's groups for documents that name none; NULL: it cannot be replayed.",
+            "The run's groups for documents that name none; NULL: no replay is possible.",
             True,
         ),
         Column(
             "resolved_by",
             Type.STRING,
-            "Run that later took it in, or read its place and found nothing to refuse; NULL: still open.",
+            "Later run that accepted the document, or read its place and refused nothing there; NULL: still open.",
             True,
         ),
         Column(
             "like_doc_id",
             Type.STRING,
-            "Document of the source that it repeats, named in the reason too; NULL: refused for something else.",
+            "Id of the document that it repeats; NULL: refused for another reason.",
             True,
         ),
     ),

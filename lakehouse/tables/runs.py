@@ -1,36 +1,47 @@
-"""What was done: indexes, repairs, ingests and removals."""
+"""Tables of jobs: index versions, reconciliations, ingests and erasures."""
 
 from lakehouse.tables.schema import SOURCE, TENANT, Column, Forget, Table, Type
 
 INDEX_VERSIONS = Table(
     "ops.index_versions",
-    grain="one Milvus collection that was built for one tenant",
+    grain="one Milvus collection of one tenant",
     key=("tenant_id", "collection"),
     forget=Forget.TENANT,
     columns=(
         TENANT,
-        Column("collection", Type.STRING, "Milvus collection, e.g. `lakehop_acme_v1`; a name is never used again."),
+        Column("collection", Type.STRING, "Milvus collection, e.g. `lakehop_acme_v1`; no name is used twice."),
         Column("alias", Type.STRING, "Alias that points at the tenant's live collection."),
-        Column("embedding_model", Type.STRING, "Model of its vectors; questions to it are embedded by the same."),
-        Column("dimension", Type.INT, "Length of its vectors."),
+        Column(
+            "embedding_model",
+            Type.STRING,
+            "Model of its vectors, e.g. `all-MiniLM-L6-v2`; questions are embedded by the same model.",
+        ),
+        Column("dimension", Type.INT, "Length of its vectors, e.g. 384."),
         Column(
             "state",
             Type.STRING,
-            "`building`; `live`: searches read it; `retired`: kept, to be returned to; `dropped`: gone from Milvus; "
-            "NULL: built before this was noted.",
+            "`building`; `live`: searches read it; `retired`: kept for a return; `dropped`: deleted "
+            "from Milvus; NULL in rows "
+            "of releases without this column.",
             True,
         ),
-        Column("chunks", Type.LONG, "Chunks that it held when it went live; NULL before.", True),
+        Column("chunks", Type.LONG, "Chunks in it when it went live; NULL before.", True),
         Column(
             "recall",
             Type.DOUBLE,
-            "Share of the exact ten nearest that its search found before it went live, over a sample, 0 to 1; NULL "
-            "when it was the tenant's first.",
+            "Share of the exact ten nearest chunks that its search found before it went live, over a "
+            "sample, 0 to 1; NULL "
+            "for the first version of a tenant.",
             True,
         ),
-        Column("run_id", Type.STRING, "Run that built it, or returned to it; NULL: before this was noted.", True),
-        Column("created_at", Type.TIME, "When it was created."),
-        Column("live_from", Type.TIME, "When searches began to read it, the last time; NULL before.", True),
+        Column(
+            "run_id",
+            Type.STRING,
+            "Run that built it or returned to it; NULL in rows of releases without this column.",
+            True,
+        ),
+        Column("created_at", Type.TIME, "Time of its creation."),
+        Column("live_from", Type.TIME, "Time when searches last began to read it; NULL before.", True),
     ),
 )
 
@@ -42,20 +53,22 @@ RECONCILE_RUNS = Table(
     columns=(
         Column("run_id", Type.STRING, "Airflow's run id."),
         TENANT,
-        Column("collection", Type.STRING, "Live collection; NULL when the tenant has nothing to search.", True),
-        Column("chunks", Type.LONG, "Chunks that it should hold."),
-        Column("missing", Type.LONG, "Chunks that it lacked, written."),
-        Column("extra", Type.LONG, "Rows that are no chunk of the tenant, removed."),
-        Column("stale_text", Type.LONG, "Rows with another text, title, heading or address, written again."),
-        Column("stale_permissions", Type.LONG, "Rows with another `acl_key`, written again."),
+        Column("collection", Type.STRING, "Live collection; NULL when the tenant has none.", True),
+        Column("chunks", Type.LONG, "Chunks of the tenant, which the collection should hold."),
+        Column("missing", Type.LONG, "Chunks that the collection lacked; they were written."),
+        Column("extra", Type.LONG, "Rows without a chunk of the tenant; they were removed."),
+        Column("stale_text", Type.LONG, "Rows with another text, title, heading or address; they were written again."),
+        Column("stale_permissions", Type.LONG, "Rows with another `acl_key`; they were written again."),
         Column(
             "stale_counts",
             Type.LONG,
-            "Names and terms with another count in `silver.frequencies`, counted anew; NULL: not compared then.",
+            "Names and terms with a wrong count in `silver.frequencies`, counted again; NULL in rows "
+            "of releases that did "
+            "not compare them.",
             True,
         ),
-        Column("started_at", Type.TIME, "When it began."),
-        Column("seconds", Type.DOUBLE, "How long it took."),
+        Column("started_at", Type.TIME, "Start of the comparison."),
+        Column("seconds", Type.DOUBLE, "Duration, seconds."),
     ),
 )
 
@@ -72,70 +85,70 @@ INGEST_RUNS = Table(
         Column(
             "documents_seen",
             Type.LONG,
-            "Documents and rows in the input, refused ones too; NULL: not this step's.",
+            "Documents and rows in the input, also refused ones; NULL: not counted by this step.",
             True,
         ),
-        Column("documents_added", Type.LONG, "New documents; NULL: not this step's.", True),
+        Column("documents_added", Type.LONG, "New documents; NULL: not counted by this step.", True),
         Column(
             "documents_changed",
             Type.LONG,
-            "Known documents with new text, title, address or groups; NULL: not this step's.",
+            "Known documents with new text, title, address or groups; NULL: not counted by this step.",
             True,
         ),
         Column(
             "documents_unchanged",
             Type.LONG,
-            "Known documents found as they were; NULL: not this step's.",
+            "Known documents without a change; NULL: not counted by this step.",
             True,
         ),
         Column(
             "documents_deleted",
             Type.LONG,
-            "Documents that the snapshot no longer held; NULL: not this step's.",
+            "Documents that the snapshot no longer held; NULL: not counted by this step.",
             True,
         ),
-        Column("documents_quarantined", Type.LONG, "Refused documents and rows; NULL: not this step's.", True),
+        Column("documents_quarantined", Type.LONG, "Refused documents and rows; NULL: not counted by this step.", True),
         Column(
             "documents_skipped",
             Type.LONG,
-            "Files of a folder or bucket that no document was made of and none was expected: hidden, ignored by git, "
-            "or below a folder that was refused; the run's log counts each. NULL: not this step's.",
+            "Files of a folder or bucket that are no documents: hidden, ignored by git, or below a refused folder. The "
+            "run's log counts them by reason. NULL: not counted by this step.",
             True,
         ),
-        Column("chunks_written", Type.LONG, "Chunks added or changed; NULL: not this step's.", True),
-        Column("chunks_deleted", Type.LONG, "Chunks removed; NULL: not this step's.", True),
-        Column("links_written", Type.LONG, "Links added or changed; NULL: not this step's.", True),
-        Column("links_deleted", Type.LONG, "Links removed; NULL: not this step's.", True),
-        Column("embedded", Type.LONG, "Texts that the model embedded; NULL: not this step's.", True),
-        Column("started_at", Type.TIME, "When the step began."),
-        Column("seconds", Type.DOUBLE, "How long it took."),
+        Column("chunks_written", Type.LONG, "Chunks added or changed; NULL: not counted by this step.", True),
+        Column("chunks_deleted", Type.LONG, "Chunks removed; NULL: not counted by this step.", True),
+        Column("embedded", Type.LONG, "Texts that the model embedded; NULL: not counted by this step.", True),
+        Column("started_at", Type.TIME, "Start of the step."),
+        Column("seconds", Type.DOUBLE, "Duration, seconds."),
     ),
 )
 
 FORGET_RUNS = Table(
     "ops.forget_runs",
-    grain="one place that one forget run emptied: a table, or `milvus`",
+    grain="one place that one forget run cleaned: a table, or `milvus`",
     key=("run_id", "place"),
     forget=Forget.KEPT,
     columns=(
         Column("run_id", Type.STRING, "Airflow's run id."),
         Column("place", Type.STRING, "Table, e.g. `silver.chunks`, or `milvus`."),
         TENANT,
-        Column("source", Type.STRING, "Source whose documents were to go; NULL: any.", True),
+        Column("source", Type.STRING, "Source of the documents to forget; NULL: any.", True),
         Column(
             "documents",
             Type.STRINGS,
-            "SHA-256 of each id that was to go, so that this proof does not keep the id itself; empty: all.",
+            "SHA-256 of each document id to forget, so that this proof does not keep the id itself; empty: all.",
         ),
-        Column("rows_removed", Type.LONG, "Rows taken out; of the bill: errors blanked."),
-        Column("files_purged", Type.LONG, "Files deleted for good, old versions and change data among them."),
+        Column(
+            "rows_removed", Type.LONG, "Rows removed; in the call tables: rows whose errors and sub-tasks were removed."
+        ),
+        Column("files_purged", Type.LONG, "Files deleted, also of old versions and of change data."),
         Column(
             "rows_left",
             Type.LONG,
-            "Rows that a reading of all files left on disk still found: 0 is the proof; NULL while it is not done.",
+            "Rows to forget in all files that are left on disk; 0 is the proof. NULL: not counted yet.",
             True,
         ),
-        Column("started_at", Type.TIME, "When the run began."),
-        Column("proven_at", Type.TIME, "When nothing was left anywhere; NULL while it is not proven.", True),
+        Column("started_at", Type.TIME, "Start of the run."),
+        Column("proven_at", Type.TIME, "Time when no row was left in any place; NULL: not proven yet.", True),
     ),
 )

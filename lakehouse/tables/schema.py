@@ -1,4 +1,4 @@
-"""What a table's declaration is made of, and the columns that many tables share."""
+"""The classes that declare a table, and the columns that many tables share."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -31,20 +31,20 @@ class Column:
 
 
 class Forget(Enum):
-    """What `lakehop forget` does to a table's rows, so that no table that holds somebody's text is passed over."""
+    """How `lakehop forget` treats the rows of a table. Every table has one, so none with text is left out."""
 
     DOCUMENT = "go with their document, by tenant_id, source and doc_id (or any column that ends in doc_id)"
     UNUSED_TEXT = "go once no chunk of any tenant has their content_hash"
-    MEMORY = "go with any document that they rest on, by sources and doc_ids, and with their tenant"
+    MEMORY = "go with any document that they quote, by sources and doc_ids, and with their tenant"
     TENANT = "go with their tenant"
     EVAL_RUN = "go with their tenant's evaluation, by run_id"
-    BILL = "stay, for they are the bill; errors and sub-tasks of a removed tenant's calls go, for they may quote"
+    BILL = "stay: they are the bill. Errors and sub-tasks of a removed tenant's calls go, because they may quote"
     KEPT = "stay: they hold no document's text"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """What every row must hold. A row that breaks it goes to quarantine, with a reason that begins with `name`."""
+    """A condition on every row. A row that breaks it goes to quarantine, with a reason that begins with `name`."""
 
     name: str
     doc: str
@@ -52,7 +52,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Table:
-    """One Delta table: `name` is `schema.table`, `grain` says in a sentence what one row is."""
+    """One Delta table. `name` is `schema.table`; `grain` describes one row."""
 
     name: str
     grain: str
@@ -62,10 +62,10 @@ class Table:
     forget: Forget | None = None
     rules: tuple[Rule, ...] = ()
     written_by_services: bool = False
-    """Whether processes beside the jobs write it: then a file that no commit names yet may be one of theirs."""
+    """Whether services write it too. Then a file that no commit names may belong to a service's commit in progress."""
     is_followed: bool = False
-    """Whether a step follows its changes. No other table has a change feed, which keeps what was deleted and makes a
-    merge write the rows that it changes once more, as they were and as they are."""
+    """Whether a step follows its changes. Other tables have no change feed: a feed keeps deleted rows, and a merge
+    writes each changed row to it twice, old and new."""
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -76,9 +76,23 @@ class Table:
         return f"{root}/{self.name.replace('.', '/')}"
 
 
-TENANT = Column("tenant_id", Type.STRING, "Whose row it is, e.g. `acme`; no query crosses it.")
-SOURCE = Column("source", Type.STRING, "Name of the folder, file or feed that it came from; snapshots act within one.")
-DOC = Column("doc_id", Type.STRING, "The document's id in its source: the given id, or the path below the folder.")
-RUN = Column("ingest_run_id", Type.STRING, "Run that last changed the row; joins `ops.ingest_runs`.")
-GROUPS = Column("acl_groups", Type.STRINGS, "Groups that may read it, sorted; empty: all of the tenant.")
+TENANT = Column("tenant_id", Type.STRING, "Tenant of the row, e.g. `acme`; no query reads two tenants.")
+SOURCE = Column(
+    "source",
+    Type.STRING,
+    "Name of the folder, file or feed of the document, e.g. `wiki`; a snapshot deletes within one source.",
+)
+DOC = Column(
+    "doc_id", Type.STRING, "The document's id in its source, given or the path below the folder, e.g. `hr/plan.docx`."
+)
+RUN = Column(
+    "ingest_run_id",
+    Type.STRING,
+    "Run that last changed the row, e.g. `acme-2026-11-30T08:00:00`; joins `ops.ingest_runs`.",
+)
+GROUPS = Column(
+    "acl_groups",
+    Type.STRINGS,
+    "Groups whose members may read the document, sorted, e.g. `[eng, hr]`; empty: all of the tenant.",
+)
 ACL = Column("acl_key", Type.STRING, "Hash of `acl_groups`; joins `silver.acl_keys` and filters every search.")

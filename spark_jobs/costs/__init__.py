@@ -1,1 +1,1 @@
-"""Call records from the spool into the lakehouse."""
+"""Load spooled call records into the lakehouse."""

@@ -1,9 +1,8 @@
-"""Bring what the services spooled into `bronze.llm_calls` and, each call exactly once, into `silver.llm_calls`.
+"""Load the spooled call records into `bronze.llm_calls` and, each call exactly once, into `silver.llm_calls`.
 
-The sealed segments are a file stream with a checkpoint, so a segment is read once; the merge by `call_id` makes
-reading one again harmless, which a kill between the write and the checkpoint would cause. Segments are deleted only
-after the batch that took them is committed. The job runs where the spool is: on the services' machine, or on a
-volume that it shares with them.
+The sealed segments are a file stream with a checkpoint, so each is read once. A kill between write and checkpoint makes
+the stream read a segment again, and the merge by `call_id` makes that harmless. A segment is deleted only after its
+batch is committed. The job runs on the machine of the services, or on a volume that it shares with them.
 """
 
 from argparse import Namespace
@@ -33,11 +32,11 @@ _REASON = (
     "The line is no whole call record: cut off by a crash before it was acknowledged, or damaged. "
     "Nothing to do for a cut; for damage, read the segment and ask whose disk it was."
 )
-_NO_TENANT = "-"  # a line that can't be read doesn't say whose it is, and no tenant can have this id
+_NO_TENANT = "-"  # an unreadable line names no tenant; no tenant can have this id
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Seal the spool and load all that is sealed; return how many segments that were."""
+    """Seal the spool and load all sealed segments; return how many there were."""
     Spool.seal(settings.spool_dir)
     sealed = settings.spool_dir / "sealed"
     segments = sorted(sealed.glob("*.jsonl"))
@@ -57,13 +56,13 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
         .start()
         .awaitTermination()
     )
-    for segment in segments:  # those listed before the stream began, so it has committed them all
+    for segment in segments:  # listed before the stream began, so it has committed all of them
         segment.unlink(missing_ok=True)
     return {"segments": len(segments)}
 
 
 def load_lines(spark: SparkSession, settings: Settings, lines: DataFrame) -> None:
-    """Write one batch of spooled lines (`value`, `spool_file`); a batch that comes twice leaves silver as once."""
+    """Write one batch of spooled lines (`value`, `spool_file`); writing a batch twice leaves silver unchanged."""
     parsed = parse_lines(lines).persist()
     try:
         append(settings, LLM_CALLS_RAW, raw_rows(parsed))
@@ -80,7 +79,7 @@ def load_lines(spark: SparkSession, settings: Settings, lines: DataFrame) -> Non
 
 
 def parse_lines(lines: DataFrame) -> DataFrame:
-    """Adds `_call`, the line as a record, and `_is_whole`: it has all that a row of silver must have."""
+    """Add `_call`, the line as a record, and `_is_whole`: the record has every column that silver requires."""
     required = [f"_call.{field.name}" for field in _RECORD if not field.nullable]
     has_all = reduce(Column.__and__, (F.col(name).isNotNull() for name in required))
     money_is_exact = reduce(
@@ -104,14 +103,14 @@ def raw_rows(parsed: DataFrame) -> DataFrame:
 
 
 def call_rows(parsed: DataFrame) -> DataFrame:
-    """Whole lines as rows of `silver.llm_calls`, one a call: a record that was spooled twice is the same record."""
+    """Whole lines as rows of `silver.llm_calls`, one for each call: a record that was spooled twice is one call."""
     calls = parsed.filter("_is_whole").select("_call.*", F.col("_now").alias("loaded_at"))
     exact = {name: F.col(name).cast(_USD) for name in _MONEY}
     return calls.dropDuplicates(["call_id"]).withColumns(exact).select(*LLM_CALLS.column_names)
 
 
 def quarantine_rows(parsed: DataFrame) -> DataFrame:
-    """Lines that are no whole record, with their place."""
+    """Lines without a whole record, as rows of `bronze.quarantine`."""
     return parsed.filter("NOT _is_whole AND trim(value) <> ''").select(
         F.lit("load_llm_calls").alias("ingest_run_id"),
         F.sha2(F.concat_ws("\n", "spool_file", "value"), 256).alias("quarantine_id"),
@@ -122,4 +121,4 @@ def quarantine_rows(parsed: DataFrame) -> DataFrame:
         F.lit(_REASON).alias("reason"),
         F.left("value", F.lit(200)).alias("excerpt"),
         F.col("_now").alias("quarantined_at"),
-    )  # no replay: a line that was cut off is whole nowhere
+    )  # without `paths`: no file holds the whole line, so no replay can read it

@@ -1,1 +1,1 @@
-"""The first task of an ingest: parse documents and cut them into chunks."""
+"""The first Airflow task of an ingest: parse documents and cut them into chunks."""

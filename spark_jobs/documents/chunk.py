@@ -1,7 +1,7 @@
-"""Cut the documents that changed into chunks, and bring `silver.chunks` to what they hold now.
+"""Cut changed documents into chunks, and update `silver.chunks` to match them.
 
-Only what differs is written: the change feed of the table then names exactly the chunks to embed and to index. The
-key of a new group set is written before its chunks, for a chunk whose key nobody knows is found by nobody.
+Only rows that differ are written, so the change feed of the table names exactly the chunks to embed and to index. The
+key of a new group set is written before its chunks: search finds no chunk with an unknown key.
 """
 
 import hashlib
@@ -31,13 +31,13 @@ _BATCH_CHUNKS = 2000
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Chunk what changed since the last run; return how many chunks were written and deleted."""
+    """Chunk the documents that changed since the last run; return how many chunks were written and deleted."""
     counts = Counter(chunks_written=0, chunks_deleted=0)
 
     def chunk_batch(documents: DataFrame) -> None:
         counts.update(_bring_up_to_date(spark, settings, args, documents))
 
-    # other chunks come of another tokenizer or another limit
+    # another tokenizer or another limit gives other chunks
     variant = f"{settings.embedding_model} {settings.chunk_max_tokens}"
     for_each_change(spark, settings, DOCUMENTS, args.tenant, STEP, variant, chunk_batch)
     return dict(counts)

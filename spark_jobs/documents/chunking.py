@@ -1,11 +1,11 @@
-"""Cut a Markdown document into chunks along its structure, with the embedding model's own tokens as the measure.
+"""Cut a Markdown document into chunks along its structure, measured in the embedding model's own tokens.
 
-Headings, fenced code, tables and lists stay whole where they fit. What does not fit is cut at list items, then
-lines, sentences, words, tokens and at last characters: a chunk that is too long for the model would lose its end in
-silence. Every chunk is a span of the document, trimmed of blank edges; together they cover all that is not blank.
+Headings, fenced code, tables and lists stay whole where they fit. A block that does not fit is cut at list items, then
+lines, sentences, words, tokens and at last characters, because a model silently ignores the end of a chunk that is too
+long. Every chunk is a span of the document without blank edges; together the chunks cover all text that is not blank.
 
-Time grows linearly with the document: it is tokenized once, and every later question (how many tokens lie between
-these two offsets?) is a binary search in the tokens' start offsets. No Spark here: a document in, its chunks out.
+Time grows linearly with the document: it is tokenized once, and the number of tokens between two offsets is a binary
+search in the start offsets of the tokens. No Spark here: a document in, its chunks out.
 """
 
 import re
@@ -17,11 +17,11 @@ from itertools import islice, pairwise
 from tokenizers import Tokenizer
 
 from lakehouse.index.embedding import embedded_text
-from spark_jobs.documents.token_offsets import TokenStarts, words_of
+from spark_jobs.documents.token_offsets import TokenOffsets, words_of
 from spark_jobs.formats.markdown_blocks import LINE_END, Block, blocks
 
-# A token may stand for a long stretch of text: a word of over 100 letters is one `[UNK]` to BERT, and a run of
-# blanks is none. Milvus stores at most 65,535 bytes in a field, and a character has at most four.
+# A token may stand for a long text: BERT reads a word of over 100 letters as one `[UNK]`, and blanks as no token.
+# Milvus stores at most 65,535 bytes in a field, and a character has at most four bytes.
 CHARACTERS_PER_TOKEN = 20
 MAX_CHARACTERS = 16_000
 _BATCH = 256
@@ -33,7 +33,7 @@ _TEXT_BOUNDARIES = (LINE_END, _SENTENCE_END, _WORD_END)
 
 @dataclass(frozen=True)
 class Chunk:
-    """A span of a document. `heading_path`: the headings above its start; `token_count`: of what is embedded."""
+    """A span of a document. `heading_path`: headings above its start; `token_count`: tokens of the embedded text."""
 
     start: int
     end: int
@@ -43,21 +43,21 @@ class Chunk:
 
 
 def chunk_document(text: str, title: str, tokenizer: Tokenizer, max_tokens: int) -> list[Chunk]:
-    """The document's chunks in order, each of at most `max_tokens` (32 or more), special tokens counted.
+    """The document's chunks in order, each of at most `max_tokens` tokens (32 or more) with special tokens.
 
-    The measure is `embedded_text(title, heading_path, text)`. Take `title` from `embedded_title`; the tokenizer
-    must neither truncate nor pad.
+    The tokens are those of `embedded_text(title, heading_path, text)`. Take `title` from `embedded_title`. The
+    tokenizer must neither truncate nor pad.
     """
     return list(_Chunker(text, title, tokenizer, max_tokens).chunks()) if text.strip() else []
 
 
 def embedded_title(title: str, tokenizer: Tokenizer, max_tokens: int) -> str:
-    """The title, or as many of its first tokens as a quarter of a chunk holds: the text needs room as well."""
+    """The title, cut to a quarter of a chunk, so that room for text is left."""
     return _first_tokens(title, tokenizer, max_tokens // 4)[0]
 
 
 class _Chunker:
-    """One document on its way to chunks: blocks are packed into spans, long spans split, each piece measured."""
+    """Cuts one document: packs blocks into spans, splits long spans, measures each piece."""
 
     def __init__(self, text: str, title: str, tokenizer: Tokenizer, max_tokens: int) -> None:
         self._text = text
@@ -66,7 +66,7 @@ class _Chunker:
         self._max_tokens = max_tokens
         self._max_characters = min(MAX_CHARACTERS, CHARACTERS_PER_TOKEN * max_tokens)
         self._words = words_of(tokenizer)
-        self._ruler = TokenStarts(text, tokenizer)
+        self._ruler = TokenOffsets(text, tokenizer)
         self._token_starts = self._ruler.starts
         self._blocks = blocks(text)
         self._headings = _Headings(self._blocks, tokenizer, max_tokens // 4)
@@ -74,8 +74,8 @@ class _Chunker:
         pairs = [(block, after) for block, after in pairwise(self._blocks) if block.level and not after.level]
         self._glued_starts = [block.start for block, _ in pairs]
         self._glued_ends = [after.start for _, after in pairs]
-        # of the title and the special tokens; where the tokens of joined text are not the sum of its parts',
-        # `_measured` finds out
+        # Tokens of the title and special tokens. The tokens of a joined text may differ from the sum of its parts;
+        # `_measured` corrects that.
         self._overhead = len(tokenizer.encode(title).ids)
 
     def chunks(self) -> Iterator[Chunk]:
@@ -86,10 +86,10 @@ class _Chunker:
         )
 
     def _packed(self) -> Iterator[tuple[int, int]]:
-        """Neighbouring blocks joined while they fit, as (first, last). A heading is never parted from what follows.
+        """Neighbouring blocks joined while they fit, as (first, last). A heading stays with the block after it.
 
-        A heading begins a new span, unless the open one is under a quarter full and the heading is not above its
-        own: small sections share a chunk.
+        A heading begins a new span, unless the open span is less than a quarter full and the heading is not above the
+        headings of that span: small sections share a chunk.
         """
         first = 0
         top = 7  # level of the outermost heading in the open span; 7: none
@@ -107,7 +107,7 @@ class _Chunker:
         yield first, len(self._blocks) - 1
 
     def _budget(self, first: int, last: int) -> int:
-        """Tokens left for the text of a span, below the title and the longer of the heading paths at its ends."""
+        """Tokens left for the text of a span after the title and the longer of the heading paths at its two ends."""
         start, end = self._blocks[first].start, self._blocks[last].end
         return self._max_tokens - self._overhead - max(self._headings.tokens(start), self._headings.tokens(end - 1))
 
@@ -118,7 +118,7 @@ class _Chunker:
         return end - start <= self._max_characters and self._tokens(start, end) <= budget
 
     def _split(self, start: int, end: int, budget: int, boundary: int = 0) -> Iterator[tuple[int, int]]:
-        """Cut a span into pieces that fit, at the coarsest boundaries that do it."""
+        """Cut a span into pieces that fit, at the coarsest possible boundaries."""
         start, end = _trimmed(self._text, start, end)
         if self._fits(start, end, budget):
             if start < end:
@@ -131,13 +131,13 @@ class _Chunker:
             start = cut
 
     def _boundaries(self, kind: int, start: int, end: int) -> Sequence[int]:
-        """Where a span may be cut: at blocks and items, lines, sentences, words, tokens, characters, by `kind`."""
+        """Offsets for cuts. `kind` 0: blocks and items; 1 to 5: lines, sentences, words, tokens, characters."""
         if kind == 0:
             first, last = bisect_right(self._item_starts, start), bisect_left(self._item_starts, end)
             places: Iterable[int] = self._item_starts[first:last]
         elif kind <= len(_TEXT_BOUNDARIES):
-            found = _TEXT_BOUNDARIES[kind - 1].finditer(self._text, start, end)
-            places = (match.end() for match in found if match.end() < end)
+            matches = _TEXT_BOUNDARIES[kind - 1].finditer(self._text, start, end)
+            places = (match.end() for match in matches if match.end() < end)
         elif kind == len(_TEXT_BOUNDARIES) + 1:
             return self._token_starts[bisect_right(self._token_starts, start) : bisect_left(self._token_starts, end)]
         else:
@@ -145,12 +145,12 @@ class _Chunker:
         return [place for place in places if not self._parts_heading(place)]
 
     def _parts_heading(self, place: int) -> bool:
-        """Whether a cut there would part a heading from its text."""
+        """Whether a cut at this offset would part a heading from its text."""
         before = bisect_left(self._glued_starts, place) - 1
         return before >= 0 and place <= self._glued_ends[before]
 
     def _next_cut(self, start: int, end: int, budget: int, places: Sequence[int]) -> int:
-        """The place to cut, so that pieces fit and come out about equally long; a piece without a place is too long."""
+        """The next cut, for pieces that fit and are about equally long. Without a boundary the piece is too long."""
         if self._fits(start, end, budget):
             return end
         remaining = self._tokens(start, end)
@@ -165,12 +165,12 @@ class _Chunker:
         return places[after] if after < len(places) else end
 
     def _after_tokens(self, start: int, count: int) -> int:
-        """Offset before which `count` tokens lie, counted from `start`."""
+        """The offset after `count` tokens, counted from `start`."""
         number = bisect_left(self._token_starts, start) + count
         return self._token_starts[number] if number < len(self._token_starts) else len(self._text)
 
     def _measured(self, pieces: Iterable[tuple[int, int]]) -> Iterator[Chunk]:
-        """Chunks with their exact token counts; a piece that is too long after all is halved."""
+        """Chunks with exact token counts. A piece that turns out too long is halved."""
         pieces = iter(pieces)
         while batch := list(islice(pieces, _BATCH)):
             paths = [self._headings.path(start) for start, _ in batch]
@@ -181,7 +181,7 @@ class _Chunker:
                     yield from self._measured(self._halves(start, end))
 
     def _exact_counts(self, spans: Sequence[tuple[int, int]], paths: Sequence[tuple[str, ...]]) -> list[int]:
-        """Tokens of what is embedded of each span: a sum where that is exact, else by the tokenizer."""
+        """Tokens of the embedded text of each span: a sum where that is exact, else counted by the tokenizer."""
         sums = [self._sum(start, end, path) for (start, end), path in zip(spans, paths, strict=True)]
         texts = [
             embedded_text(self._title, path, self._text[start:end])
@@ -205,7 +205,7 @@ class _Chunker:
 
 
 class _Headings:
-    """The headings above any offset, and what they cost in tokens. The innermost are kept where not all find room."""
+    """The headings above an offset, and their tokens. Where they do not all fit, the innermost headings stay."""
 
     def __init__(self, blocks: Sequence[Block], tokenizer: Tokenizer, max_tokens: int) -> None:
         self._starts: list[int] = []
@@ -246,11 +246,11 @@ def _innermost(stack: Sequence[tuple[int, str, int]], max_tokens: int) -> tuple[
 
 
 def _first_tokens(text: str, tokenizer: Tokenizer, count: int) -> tuple[str, int]:
-    """As much of the beginning as `count` tokens hold, and how many it has."""
+    """The beginning of a text, at most `count` tokens, and its number of tokens."""
     text = text[: count * CHARACTERS_PER_TOKEN].strip()
     words = words_of(tokenizer)
-    if words and (found := words.count(text)) <= count:
-        return text, found
+    if words and (tokens := words.count(text)) <= count:
+        return text, tokens
     offsets = tokenizer.encode(text, add_special_tokens=False).offsets
     if len(offsets) <= count:
         return text, len(offsets)

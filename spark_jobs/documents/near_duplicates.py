@@ -1,9 +1,9 @@
-"""The rule of `bronze.documents` that looks at two texts: near-copies, found by MinHash without comparing all pairs.
+"""The rule `near-duplicate` of `bronze.documents`: finds near-copies by MinHash without comparing all pairs.
 
-Documents of one tenant, source and group set are compared and no others, so that neither a refusal nor its reason tells
-a reader of what that reader may not see. What is known and unchanged stays; then edits of known documents are
-judged, then new ones, each kind in the order of the ids. A document is refused if one that stays is like it, so
-what is refused depends neither on the order in which Spark reads nor on how often a run is tried.
+Only documents of one tenant, source and group set are compared, so a refusal and its reason reveal no document that the
+reader may not see. Known, unchanged documents stay. Then edits of known documents are judged, then new documents, each
+in the order of their ids. A document is refused if it is similar to a document that stays. So the result depends
+neither on the order in which Spark reads nor on the number of attempts of a run.
 """
 
 import pyarrow as pa
@@ -14,32 +14,31 @@ from pyspark.sql import types as T  # noqa: N812
 from lakehouse.settings import Settings
 from lakehouse.storage.spark import delta_table, read
 from lakehouse.tables import DOCUMENTS
-from spark_jobs.documents.minhash import HASHES, bands, signature
-from spark_jobs.formats.parsing import EXCERPT_CHARACTERS
+from spark_jobs.documents.minhash import HASHES, bands, minhash
+from spark_jobs.formats.document import EXCERPT_CHARACTERS
 
 REASON = (
     "near-duplicate: %.2f of it is also in '%s', must be below %.2f. Remove one of them, or raise "
     "LAKEHOP_NEAR_DUPLICATE_SIMILARITY."
 )
-# A band that a thousand form letters share would give half a million pairs; the first to stay will do.
+# A band of a thousand form letters would give half a million pairs. The first documents of a band are enough.
 _COMPARED_IN_BAND = 100
 _NODE = ("doc_id", "acl_groups", "signature", "precedence")
 
 
 @F.arrow_udf(T.ArrayType(T.IntegerType()))  # type: ignore[call-overload]
-def signed(texts: pa.Array) -> pa.Array:
-    """Signatures of texts; NULL for NULL."""
-    found = [None if text is None else signature(text) for text in texts.to_pylist()]
-    return pa.array(found, pa.list_(pa.int32()))
+def signatures(texts: pa.Array) -> pa.Array:
+    """MinHash signatures of texts; NULL for NULL."""
+    return pa.array([None if text is None else minhash(text) for text in texts.to_pylist()], pa.list_(pa.int32()))
 
 
-def sign_known(spark: SparkSession, settings: Settings, tenant_id: str, source: str) -> None:
-    """Sign the live documents that were taken in while the rule was off: once, for their signature is kept."""
+def store_missing_signatures(spark: SparkSession, settings: Settings, tenant_id: str, source: str) -> None:
+    """Compute and store the signatures of live documents that were ingested while the rule was off."""
     is_theirs = (F.col("tenant_id") == tenant_id) & (F.col("source") == source)
     unsigned = read(spark, settings, DOCUMENTS).filter(is_theirs & ~F.col("deleted") & F.col("signature").isNull())
     if unsigned.isEmpty():
         return
-    new = unsigned.select("source", "doc_id", "content_hash", signed("text").alias("signature"))
+    new = unsigned.select("source", "doc_id", "content_hash", signatures("text").alias("signature"))
     same_text = " AND ".join(f"known.{name} = new.{name}" for name in ("source", "doc_id", "content_hash"))
     target = delta_table(spark, settings, DOCUMENTS).alias("known")
     merge = target.merge(new.alias("new"), f"known.tenant_id = '{tenant_id}' AND {same_text}")
@@ -47,9 +46,9 @@ def sign_known(spark: SparkSession, settings: Settings, tenant_id: str, source: 
 
 
 def refuse_near_duplicates(compared: DataFrame, known: DataFrame, gone: DataFrame, similarity: float) -> DataFrame:
-    """`compared`, with a new or edited document that repeats another as a rejection.
+    """`compared`, with each new or edited near-copy as a rejection.
 
-    `gone`: ids of what the run deletes, which no document repeats any more.
+    `gone`: ids of the documents that this run deletes; they are not compared.
     """
     written = compared.filter(F.col("state").isin("added", "changed"))
     candidates = written.filter("precedence > 0 AND size(signature) > 0").select(*_NODE).persist()
@@ -68,7 +67,7 @@ def refuse_near_duplicates(compared: DataFrame, known: DataFrame, gone: DataFram
         {
             "reason": F.when(is_copy, reason).otherwise(F.col("reason")),
             "excerpt": F.when(is_copy, F.substring("text", 1, EXCERPT_CHARACTERS)).otherwise(F.col("excerpt")),
-            "like_doc_id": F.when(is_copy, F.col("_of")),  # so that `forget` finds who names a document
+            "like_doc_id": F.when(is_copy, F.col("_of")),  # so that `forget` finds the rows that name a document
             "state": F.when(is_copy, "quarantined").otherwise(F.col("state")),
         }
     )
@@ -76,17 +75,17 @@ def refuse_near_duplicates(compared: DataFrame, known: DataFrame, gone: DataFram
 
 
 def place(number: str) -> Column:
-    """How a reason begins: with the line or row, where the document is one of a file's."""
+    """The beginning of a reason: the line or row, if the document is one of several in a file."""
     return F.when(F.col(number) > 0, F.concat(F.lit("line "), F.col(number), F.lit(": "))).otherwise("")
 
 
 def near_copies(standing: DataFrame, candidates: DataFrame, similarity: float) -> DataFrame:
-    """The candidates to refuse: doc_id, the document that stays and is most like it as `_of`, their `_similarity`.
+    """The candidates to refuse: doc_id, the most similar document that stays as `_of`, and their `_similarity`.
 
-    Both inputs: doc_id, acl_groups, signature, precedence; what stands has precedence 0.
+    Both inputs have doc_id, acl_groups, signature and precedence; rows of `standing` have precedence 0.
     """
     same_text = Window.partitionBy("acl_groups", "signature").orderBy("precedence", "doc_id")
-    led = candidates.withColumn("_leader", F.first("doc_id").over(same_text))  # thousands of copies: one comparison
+    led = candidates.withColumn("_leader", F.first("doc_id").over(same_text))  # equal copies are compared once
     leaders = led.filter("doc_id = _leader").select(*_NODE)
     pairs = _pairs(standing, leaders, similarity)
     alike = _alike(pairs, standing.unionByName(leaders), similarity).localCheckpoint()
@@ -99,7 +98,7 @@ def near_copies(standing: DataFrame, candidates: DataFrame, similarity: float) -
 
 
 def _pairs(standing: DataFrame, leaders: DataFrame, similarity: float) -> DataFrame:
-    """Ids of two documents that share a band, the one that goes before the other as `of`."""
+    """Pairs of documents that share a band; `of` is the id of the document that comes first."""
     later = _banded(leaders, similarity)
     shared = _banded(standing, similarity).join(later.select("band").distinct(), on="band", how="left_semi")
     in_band = Window.partitionBy("band").orderBy("precedence", "doc_id")
@@ -122,7 +121,7 @@ def _banded(documents: DataFrame, similarity: float) -> DataFrame:
 
 
 def _alike(pairs: DataFrame, documents: DataFrame, similarity: float) -> DataFrame:
-    """The pairs of one group set whose signatures are so similar: of, doc_id, similarity, and whether `of` stands."""
+    """The similar pairs of equal group sets: of, doc_id, similarity, and `stands`, whether `of` is known to stay."""
     is_equal = F.zip_with("one.signature", "other.signature", lambda one, other: (one == other).cast("int"))
     estimate = F.aggregate(is_equal, F.lit(0), lambda total, equal: total + equal) / F.lit(HASHES)
     pair, one, other = pairs.alias("pair"), documents.alias("one"), documents.alias("other")
@@ -135,9 +134,10 @@ def _alike(pairs: DataFrame, documents: DataFrame, similarity: float) -> DataFra
 
 
 def _refused(alike: DataFrame) -> DataFrame:
-    """Ids of those that one which stays goes before and is like.
+    """Ids of the documents to refuse: each is similar to an earlier document that stays.
 
-    In rounds: who has nobody before it stays, and refuses who is like it; those refuse nobody. Two rounds are usual.
+    In each round, documents without an undecided earlier one stay, and documents similar to them are refused. A refused
+    document refuses no other. Two rounds are usual.
     """
     refused = alike.filter("stands").select("doc_id").distinct().localCheckpoint()
     undecided = _without(alike.filter("NOT stands").select("of", "doc_id"), refused)
@@ -150,13 +150,13 @@ def _refused(alike: DataFrame) -> DataFrame:
 
 
 def _without(pairs: DataFrame, refused: DataFrame) -> DataFrame:
-    """The pairs of which neither is refused."""
+    """The pairs without a refused document."""
     left = pairs.join(refused, on="doc_id", how="left_anti")
     return left.join(refused.select(F.col("doc_id").alias("of")), on="of", how="left_anti").localCheckpoint()
 
 
 def _best(alike: DataFrame, refused: DataFrame) -> DataFrame:
-    """For each refused id, as `_best_for`, the most similar of those that stay, whichever goes before."""
+    """For each refused id, as `_best_for`, the most similar document that stays, earlier or later."""
     swapped = alike.filter("NOT stands").select(F.col("doc_id").alias("of"), F.col("of").alias("doc_id"), "similarity")
     both = alike.select("of", "doc_id", "similarity").unionByName(swapped)
     of_refused = both.join(refused, on="doc_id", how="left_semi")

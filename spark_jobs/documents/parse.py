@@ -1,7 +1,7 @@
-"""Take what lies at the paths into `bronze.documents`; what cannot be taken goes to `bronze.quarantine`.
+"""Ingest the documents at the paths into `bronze.documents`; refused ones go to `bronze.quarantine` with a reason.
 
-A document is written only if it is new or differs from what is known, so that the table's change feed holds the
-changes and nothing else: all later steps do their work from it.
+Only new and changed documents are written, so the change feed of the table holds the changes and nothing else. All
+later steps work from that feed.
 """
 
 import logging
@@ -17,7 +17,7 @@ from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own 
 from lakehouse.settings import Settings
 from lakehouse.storage.spark import delta_table, read, struct_type
 from lakehouse.tables import DOCUMENTS, QUARANTINE
-from spark_jobs.documents.near_duplicates import place, refuse_near_duplicates, sign_known, signed
+from spark_jobs.documents.near_duplicates import place, refuse_near_duplicates, signatures, store_missing_signatures
 from spark_jobs.documents.replay import ids_to_read, refused_earlier, replayed_documents, settle_quarantine
 from spark_jobs.runner.counts import Counts, record, recorded
 from spark_jobs.sources.inputs import read_input
@@ -29,21 +29,21 @@ log = logging.getLogger("spark_jobs")
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Parse, compare with what is known, write what differs; return the run's counts.
+    """Parse, compare with the known documents, write the differences; return the run's counts.
 
-    They are recorded before anything is written: a retry after a crash then reports what the run did, and not that
-    by now everything is as it should be.
+    The counts are recorded before any write, so a retry after a crash reports all that the run did, not only what
+    the retry did.
     """
     started_at = datetime.now(UTC)
     refused = refused_earlier(spark, settings, args) if args.replay else None
     ids = None if refused is None else ids_to_read(refused)
     inputs = [read_input(spark, path, settings, ids) for path in args.path]
     if settings.near_duplicate_similarity:
-        sign_known(spark, settings, args.tenant, args.source)
+        store_missing_signatures(spark, settings, args.tenant, args.source)
     known = known_documents(read(spark, settings, DOCUMENTS), args.tenant, args.source)
-    skipped = sum((one.skipped for one in inputs), Counter())
+    skipped = sum((part.skipped for part in inputs), Counter())
     log.info("%s: skipped files: %s", STEP, ", ".join(f"{count} {why}" for why, count in skipped.items()) or "none")
-    parsed = unique_documents(in_order([one.parsed for one in inputs]))
+    parsed = unique_documents(in_order([part.parsed for part in inputs]))
     if refused is not None:
         parsed = replayed_documents(spark, parsed, refused, args.path)
     compared = compared_documents(parsed, known, args.groups, sign=settings.near_duplicate_similarity > 0).persist()
@@ -73,19 +73,19 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 
 
 def known_documents(documents: DataFrame, tenant_id: str, source: str) -> DataFrame:
-    """What a comparison needs of the source's documents, deleted ones too."""
+    """The columns of the source's documents that a comparison needs, also of deleted documents."""
     return documents.filter((F.col("tenant_id") == tenant_id) & (F.col("source") == source)).select(
         "doc_id", "content_hash", "uri", "acl_groups", "updated_at", "deleted", "ingest_run_id", "signature"
     )
 
 
 def in_order(inputs: Sequence[DataFrame]) -> DataFrame:
-    """All inputs as one; `input` numbers them."""
+    """All inputs as one DataFrame; `input` is the number of the input of a row."""
     return reduce(DataFrame.unionByName, (part.withColumn("input", F.lit(n)) for n, part in enumerate(inputs)))
 
 
 def unique_documents(parsed: DataFrame) -> DataFrame:
-    """The first document of an id stays; a later one of the same id becomes a rejection."""
+    """`parsed`, with each later document of an id as a rejection; the first one stays."""
     same_id = Window.partitionBy("doc_id", F.col("reason").isNull()).orderBy("input", F.abs("number"), "uri")
     is_repeat = F.col("reason").isNull() & (F.row_number().over(same_id) > 1)
     quoted_id = F.concat(F.lit("'"), "doc_id", F.lit("'"))
@@ -99,10 +99,10 @@ def unique_documents(parsed: DataFrame) -> DataFrame:
 
 
 def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str], *, sign: bool) -> DataFrame:
-    """Every parsed row with its `state`: added, changed, unchanged or quarantined; `groups` where it names none.
+    """Every parsed row with its `state`: added, changed, unchanged or quarantined. `groups` are the default groups.
 
-    `precedence` before near-copies: 2 for a new document, 1 for an edit of a known one, 0 for one that is not judged,
-    because a change of groups alone must never be refused. `sign`: whether texts that differ get a `signature`.
+    `precedence` is the order in which near-copies are judged: 1 for an edit of a known document, 2 for a new document.
+    0 is not judged, because a change of groups alone must never be refused. `sign`: give new texts a `signature`.
     """
     given_groups = F.coalesce(F.col("new.acl_groups"), F.lit(list(groups)).cast("array<string>"))
     differs = F.col("known.deleted") | (F.col("new.content_hash") != F.col("known.content_hash"))
@@ -119,7 +119,7 @@ def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str
     precedence = F.when(is_new, 2).when(same_text | (given_groups != F.col("known.acl_groups")), 0).otherwise(1)
     known_signature = F.when(same_text, F.col("known.signature"))
     is_unsigned = F.col("new.reason").isNull() & known_signature.isNull()
-    new_signature = signed(F.when(is_unsigned, F.col("new.text"))) if sign else F.lit(None)
+    new_signature = signatures(F.when(is_unsigned, F.col("new.text"))) if sign else F.lit(None)
     joined = parsed.alias("new").join(known.alias("known"), on=F.expr("new.doc_id = known.doc_id"), how="left")
     kept = [F.col(f"new.{name}") for name in parsed.columns if name not in ("acl_groups", "input")]
     return joined.select(
@@ -133,7 +133,7 @@ def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str
 
 
 def missing_documents(known: DataFrame, compared: DataFrame) -> DataFrame:
-    """Ids of live documents that the input holds no more, not even as, or within, something that had to be refused."""
+    """Ids of live documents that the input no longer holds, not even as a refused file or inside a refused archive."""
     seen = compared.filter(F.col("doc_id").isNotNull()).select("doc_id")
     missing = known.filter(~F.col("deleted")).join(seen, on="doc_id", how="left_anti").select("doc_id")
     covers = compared.filter(F.col("covers").isNotNull()).select(F.col("covers").alias("_beginning")).distinct()
@@ -153,7 +153,7 @@ def changed_rows(compared: DataFrame, tenant_id: str, source: str, run_id: str) 
 
 
 def deleted_rows(gone: DataFrame, tenant_id: str, source: str, run_id: str) -> DataFrame:
-    """Rows whose key and run mark a known document as deleted; their other columns are NULL and stay unused."""
+    """Rows that mark known documents as deleted, by key and run; the other columns are NULL and unused."""
     return gone.select(*_document_columns(gone.columns, tenant_id, source, run_id, deleted=True))
 
 
@@ -182,7 +182,7 @@ def _merge(spark: SparkSession, settings: Settings, args: Namespace, changes: Da
 
 
 def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) -> None:
-    """Replace what this run has quarantined, so that a retry leaves the same rows."""
+    """Replace the rows that this run has quarantined, so that a retry leaves the same rows."""
     hashed = F.sha2(F.concat_ws("\n", "uri", F.col("number").cast("string"), "reason"), 256)
     rows = compared.filter("state = 'quarantined'").select(
         F.lit(args.run_id).alias("ingest_run_id"),
@@ -202,7 +202,7 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
     )
     quoted_run = args.run_id.replace("\\", "\\\\").replace("'", "\\'")
     (
-        rows.repartition(1)  # not coalesce: the few would be looked for in all that was parsed by one task
+        rows.repartition(1)  # not coalesce: one task would then search all parsed rows for these few
         .write.format("delta")
         .mode("overwrite")
         .option("replaceWhere", f"tenant_id = '{args.tenant}' AND ingest_run_id = '{quoted_run}'")
@@ -211,13 +211,13 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
 
 
 def _counts(compared: DataFrame) -> Counts:
-    found = {row["state"]: row["count"] for row in compared.groupBy("state").count().collect()}
-    counts = {f"documents_{state}": found.get(state, 0) for state in _STATES}
+    rows = {row["state"]: row["count"] for row in compared.groupBy("state").count().collect()}
+    counts = {f"documents_{state}": rows.get(state, 0) for state in _STATES}
     return {"documents_seen": sum(counts.values()), **counts}
 
 
 def _of_all_attempts(counts: Counts, earlier: Counts, known: DataFrame, run_id: str) -> Counts:
-    """The counts with what an earlier attempt of the same run wrote; its rows look unchanged to this one."""
+    """The counts of all attempts of the run: rows that an earlier attempt wrote look unchanged to this one."""
     if not earlier or known.filter(F.col("ingest_run_id") == run_id).isEmpty():
         return counts
     done = {

@@ -1,8 +1,8 @@
-"""What earlier runs refused, taken up again: which part of an input a replay reads, and which rejections are settled.
+"""Replay of refused documents: the part of an input that a replay reads, and the rejections that a run settles.
 
-A thing that is refused has one open row, wherever it lies: refused again, it is the later run's row with the new
-reason, and the earlier row goes, so that open rows count things and not attempts. It is settled by any run of its
-source, replay or not, that takes a document of its id in, or reads its place and finds nothing to refuse there.
+A refused document has one open row. If it is refused again, the later run's row replaces the earlier row, so open rows
+count documents and not attempts. Any run of the source, replay or not, settles a row when it accepts a document of that
+id, or reads that file or line and has nothing to refuse there.
 """
 
 from argparse import Namespace
@@ -17,28 +17,28 @@ from lakehouse.storage.spark import delta_table, read
 from lakehouse.tables import QUARANTINE
 from spark_jobs.sources.inputs import input_uri
 
-_MAX_IDS = 10_000  # they stand in the plan of the query that reads the folder
+_MAX_IDS = 10_000  # they are part of the plan of the query that reads the folder
 
 
 def refused_earlier(spark: SparkSession, settings: Settings, args: Namespace) -> DataFrame:
-    """What is open of the runs to replay; for a retry, also what the run itself has refused or resolved already."""
+    """Open rows of the runs to replay. A retry also gets the rows that its own run has refused or resolved."""
     is_open = F.col("resolved_by").isNull() & F.col("ingest_run_id").isin([*args.replay, args.run_id])
     return _of_source(spark, settings, args).filter(is_open | (F.col("resolved_by") == args.run_id))
 
 
 def ids_to_read(refused: DataFrame) -> set[str] | None:
-    """Ids of what was refused: of a folder, nothing else has to be read. None where they are too many to tell.
+    """Ids of the refused documents, the only files of a folder to read. None if there are too many ids.
 
-    `replayed_documents` leaves out what need not be replayed in either case.
+    `replayed_documents` leaves out the other documents in both cases.
     """
     rows = refused.filter("doc_id IS NOT NULL").select("doc_id").limit(_MAX_IDS + 1).collect()
     return {row["doc_id"] for row in rows} if len(rows) <= _MAX_IDS else None
 
 
 def replayed_documents(spark: SparkSession, parsed: DataFrame, refused: DataFrame, paths: Sequence[str]) -> DataFrame:
-    """Of all that was parsed, what stands where something was refused, or has the id of it or one below it.
+    """The parsed documents at a refused place, or with a refused id, or with an id below it.
 
-    Below: what a refused archive or folder held.
+    Ids below are of files in a refused archive or folder.
     """
     inputs = spark.createDataFrame(
         [(number, input_uri(path)) for number, path in enumerate(paths)], "input INT, uri STRING"
@@ -57,7 +57,7 @@ def replayed_documents(spark: SparkSession, parsed: DataFrame, refused: DataFram
 
 
 def settle_quarantine(spark: SparkSession, settings: Settings, args: Namespace, compared: DataFrame) -> None:
-    """Of open rows of other runs: those refused again go, and those that need no replay any more name this run."""
+    """Delete open rows of other runs that this run refused again; set `resolved_by` of rows that it settled."""
     is_open = F.col("resolved_by").isNull() & (F.col("ingest_run_id") != args.run_id)
     if args.replay:
         is_open &= F.col("ingest_run_id").isin(args.replay)
@@ -80,7 +80,7 @@ def settle_quarantine(spark: SparkSession, settings: Settings, args: Namespace, 
 
 
 def settled_rows(rows: DataFrame, compared: DataFrame, paths: Sequence[str]) -> DataFrame:
-    """The open rows that this run has met again; `_again`: it had to refuse them once more."""
+    """The open rows that this run read again. `_again`: it refused them again."""
     is_refused = F.col("state") == "quarantined"
     again = compared.filter(is_refused).select("uri", "number", F.lit(True).alias("_again")).distinct()
     taken = compared.filter(~is_refused).select("doc_id", F.lit(True).alias("_taken")).distinct()

@@ -1,9 +1,9 @@
-"""Where a document's tokens begin: the ruler by which the chunker cuts.
+"""The start offsets of a document's tokens, by which the chunker measures.
 
-A tokenizer of BERT's kind never looks across a blank, so the tokens of a text are those of its words, and most words
-of a corpus are repeats: each is tokenized once and remembered. That takes a fraction of the time that tokenizing the
-text takes, and because it is exact, a chunk that begins and ends at blanks need not be tokenized again to be measured.
-Any other tokenizer reads the text itself.
+A tokenizer of BERT's kind never looks across a blank, so the tokens of a text are the tokens of its words. Most words
+of a corpus repeat: each is tokenized once and cached, in a fraction of the time that tokenizing the text takes. The
+result is exact, so a chunk that begins and ends at blanks is measured without tokenizing it again. Any other tokenizer
+reads the whole text.
 """
 
 import re
@@ -17,33 +17,33 @@ from typing import cast
 import numpy as np
 from tokenizers import Tokenizer
 
-# What such a tokenizer takes for a blank, and Unicode too: it deletes others, such as a form feed.
+# Characters that both such a tokenizer and Unicode take as blanks. The tokenizer deletes others, such as a form feed.
 _BLANKS = " \t\n\r"
 _LAST_BLANK = max(map(ord, _BLANKS))
 _IS_BLANK = np.array([chr(code) in _BLANKS for code in range(_LAST_BLANK + 2)])
 _WORD = re.compile(f"[^{_BLANKS}]+")
 _PUNCTUATION = re.escape("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-# Long texts go to the tokenizer in pieces of this many characters, for its memory grows with the longest.
+# Long texts go to the tokenizer in pieces of this many characters: its memory grows with the longest text.
 _PIECE = 8_000
 _BATCH = 256
-# About 20 MB of words; a corpus of one language has far fewer that it uses twice.
+# About 20 MB of words. A corpus of one language has far fewer words that repeat.
 _MOST_WORDS = 200_000
 _LONGEST_WORD = 64
 
 
-class TokenStarts:
-    """A text's tokens by their offsets. `starts`: ascending, one a token."""
+class TokenOffsets:
+    """`starts`: the start offset of each token of a text, ascending."""
 
     def __init__(self, text: str, tokenizer: Tokenizer) -> None:
         self._text = text
         self._words = words_of(tokenizer)
         self.starts = array("q")
         pieces = list(_pieces(text))
-        # a word that was cut there is two words to us and one to the tokenizer
+        # a word that was cut between two pieces counts as two words here, and as one to the tokenizer
         self._torn = [start for start, _ in pieces[1:] if text[start - 1] not in _BLANKS]
         if self._words:
             for start, end in pieces:
-                self.starts.frombytes(self._words.token_starts(text[start:end], start).tobytes())
+                self.starts.frombytes(self._words.token_offsets(text[start:end], start).tobytes())
             return
         for first in range(0, len(pieces), _BATCH):
             batch = pieces[first : first + _BATCH]
@@ -52,7 +52,7 @@ class TokenStarts:
                 self.starts.extend(piece_start + start for start, _ in encoding.offsets)
 
     def is_exact(self, start: int, end: int) -> bool:
-        """Whether the span alone has exactly the tokens that begin in it."""
+        """Whether the span, tokenized alone, has exactly the tokens that begin in it."""
         text = self._text
         return (
             self._words is not None
@@ -63,9 +63,9 @@ class TokenStarts:
 
 
 class Words:
-    """The words that a tokenizer has met, each with the offsets of its tokens. Build it with `words_of`.
+    """A cache of words with the offsets of their tokens. Build it with `words_of`.
 
-    Such a tokenizer parts words at punctuation too. A new word mostly consists of known parts.
+    Such a tokenizer also cuts words at punctuation. A new word mostly consists of known parts.
     """
 
     def __init__(self, tokenizer: Tokenizer, special: Iterable[str]) -> None:
@@ -76,10 +76,10 @@ class Words:
         self._part = re.compile("|".join([*whole, f"[{_PUNCTUATION} ]", f"[^{_PUNCTUATION} ]+"]))
 
     def count(self, text: str) -> int:
-        """Tokens of a text, special ones left out."""
+        """Number of tokens of a text, without special tokens."""
         return sum(map(len, self._look_up(_WORD.findall(text)))) // 4
 
-    def token_starts(self, text: str, shift: int) -> np.ndarray:
+    def token_offsets(self, text: str, shift: int) -> np.ndarray:
         """Offsets of the text's tokens, each moved by `shift`, as 64-bit integers."""
         characters = np.frombuffer((" " + text).encode("utf-32-le"), np.uint32)
         is_blank = _IS_BLANK[np.minimum(characters, _LAST_BLANK + 1)]
@@ -87,7 +87,7 @@ class Words:
         return _spread(begins + shift, self._look_up(_WORD.findall(text)))
 
     def _look_up(self, words: list[str]) -> list[bytes]:
-        """For each word the offsets of its tokens within it, as 32-bit integers."""
+        """For each word the offsets of its tokens in the word, as 32-bit integers."""
         return _known_or_learnt(self._words, words, self._learn)
 
     def _learn(self, words: list[str]) -> list[bytes]:
@@ -103,25 +103,25 @@ class Words:
 def _known_or_learnt(
     known: dict[str, bytes], words: list[str], learn: Callable[[list[str]], list[bytes]]
 ) -> list[bytes]:
-    found = list(map(known.get, words))
-    if None not in found:
-        return cast(list[bytes], found)
-    new = list(dict.fromkeys(word for word, offsets in zip(words, found, strict=True) if offsets is None))
+    cached = list(map(known.get, words))
+    if None not in cached:
+        return cast(list[bytes], cached)
+    new = list(dict.fromkeys(word for word, offsets in zip(words, cached, strict=True) if offsets is None))
     learnt = dict(zip(new, learn(new), strict=True))
     if len(known) + len(new) > _MOST_WORDS:
         known.clear()
     known.update((word, offsets) for word, offsets in learnt.items() if len(word) <= _LONGEST_WORD)
-    return [learnt[word] if offsets is None else offsets for word, offsets in zip(words, found, strict=True)]
+    return [learnt[word] if offsets is None else offsets for word, offsets in zip(words, cached, strict=True)]
 
 
 def _spread(begins: np.ndarray, offsets: list[bytes]) -> np.ndarray:
-    """Where all tokens begin, from where the words do and the offsets within each."""
+    """Start offsets of all tokens, from the starts of the words and the offsets in each word."""
     counts = np.fromiter(map(len, offsets), np.int64, len(offsets)) // 4
     return np.repeat(begins, counts) + np.frombuffer(b"".join(offsets), np.int32)
 
 
 def _by_word(starts: np.ndarray, words: list[str]) -> list[bytes]:
-    """The reverse, for words that are joined by one blank each."""
+    """The reverse of `_spread`, for words that are joined by single blanks."""
     begins = list(accumulate((len(word) + 1 for word in words), initial=0))
     firsts = np.searchsorted(starts, begins)
     within = (starts - np.repeat(begins[:-1], np.diff(firsts))).astype(np.int32).tobytes()
@@ -130,7 +130,7 @@ def _by_word(starts: np.ndarray, words: list[str]) -> list[bytes]:
 
 @lru_cache(maxsize=2)
 def words_of(tokenizer: Tokenizer) -> Words | None:
-    """The words of a tokenizer that reads each by itself; None for any other tokenizer."""
+    """The word cache of a tokenizer that reads each word alone; None for any other tokenizer."""
     parts = [type(part).__name__ for part in (tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.model)]
     if parts != ["BertNormalizer", "BertPreTokenizer", "WordPiece"] or not tokenizer.normalizer.clean_text:
         return None
@@ -144,7 +144,7 @@ def words_of(tokenizer: Tokenizer) -> Words | None:
 
 
 def _pieces(text: str) -> Iterator[tuple[int, int]]:
-    """Pieces for the tokenizer, cut behind a line or a word where there is one."""
+    """Pieces of a text for the tokenizer, cut after a line or a word where possible."""
     start = 0
     while start < len(text):
         end = min(start + _PIECE, len(text))

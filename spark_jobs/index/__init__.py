@@ -1,1 +1,1 @@
-"""The second task of an ingest: embed chunks and bring Milvus up to date; reindex and reconcile."""
+"""The second Airflow task of an ingest: embed chunks and update Milvus. Also reindex and reconcile."""

@@ -1,7 +1,7 @@
-"""Embed the texts of changed chunks that have no embedding by this model yet, each distinct text once.
+"""Embed the texts of changed chunks that this model has not embedded yet, each distinct text once.
 
-An embedding belongs to a text and a model, not to a chunk: moving a document, regrouping it, or repeating a text
-costs no model time. Where a cluster schedules GPUs, this stage asks for them and no other does.
+An embedding belongs to a text and a model, not to a chunk: moving a document, changing its groups or repeating a text
+costs no model time. Where a cluster schedules GPUs, only this stage requests them.
 """
 
 import math
@@ -31,17 +31,18 @@ from spark_jobs.runner.change_feed import for_each_change
 from spark_jobs.runner.counts import Counts
 
 STEP = "embed_chunks"
-# Loading the model takes seconds, so a second worker pays only above this many texts.
+# Loading the model takes seconds, so a second worker is worth it only above this many texts.
 _TEXTS_PER_WORKER = 64
-# What a crash can cost: ten minutes of two CPU cores, a minute of a few GPUs. Each commit reads all that is missing.
+# A crash loses at most one commit: ten minutes of two CPU cores, a minute of a few GPUs. More commits would cost more
+# time, because each reads all missing texts.
 _TEXTS_PER_COMMIT = 20_000
 _TEXTS_PER_CLUSTER_COMMIT = 1_000_000
-# Half a minute of a core: a cluster's slow or lost executor holds up no more.
+# Half a minute of a core: a slow or lost executor of a cluster delays the stage by no more.
 _TEXTS_PER_TASK = 2_000
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Embed what the changed chunks need; return how many texts that were."""
+    """Embed the missing texts of the changed chunks; return how many there were."""
     embedded = 0
     model = tenant_model(settings, args.tenant)
 
@@ -54,7 +55,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 
 
 def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: str, chunks: DataFrame) -> int:
-    """Embed the texts of the chunks that have no embedding by the model yet; return how many."""
+    """Embed the texts of the chunks that the model has not embedded yet; return how many."""
     missing = missing_texts(chunks, read(spark, settings, EMBEDDINGS), model).persist()
     try:
         count = missing.count()
@@ -69,15 +70,15 @@ def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: s
 
 
 def embed_texts(spark: SparkSession, settings: Settings, run_id: str, model: str, texts: DataFrame, count: int) -> None:
-    """Append the vectors of the texts (see `missing_texts`) to `silver.embeddings`; `count`: about how many they are.
+    """Append the vectors of the texts (see `missing_texts`) to `silver.embeddings`; `count`: about how many texts.
 
-    Sorted by length before they travel in batches of a thousand: what is encoded together is of like length.
+    Texts are sorted by length, so that the texts of one batch have similar lengths.
     """
     tasks = min(spark.sparkContext.defaultParallelism, math.ceil(count / _TEXTS_PER_WORKER))
     threads = None
     if settings.spark_is_local:
         threads = max(1, (os.cpu_count() or 1) // tasks)
-    else:  # tasks that wait make more executors come, where they come and go
+    else:  # with dynamic allocation, waiting tasks start more executors
         tasks = max(tasks, math.ceil(count / _TEXTS_PER_TASK))
     embed = embedding(model, run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
     alike = texts.repartition(tasks).sortWithinPartitions(F.length("text").desc())
@@ -86,22 +87,22 @@ def embed_texts(spark: SparkSession, settings: Settings, run_id: str, model: str
 
 
 def gpu_profile(settings: Settings) -> ResourceProfile | None:
-    """What the embedding stage asks of a cluster; None where it needs no GPU, or nobody schedules them (local masters).
+    """The resources that the embedding stage requests; None without GPUs, and on local masters, which schedule none.
 
-    Where executors come and go, it asks for executors with a GPU. Others have theirs by
+    With dynamic allocation it requests executors with a GPU. Fixed executors get their GPU by
     `lakehouse.spark_conf.embedding_conf`.
     """
     if settings.spark_is_local or not settings.spark_gpus_per_task:
         return None
     tasks = TaskResourceRequests().cpus(1).resource("gpu", float(settings.spark_gpus_per_task))
-    asked = ResourceProfileBuilder().require(tasks)
+    profile = ResourceProfileBuilder().require(tasks)
     if settings.spark_dynamic_allocation:
-        asked.require(ExecutorResourceRequests().resource("gpu", 1))
-    return asked.build
+        profile.require(ExecutorResourceRequests().resource("gpu", 1))
+    return profile.build
 
 
 def missing_texts(chunks: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:
-    """What to embed, a row a distinct text: content_hash, title, heading_path, text."""
+    """The texts to embed, one row for each distinct text: content_hash, title, heading_path, text."""
     text = F.first(F.struct("title", "heading_path", "text")).alias("_text")
     distinct = chunks.groupBy("content_hash").agg(text).select("content_hash", "_text.*")
     known = embeddings.filter(F.col("embedding_model") == model).select("content_hash")
@@ -111,9 +112,9 @@ def missing_texts(chunks: DataFrame, embeddings: DataFrame, model: str) -> DataF
 def embedding(
     model: str, run_id: str, threads: int | None, *, on_gpu: bool
 ) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow`: texts in, rows of `silver.embeddings` out; the model is loaded once a worker.
+    """A function for `mapInArrow`: texts in, rows of `silver.embeddings` out. Each worker loads the model once.
 
-    `threads` for the arithmetic on a CPU; None: as many as Spark gives the task.
+    `threads`: threads of the model on a CPU; None: the cores that Spark gives the task.
     """
 
     def embed_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,8 @@
-"""Count in how many chunks of a tenant each name and term stands: `silver.frequencies`, from the chunks that changed.
+"""Count the chunks of a tenant that hold each name and term: `silver.frequencies`, updated from the changed chunks.
 
-A change adds or takes one from the counts of its chunk's keys, and only those rows are written. Sums must not take a
-change in twice, so a row of the table itself notes the last batch, in the same commit as its counts. Batches of other
-tenants' changes alone are passed over by maintenance, so the next one may have any higher number.
+A change adds one to the counts of its chunk's keys, or subtracts one, and only those rows are written. No change may be
+counted twice, so a row of the table holds the number of the next batch, written in the same commit as the counts.
+Maintenance skips batches that hold only changes of other tenants, so the next batch may have any higher number.
 """
 
 from collections import Counter
@@ -25,13 +25,13 @@ STEP = "count_names"
 RULES = "4"
 """Version of the rules in `lakehouse.text`; raise it to have every tenant counted again."""
 NEXT_BATCH = hashed("next batch:")
-"""The row whose count is the number of the first batch that the others do not hold."""
+"""The key of the row whose count is the number of the first batch that is not counted yet."""
 _SUMS = "key BIGINT, chunks BIGINT"
 _SUMS_SCHEMA = pa.schema([("key", pa.int64()), ("chunks", pa.int64())])
 
 
 def bring_up_to_date(spark: SparkSession, settings: Settings, tenant_id: str, run_id: str) -> None:
-    """Take in what changed in the tenant's chunks since the last run."""
+    """Count the changes of the tenant's chunks since the last run."""
 
     def handle(batch: DataFrame, number: int) -> None:
         if number == 0:
@@ -43,7 +43,7 @@ def bring_up_to_date(spark: SparkSession, settings: Settings, tenant_id: str, ru
 
 
 def recount(spark: SparkSession, settings: Settings, tenant_id: str, run_id: str) -> int:
-    """Count the tenant's chunks anew where a count is wrong; return how many keys' were."""
+    """Count all of the tenant's chunks again if a count is wrong; return the number of wrong keys."""
     bring_up_to_date(spark, settings, tenant_id, run_id)
 
     def of_tenant(table: Table) -> DataFrame:
@@ -60,7 +60,7 @@ def recount(spark: SparkSession, settings: Settings, tenant_id: str, run_id: str
 
 
 def key_sums(changes: DataFrame) -> DataFrame:
-    """Of each key in these changes how many chunks more hold it, below zero for fewer; none that stays as it was."""
+    """The change of the number of chunks by key, e.g. 2 or -1; keys without a change are left out."""
     is_gone = F.col("_change_type").isin("delete", "update_preimage")
     heading = F.concat_ws(HEADING_JOINT, "heading_path").alias("heading")
     sign = F.when(is_gone, -1).otherwise(1).alias("sign")
@@ -69,7 +69,7 @@ def key_sums(changes: DataFrame) -> DataFrame:
 
 
 def counting(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """For `mapInArrow`: texts with a sign in, sums of their keys out."""
+    """A function for `mapInArrow`: texts with a sign in, sums of their keys out."""
     for batch in batches:
         sums: Counter[int] = Counter()
         for row in batch.to_pylist():
@@ -80,7 +80,7 @@ def counting(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 
 def _noted(spark: SparkSession, batch: DataFrame, number: int, run_id: str) -> DataFrame:
-    """The sums of a batch, and the number of the next."""
+    """The sums of a batch, and the number of the next batch."""
     following = spark.createDataFrame([(NEXT_BATCH, number + 1)], _SUMS)
     return key_sums(batch).union(following).withColumn("ingest_run_id", F.lit(run_id))
 

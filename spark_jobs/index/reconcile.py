@@ -1,8 +1,8 @@
-"""Compare a tenant's live collection and its counts of names with `silver.chunks`, and repair what differs.
+"""Compare a tenant's live collection and its name frequencies with `silver.chunks`, and repair the differences.
 
-The change feed keeps the two alike; this is for what no feed can see: a Milvus restored from an old backup, a
-collection that somebody wrote to, a disk that lost its last minutes. Both sides are read in parts and joined by
-chunk id; nothing but the counts reaches the driver.
+The change feed keeps them equal. This job repairs changes that no feed can see: a Milvus restored from an old backup, a
+collection that somebody wrote to, a disk that lost its last minutes. Both sides are read in parts and joined by chunk
+id; only counts reach the driver.
 """
 
 import time
@@ -37,12 +37,12 @@ _TEXTS = ("doc_id", "source", "title", "text", "uri", "heading")
 _PERMISSIONS = ("tenant_id", "acl_key")
 _HELD = T.StructType([T.StructField(name, T.StringType()) for name in _COMPARED])
 _BATCH_ROWS = 1000
-# Chunk ids are hexadecimal hashes, so two digits part them evenly; ids of another form fall into the outer parts.
+# Chunk ids are hexadecimal hashes: two digits divide them evenly. Other ids fall into the first or last part.
 _BOUNDS = ["", *(f"{number:02x}" for number in range(1, 256)), ""]
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Reconcile one tenant, or all; return how many rows differed, over all."""
+    """Reconcile one tenant, or all; return the number of differing rows by kind of drift."""
     index = Index(settings)
     totals = dict.fromkeys((*DRIFTS, COUNTS), 0)
     try:
@@ -57,7 +57,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 def reconcile_tenant(
     spark: SparkSession, settings: Settings, index: Index, tenant_id: str, run_id: str
 ) -> dict[str, int]:
-    """Compare and repair one tenant, and leave a row in `ops.reconcile_runs`; return the count of each drift."""
+    """Compare and repair one tenant, and write a row of `ops.reconcile_runs`; return the count of each drift."""
     started_at, begun = datetime.now(UTC), time.monotonic()
     chunks = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == tenant_id)
     live = agreed_version(settings, index, tenant_id)
@@ -75,28 +75,28 @@ def reconcile_tenant(
 def repair(
     spark: SparkSession, settings: Settings, index: Index, version: Version, chunks: DataFrame
 ) -> dict[str, int]:
-    """Bring a collection to the tenant's chunks, which are embedded; return the count of each drift.
+    """Make a collection equal to the tenant's chunks, which must be embedded; return the count of each drift.
 
-    Its next sync begins with what changes from now on.
+    The next sync of the collection sees only changes from now on.
     """
-    found = drift(chunks, held_rows(spark, settings, version.collection)).persist()
+    drifted = drift(chunks, held_rows(spark, settings, version.collection)).persist()
     try:
-        counted = {row["drift"]: row["count"] for row in found.groupBy("drift").count().collect()}
+        counted = {row["drift"]: row["count"] for row in drifted.groupBy("drift").count().collect()}
         if counted:
             kind = F.when(F.col("drift") == "extra", "delete").otherwise("update_postimage")
             repairs = rows_to_write(
-                found.withColumn("_change_type", kind), read(spark, settings, EMBEDDINGS), version.embedding_model
+                drifted.withColumn("_change_type", kind), read(spark, settings, EMBEDDINGS), version.embedding_model
             )
             write_rows(settings, version.collection, repairs)
             index.collections.settle(version.collection)
         skip_to_now(spark, settings, CHUNKS, version.tenant_id, SYNC, version.collection)
         return {name: counted.get(name, 0) for name in DRIFTS}
     finally:
-        found.unpersist()
+        drifted.unpersist()
 
 
 def drift(chunks: DataFrame, held: DataFrame) -> DataFrame:
-    """Every chunk that Milvus holds otherwise, as it should be, and every row that is no chunk; `drift` says which."""
+    """Every chunk that differs in Milvus, as it should be, and every row without a chunk; `drift` is the kind."""
     wanted = chunks.withColumn("heading", heading())
     both = wanted.alias("wanted").join(held.alias("held"), on=F.expr("wanted.chunk_id = held.chunk_id"), how="full")
     kind = (
@@ -114,14 +114,14 @@ def _differs(names: tuple[str, ...]) -> Column:
     differs = F.lit(False)
     for name in names:
         wanted, held = F.col(f"wanted.{name}"), F.col(f"held.{name}")
-        # Milvus holds no more of a text than its largest field does, whole characters only
+        # Milvus cuts a text to its largest field, at a whole character
         is_cut = (F.octet_length(held) > MAX_TEXT_BYTES - 4) & F.startswith(wanted, held)
         differs |= (wanted != held) & ~is_cut
     return differs
 
 
 def held_rows(spark: SparkSession, settings: Settings, collection: str) -> DataFrame:
-    """All rows of a collection but their vectors, read by as many tasks as there are ranges of ids."""
+    """All rows of a collection without vectors, read by several tasks, each some ranges of ids."""
     parts = spark.range(
         len(_BOUNDS) - 1, numPartitions=min(len(_BOUNDS) - 1, 4 * spark.sparkContext.defaultParallelism)
     )
@@ -129,7 +129,7 @@ def held_rows(spark: SparkSession, settings: Settings, collection: str) -> DataF
 
 
 def reading(settings: Settings, collection: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow`: numbers of ranges in, the rows that Milvus holds there out."""
+    """A function for `mapInArrow`: numbers of id ranges in, the rows of Milvus in these ranges out."""
     schema = pa.schema([(name, pa.string()) for name in _COMPARED])
 
     def read_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,8 @@
-"""Move tenants to another embedding model: build the new collection from Delta, check it, then let searches at it.
+"""Move tenants to another embedding model: build a new collection from Delta, check it, then publish it to searches.
 
-Searches read the old collection until the alias moves, and it stays as it is afterwards: going back is a reindex to
-its model, which takes in only what changed since. Nothing is parsed or chunked again. A run that dies is run again:
-texts that were embedded stay embedded, and a collection that was begun is gone on with.
+Searches read the old collection until the alias moves. The old collection is kept: a reindex back to its model writes
+only the changes since. Nothing is parsed or chunked again. Repeat a run that was killed: embedded texts stay embedded,
+and a half-built collection is continued.
 """
 
 import logging
@@ -25,11 +25,11 @@ from lakehouse.tables import ACL_KEYS, CHUNKS, EMBEDDINGS
 from spark_jobs.index.embed import embed_missing
 from spark_jobs.index.name_frequencies import bring_up_to_date
 from spark_jobs.index.reconcile import repair
-from spark_jobs.index.sync import agreed_version, next_version, note_exchange, sync_collection, tenants_with_chunks
+from spark_jobs.index.sync import agreed_version, next_version, record_exchange, sync_collection, tenants_with_chunks
 from spark_jobs.runner.counts import Counts
 
 SAMPLE = 50
-"""Chunks whose own vectors are the questions of the check."""
+"""Number of chunks whose vectors are the queries of the check."""
 NEAREST = 10
 MIN_RECALL = 0.95
 _TIE = 1e-4  # of a cosine: Milvus and numpy add in another order
@@ -38,7 +38,7 @@ log = logging.getLogger("spark_jobs")
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Reindex one tenant, or all; a tenant that fails keeps its old index and does not keep the others from theirs."""
+    """Reindex one tenant, or all. A tenant that fails keeps its old index; the others continue."""
     failures: list[LakehopError] = []
     tenants = [args.tenant] if args.tenant else tenants_with_chunks(spark, settings)
     for tenant_id in tenants:
@@ -49,13 +49,13 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
             failures.append(error)
     if failures:
         kind = InvalidInput if all(isinstance(error, InvalidInput) for error in failures) else LakehopError
-        told = " ".join(dict.fromkeys(map(str, failures)))
-        raise kind(f"{len(failures)} of {len(tenants)} tenants keep their old index. {told}")
+        reasons = " ".join(dict.fromkeys(map(str, failures)))
+        raise kind(f"{len(failures)} of {len(tenants)} tenants keep their old index. {reasons}")
     return {"tenants": len(tenants)}
 
 
 def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, model: str, run_id: str) -> None:
-    """Give one tenant an index by the model. Raises `InvalidInput` for a model that cannot embed its chunks whole."""
+    """Build and publish one tenant's index by the model. Raises `InvalidInput` if the model would cut chunks."""
     chunks = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == tenant_id)
     longest = chunks.agg(F.max("token_count").alias("tokens")).first()
     if longest is None or longest["tokens"] is None:
@@ -74,7 +74,7 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
         kept = _kept_version(settings, index, tenant_id, model)
         new = kept or next_version(spark, settings, index, tenant_id, model, run_id)
         assert new  # the tenant has chunks, and they are embedded
-        if kept:  # the changes since may be too old to be read, and comparing tells the same
+        if kept:  # its change data may be deleted by now, so compare instead
             written = sum(repair(spark, settings, index, kept, chunks).values())
         else:
             written = sync_collection(spark, settings, new)
@@ -82,14 +82,14 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
         recall = _check(spark, settings, index, new, chunks)
         index.collections.publish(tenant_id, new.collection)
         rows = index.reader.count(tenant_id, new.collection)
-        note_exchange(settings, index, new.gone_live(run_id, rows, recall), old)
+        record_exchange(settings, index, new.gone_live(run_id, rows, recall), old)
         log.info("tenant %s: %s live, %d embedded, %d written", tenant_id, new.collection, embedded, written)
     finally:
         index.close()
 
 
 def _check_reads(model: str, tokens: int) -> None:
-    """`InvalidInput` where the model would lose the end of the longest chunk in silence."""
+    """Raise `InvalidInput` if the model would silently cut the longest chunk."""
     limit = load_embedder(model).max_tokens
     if limit < tokens:
         raise InvalidInput(
@@ -99,12 +99,12 @@ def _check_reads(model: str, tokens: int) -> None:
 
 
 def _is_whole(index: Index, collection: str) -> bool:
-    """Whether it has every column that this version of Lakehop makes on this server."""
+    """Whether a collection has every column that this version of Lakehop creates on this server."""
     return index.collections.has_names(collection) or not index.capabilities.bm25
 
 
 def _kept_version(settings: Settings, index: Index, tenant_id: str, model: str) -> Version | None:
-    """The retired version by this model that Milvus still has."""
+    """The newest retired version by this model that Milvus still has; None without one."""
     present = index.collections.versions(tenant_id)
     retired = [v for v in versions(settings, tenant_id) if v.state == "retired" and v.collection in present]
     kept = [version for version in retired if _is_whole(index, version.collection)]
@@ -112,7 +112,7 @@ def _kept_version(settings: Settings, index: Index, tenant_id: str, model: str) 
 
 
 def _check(spark: SparkSession, settings: Settings, index: Index, version: Version, chunks: DataFrame) -> float:
-    """Raise unless the collection holds every chunk and finds what is nearest; return its recall."""
+    """Raise unless the collection holds every chunk and its recall is high enough; return the recall."""
     wanted, held = chunks.count(), index.reader.count(version.tenant_id, version.collection)
     if wanted != held:
         raise LakehopError(
@@ -133,7 +133,7 @@ def _check(spark: SparkSession, settings: Settings, index: Index, version: Versi
 def sampled_recall(
     spark: SparkSession, settings: Settings, index: Index, version: Version, vectors: DataFrame
 ) -> float:
-    """Share of the exact nearest that a search finds, for a sample of the chunks' own vectors, 0 to 1."""
+    """Share of the exact nearest chunks that a search finds, 0 to 1, over a sample of the chunks' own vectors."""
     sample = vectors.orderBy(F.xxhash64("chunk_id")).limit(SAMPLE).collect()
     queries = np.array([row["vector"] for row in sample], dtype=np.float32)
     nearest = vectors.mapInArrow(scoring(queries, NEAREST), "query INT, score FLOAT")
@@ -154,7 +154,7 @@ def sampled_recall(
 
 
 def scoring(queries: np.ndarray, k: int) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
-    """A function for `mapInArrow`: rows with a unit `vector` in, the k best cosines of each query out, a part each."""
+    """A function for `mapInArrow`: rows with a unit `vector` in, the k best cosines of each query and part out."""
 
     def score_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         best = np.full((len(queries), 0), -np.inf, dtype=np.float32)

@@ -1,10 +1,10 @@
-"""Bring Milvus to what `silver.chunks` holds: upsert what changed, delete what is gone, then publish.
+"""Update Milvus from `silver.chunks`: upsert changed chunks, remove deleted chunks, publish a new collection.
 
-`silver.frequencies`, which tells multi-hop search how rare the chunks' names are, is brought up to date before.
+`silver.frequencies`, by which multi-hop search weighs names, is updated first.
 
-The embedded server loses rows of concurrent writers, so one task writes to it, several to a Milvus. A tenant without
-a live collection gets a new one, filled from Delta and put behind the alias once it answers. Another embedding model is
-`spark_jobs.index.reindex`'s business: here a tenant keeps the one that its live collection has.
+The embedded server loses rows of concurrent writers, so one task writes to it; several tasks write to a Milvus. A
+tenant without a live collection gets a new one, filled from Delta and published once it is complete. Here a tenant
+keeps the embedding model of its live collection; `spark_jobs.index.reindex` changes the model.
 """
 
 from argparse import Namespace
@@ -38,14 +38,14 @@ INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "tex
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Sync one tenant. It counts for nothing in `ops.ingest_runs`: `chunk_documents` counted the same chunks."""
+    """Sync one tenant. Returns no counts: `chunk_documents` counted the same chunks."""
     bring_up_to_date(spark, settings, args.tenant, args.run_id)
     index = Index(settings)
     try:
         embedded_by = tenant_model(settings, args.tenant)
         live = agreed_version(settings, index, args.tenant)
         if live:
-            if live.embedding_model != embedded_by:  # the note was late, and embed_chunks went by it
+            if live.embedding_model != embedded_by:  # the recorded version was outdated when embed_chunks ran
                 embed_chunks.run(spark, settings, args)
             if sync_collection(spark, settings, live):
                 index.collections.settle(live.collection)
@@ -55,33 +55,33 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
             sync_collection(spark, settings, building)
             index.collections.publish(args.tenant, building.collection)
             rows = index.reader.count(args.tenant, building.collection)
-            note_exchange(settings, index, building.gone_live(args.run_id, rows, recall=None), None)
+            record_exchange(settings, index, building.gone_live(args.run_id, rows, recall=None), None)
         return {}
     finally:
         index.close()
 
 
 def tenants_with_chunks(spark: SparkSession, settings: Settings) -> list[str]:
-    """Every tenant that has something to search."""
+    """Every tenant that has a chunk."""
     rows = read(spark, settings, CHUNKS).select("tenant_id").distinct().orderBy("tenant_id").collect()
     return [row["tenant_id"] for row in rows]
 
 
 def agreed_version(settings: Settings, index: Index, tenant_id: str) -> Version | None:
-    """The tenant's live version, once Delta and the alias agree on it; None when Milvus has no live collection.
+    """The tenant's live version, after Delta was made to agree with the alias; None without a live collection.
 
-    The alias decides: a run that died after it had moved the alias left the note of it unwritten.
+    The alias decides: a run may have been killed after it moved the alias and before it recorded that in Delta.
     """
     collection = index.collections.live(tenant_id)
-    noted = live_version(settings, tenant_id)
-    if collection is None or (noted and noted.collection == collection):
-        return noted if collection else None
+    recorded = live_version(settings, tenant_id)
+    if collection is None or (recorded and recorded.collection == collection):
+        return recorded if collection else None
     pointed = next((version for version in versions(settings, tenant_id) if version.collection == collection), None)
     if pointed is None:
-        return None  # nobody noted its model: a new one is built beside it
+        return None  # its model is unknown, so a new collection is built
     changed = [pointed.gone_live(pointed.run_id, index.reader.count(tenant_id), pointed.recall)]
-    if noted:
-        changed.append(replace(noted, state="retired"))
+    if recorded:
+        changed.append(replace(recorded, state="retired"))
     save(settings, *changed)
     return changed[0]
 
@@ -89,7 +89,7 @@ def agreed_version(settings: Settings, index: Index, tenant_id: str) -> Version 
 def next_version(
     spark: SparkSession, settings: Settings, index: Index, tenant_id: str, model: str, run_id: str
 ) -> Version | None:
-    """A collection to fill for this model: one that a broken run began, or a new one; None without any chunk."""
+    """A collection to fill for this model: half-built by a killed run, or new. None without any chunk."""
     dimension = _dimension(spark, settings, tenant_id, model)
     if dimension is None:
         return None
@@ -104,8 +104,8 @@ def next_version(
     return created
 
 
-def note_exchange(settings: Settings, index: Index, live: Version, old: Version | None) -> None:
-    """Note what is live now, retire what was, and drop what is older: one version is kept to return to."""
+def record_exchange(settings: Settings, index: Index, live: Version, old: Version | None) -> None:
+    """Record the new live version, retire the old one, and drop older ones: one version is kept to return to."""
     changed = [live, *([replace(old, state="retired")] if old else [])]
     kept = {version.collection for version in changed}
     for version in versions(settings, live.tenant_id):
@@ -117,7 +117,7 @@ def note_exchange(settings: Settings, index: Index, live: Version, old: Version 
 
 
 def sync_collection(spark: SparkSession, settings: Settings, version: Version) -> int:
-    """Write what changed since the last sync of this collection; return how many chunks were written or deleted."""
+    """Write the changes since the last sync of this collection; return how many chunks were written or deleted."""
     touched = 0
 
     def write_batch(changes: DataFrame) -> None:
@@ -131,7 +131,7 @@ def sync_collection(spark: SparkSession, settings: Settings, version: Version) -
 
 
 def write_rows(settings: Settings, collection: str, rows: DataFrame) -> int:
-    """Write rows as `rows_to_write` gives them to Milvus; return how many were written or deleted."""
+    """Write the rows of `rows_to_write` to Milvus; return how many were written or deleted."""
     index = Index(settings)
     try:
         parted = rows.repartition(_WRITERS, "chunk_id") if index.capabilities.several_writers else rows.coalesce(1)
@@ -143,7 +143,7 @@ def write_rows(settings: Settings, collection: str, rows: DataFrame) -> int:
 
 
 def rows_to_write(changes: DataFrame, embeddings: DataFrame, model: str) -> DataFrame:
-    """Changed chunks with their vectors; `_change_type` says `delete` for those to remove."""
+    """Changed chunks with their vectors; `_change_type` is `delete` for chunks to remove."""
     by_model = embeddings.filter(F.col("embedding_model") == model).select("content_hash", "vector")
     joined = changes.join(by_model, on="content_hash", how="left")
     return joined.select(*INDEXED, heading().alias("heading"), "vector", "_change_type")
@@ -174,7 +174,7 @@ def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.Record
 
 
 def _index_rows(batch: pa.RecordBatch) -> Iterator[IndexRow]:
-    if batch.num_rows == 0:  # all of its chunks were deleted
+    if batch.num_rows == 0:  # a batch of deletions only
         return
     vectors = batch.column("vector")
     if vectors.null_count:

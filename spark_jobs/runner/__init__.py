@@ -1,1 +1,1 @@
-"""What every step needs: the change feed, counts, the writer lock, and how failures are told."""
+"""The base of every step: change feed, counts, writer lock, failures, files on storage."""

@@ -1,13 +1,12 @@
 """The rows of a table that changed since a step last ran: Delta's change data feed as a stream with a checkpoint.
 
-The stream runs until it has caught up and ends. A checkpoint belongs to a step, a tenant, and a `variant`: what the
-step's result depends on besides the rows, such as the embedding model. Another variant has no checkpoint yet, so
-the step sees every row again, and that is all that re-chunking, re-embedding and re-indexing are.
+The stream ends when it has read all changes. A checkpoint belongs to a step, a tenant and a `variant`. The variant
+names everything beside the rows that the result depends on, such as the embedding model. A new variant has no
+checkpoint, so the step sees every row again: this is how chunks are cut, embedded or indexed again.
 """
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -16,6 +15,7 @@ from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own 
 from lakehouse.settings import Settings
 from lakehouse.storage.spark import append, delta_table
 from lakehouse.tables import Table
+from spark_jobs.runner.storage_files import child_names, delete
 
 
 def for_each_change(
@@ -28,10 +28,10 @@ def for_each_change(
     handle: Callable[[DataFrame], None],
     kept_variants: Collection[str] = (),
 ) -> None:
-    """Call `handle` with the tenant's rows that changed, a batch at a time, each key at its newest.
+    """Call `handle` with the tenant's changed rows, a batch at a time, only the newest change of each key.
 
-    `_change_type` says `delete` for a row that is gone. After a crash the last batch comes again, so handling one
-    twice must do no harm. Of other variants only the kept ones may be resumed later where they stopped.
+    `_change_type` is `delete` for a deleted row. After a crash the last batch comes again, so `handle` must be
+    idempotent. Checkpoints of other variants are deleted, except `kept_variants`, which can continue later.
     """
 
     def handle_batch(batch: DataFrame, batch_id: int) -> None:
@@ -51,9 +51,9 @@ def for_each_batch(
     variant: str,
     handle: Callable[[DataFrame, int], None],
 ) -> None:
-    """As `for_each_change`, but with every change as it was, rows before an update too: for sums over rows.
+    """As `for_each_change`, but with every change, and with the old row of an update too: for sums over rows.
 
-    `handle` also takes the batch's number: 0 begins with all rows that there are, and the last one may come again.
+    `handle` also gets the batch's number. Batch 0 holds all rows of the table; the last batch may come again.
     """
     checkpoint = checkpoint_path(settings, step, tenant_id, variant)
     _keep_only(spark, checkpoint)
@@ -61,21 +61,21 @@ def for_each_batch(
 
 
 def skip_to_now(spark: SparkSession, settings: Settings, table: Table, tenant_id: str, step: str, variant: str) -> None:
-    """Let the step see only what changes from now on; also where its checkpoint needs changes that are gone."""
+    """Let the step see only changes from now on, also if its checkpoint needs change data that was deleted."""
     checkpoint = checkpoint_path(settings, step, tenant_id, variant)
-    _remove(spark, checkpoint)
+    delete(spark, checkpoint)
     _follow(spark, settings, table, tenant_id, checkpoint, lambda batch, batch_id: None)
 
 
 def start_over(spark: SparkSession, settings: Settings, tenant_id: str, step: str, variant: str) -> None:
     """Let the step see every row again."""
-    _remove(spark, checkpoint_path(settings, step, tenant_id, variant))
+    delete(spark, checkpoint_path(settings, step, tenant_id, variant))
 
 
 def skip_changes_of_others(
     spark: SparkSession, settings: Settings, table: Table, tenant_id: str, checkpoint: str
 ) -> bool:
-    """Move a checkpoint past changes that are not its tenant's; False when it stops at one that is, for its step."""
+    """Move a checkpoint past changes of other tenants. False if it stops at a change of its own tenant."""
     is_waiting = False
 
     def refuse_rows(batch: DataFrame, batch_id: int) -> None:
@@ -101,7 +101,7 @@ def _follow(
     handle_batch: Callable[[DataFrame, int], None],
     with_preimages: bool = False,
 ) -> None:
-    """Stream the tenant's changes since the checkpoint until none is left."""
+    """Stream all of the tenant's changes since the checkpoint."""
     is_wanted = F.col("tenant_id") == tenant_id
     if not with_preimages:
         is_wanted &= F.col("_change_type") != "update_preimage"
@@ -126,9 +126,9 @@ def newest_changes(batch: DataFrame, key: Sequence[str]) -> DataFrame:
 
 
 def differences(new: DataFrame, known: DataFrame, table: Table) -> DataFrame:
-    """The rows that bring the known ones of a tenant to the new ones; `_change` says insert, update or delete.
+    """The rows that turn `known` into `new`, both of one tenant; `_change` is insert, update or delete.
 
-    The run that wrote a row makes no difference.
+    Rows that differ only in `ingest_run_id` are equal.
     """
     compared = [name for name in table.column_names if name != "ingest_run_id"]
     differs = ~F.struct(*(F.col(f"new.{name}") for name in compared)).eqNullSafe(
@@ -154,9 +154,9 @@ def write_differences(
     changes: DataFrame,
     before: Callable[[DataFrame], None] = lambda changes: None,
 ) -> tuple[int, int]:
-    """Write what `differences` found, in one commit; return how many rows were written and deleted.
+    """Write the rows of `differences` in one commit; return how many rows were written and deleted.
 
-    No change makes no commit. `before` is called with the changes, if there are any, before they are written.
+    Without changes there is no commit. If there are any, `before` is called with them before they are written.
     """
     changes = changes.persist()
     try:
@@ -166,7 +166,7 @@ def write_differences(
             before(changes)
         if updated or deleted:
             _merge(spark, settings, tenant_id, table, changes)
-        elif inserted:  # a merge would seek in the table what cannot be there
+        elif inserted:  # a merge would read the table to look for rows that are not there
             append(settings, table, changes.select(*table.column_names))
         return inserted + updated, deleted
     finally:
@@ -199,23 +199,9 @@ def checkpoint_name(variant: str) -> str:
 
 
 def _keep_only(spark: SparkSession, checkpoint: str, kept_variants: Collection[str] = ()) -> None:
-    """Remove the checkpoints of other variants: who comes back to one must not resume where it once stopped."""
+    """Delete the checkpoints of other variants: a variant that comes back must see every row again."""
     folder, _, name = checkpoint.rpartition("/")
-    names = {name, *map(checkpoint_name, kept_variants)}
-    files, path = _files(spark, folder)
-    if files.exists(path):
-        for found in files.listStatus(path):
-            if found.getPath().getName() not in names:
-                files.delete(found.getPath(), True)
-
-
-def _remove(spark: SparkSession, folder: str) -> None:
-    files, path = _files(spark, folder)
-    files.delete(path, True)
-
-
-def _files(spark: SparkSession, folder: str) -> tuple[Any, Any]:
-    """Hadoop's file system of a folder, and the folder as it names it."""
-    jvm: Any = spark.sparkContext._jvm
-    path = jvm.org.apache.hadoop.fs.Path(folder)
-    return path.getFileSystem(spark.sparkContext._jsc.hadoopConfiguration()), path
+    kept = {name, *map(checkpoint_name, kept_variants)}
+    for other in child_names(spark, folder):
+        if other not in kept:
+            delete(spark, f"{folder}/{other}")

@@ -1,4 +1,4 @@
-"""What each step of a run did, in `ops.ingest_runs`: `lakehop ingest` prints it, engineers look failed runs up."""
+"""Counts of each step of a run, in `ops.ingest_runs`: `lakehop ingest` prints them, engineers look up failed runs."""
 
 from argparse import Namespace
 from datetime import UTC, datetime
@@ -9,18 +9,18 @@ from lakehouse.storage.delta import read_rows, upsert
 from lakehouse.tables import INGEST_RUNS
 
 Counts = dict[str, int]
-"""Columns of `ops.ingest_runs` that a step fills."""
+"""Columns of `ops.ingest_runs` that a step fills, with their values."""
 
 
 def recorded(settings: Settings, args: Namespace, step: str) -> Counts:
-    """The counts that an earlier attempt of this run recorded for the step; empty on the first."""
+    """The counts that an earlier attempt of this run recorded for the step; empty on the first attempt."""
     rows = read_rows(settings, INGEST_RUNS, [("run_id", "=", args.run_id), ("step", "=", step)])
-    names = [c.name for c in INGEST_RUNS.columns if c.name.startswith(("documents_", "chunks_", "links_", "embedded"))]
+    names = [name for name in INGEST_RUNS.column_names if name.startswith(("documents_", "chunks_", "embedded"))]
     return {name: row[name] for row in rows for name in names if row[name] is not None}
 
 
 def record(settings: Settings, args: Namespace, step: str, counts: Counts, started_at: datetime) -> None:
-    """Write the step's row, in place of an earlier attempt's."""
+    """Write the row of the step; it replaces the row of an earlier attempt."""
     row: dict[str, Any] = {
         "run_id": args.run_id,
         "step": step,

@@ -1,6 +1,6 @@
-"""What a failed job tells people: the error that we raised on purpose, or what the storage under Spark said.
+"""The message of a failed job: the error that our code raised, or the error of the storage under Spark.
 
-Spark wraps a task's error in several of its own, and the one line that helps stands at the bottom of their traces.
+Spark wraps the error of a task in several errors of its own, and the useful line is at the bottom of their traces.
 """
 
 import re
@@ -13,7 +13,7 @@ from lakehouse.errors import LakehopError, Unavailable
 from lakehouse.storage.delta import first_line
 
 FAILURES = (LakehopError, PySparkException, Py4JJavaError)
-"""What a step may end with."""
+"""Errors that a step may raise and `explain` may know."""
 _OURS = re.compile(r"^lakehouse\.errors\.(\w+): (.+)$", re.MULTILINE)
 _CONCURRENT = re.compile(r"DELTA_CONCURRENT_\w+|CONCURRENT_STREAM_LOG_UPDATE|\bConcurrent\w+Exception\b")
 _DISK_FULL = re.compile(r"No space left on device|Disk quota exceeded")
@@ -24,11 +24,11 @@ _OBJECT_STORE = re.compile(
 )
 
 
-def told(error: Exception) -> tuple[type[LakehopError], str] | None:
-    """Class and text of what is to be said of an error; None where its own trace has to be read."""
+def explain(error: Exception) -> tuple[type[LakehopError], str] | None:
+    """Class and message of an error for people; None where only the trace helps."""
     if isinstance(error, LakehopError):
         return type(error), str(error)
-    text = f"{error}\n{getattr(error, '_stackTrace', None) or ''}"  # Spark leaves its causes out of the message
+    text = f"{error}\n{getattr(error, '_stackTrace', None) or ''}"  # Spark leaves the causes out of the message
     if ours := _OURS.findall(text):
         name, message = ours[-1]
         return getattr(errors, name, LakehopError), message

@@ -1,1 +1,1 @@
-"""Keeping tables small, forgetting documents, and the Thrift server."""
+"""Table maintenance, erasure with proof, and the Thrift server."""

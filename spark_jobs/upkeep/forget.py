@@ -1,7 +1,7 @@
 """Remove documents, a source, or a whole tenant for good, and prove that nothing is left.
 
-The order makes a kill at any point harmless: what cannot be found any more comes first (Milvus), then the rows, then
-the files, then the proof; each part can be done twice. How a table's rows go, its declaration says (`Forget`).
+The order makes a kill at any point harmless: first Milvus, so that no search finds the documents, then rows, then
+files, then the proof. Each part can be repeated. The declaration of a table says how its rows are removed (`Forget`).
 """
 
 import hashlib
@@ -22,27 +22,28 @@ from lakehouse.storage.delta import read_rows, upsert
 from lakehouse.storage.spark import delta_table, read
 from lakehouse.tables import CHUNKS, EVAL_RUNS, FORGET_RUNS, LLM_CALLS, TABLES, Forget, Table
 from spark_jobs.runner.counts import Counts
-from spark_jobs.upkeep.purge import purge, remove_folders, rows_on_disk
+from spark_jobs.runner.storage_files import delete, matching_paths
+from spark_jobs.upkeep.purge import purge, rows_on_disk
+from spark_jobs.upkeep.retired import drop_retired
 
 STEP = "forget_documents"
 MILVUS = "milvus"
-# The steps that read a tenant's change feed. Each must see the deletions before `purge` deletes the change data. This is
-# the one place where a step runs steps of other rooms, so they are loaded by name; only `main` may do the same.
+# The steps that read a tenant's change feed: each must see the deletions before `purge` deletes the change data. Beside
+# `main`, this is the only place that runs steps of other rooms, the one exception to the order of imports.
 _FOLLOWING_STEPS = (
     "spark_jobs.documents.chunk",
-    "spark_jobs.documents.link",
     "spark_jobs.index.embed",
     "spark_jobs.index.sync",
 )
 _WITH_DOCUMENTS = (Forget.DOCUMENT, Forget.UNUSED_TEXT, Forget.MEMORY)
-# Answers before their evaluations, which say whose they are.
+# Answers go before their evaluations, because the evaluation names the tenant of an answer.
 _WITH_TENANT = (Forget.EVAL_RUN, *_WITH_DOCUMENTS, Forget.BILL, Forget.TENANT)
-_QUOTING = ("error", "sub_task")  # of a call's columns, those that may hold somebody's words
+_QUOTING = ("error", "sub_task")  # columns of a call that may quote a document or a question
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is to go: documents (none: all) of a source (None: of any); neither: the whole tenant."""
+    """The documents to forget: `doc_ids` (empty: all) of `source` (None: any). Without both, the whole tenant."""
 
     tenant_id: str
     source: str | None
@@ -54,15 +55,17 @@ class Scope:
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Forget; return how many rows and files went. `LakehopError` when something is left after all."""
+    """Forget; return how many rows and files were removed. `LakehopError` when a row is left."""
     scope = Scope(args.tenant, args.source or None, tuple(sorted(set(args.document))))
     proof = _Proof(settings, args.run_id, scope)
     _remove_from_index(settings, scope, proof)
+    drop_retired(spark, settings)  # their rows quote documents, and no declaration finds these rows
     tables = forgotten_tables(scope)
     for table in tables:
         _remove_rows(spark, settings, scope, table, proof)
     if scope.is_tenant:
-        remove_folders(spark, f"{settings.warehouse_root}/_checkpoints/*/{scope.tenant_id}")
+        for folder in matching_paths(spark, f"{settings.warehouse_root}/_checkpoints/*/{scope.tenant_id}"):
+            delete(spark, folder)
     else:
         for step in _FOLLOWING_STEPS:
             import_module(step).run(spark, settings, args)
@@ -74,20 +77,20 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 
 
 def forgotten_tables(scope: Scope) -> list[Table]:
-    """The tables that lose rows, in the order in which they do."""
+    """The tables to remove rows from, in this order."""
     kinds = _WITH_TENANT if scope.is_tenant else _WITH_DOCUMENTS
     return [table for kind in kinds for table in TABLES if table.forget is kind]
 
 
 def held(spark: SparkSession, settings: Settings, scope: Scope, table: Table, *, on_disk: bool) -> DataFrame:
-    """The rows of a table that have to go; `on_disk`: out of all files that lie there, not of its newest version."""
+    """The rows of a table to remove: of its newest version, or `on_disk` of every file in its folder."""
     rows = rows_on_disk(spark, settings, table, scope.tenant_id) if on_disk else read(spark, settings, table)
     if table.forget is Forget.UNUSED_TEXT:
         return rows.join(read(spark, settings, CHUNKS).select("content_hash"), on="content_hash", how="left_anti")
     if table.forget is Forget.DOCUMENT:
         return rows.filter(of_documents(table, scope))
     if table.forget is Forget.MEMORY:
-        return rows.filter(_rests_on(scope))
+        return rows.filter(_quotes_document(scope))
     if table.forget is Forget.BILL:
         return rows.filter(_quoting_call(table, scope))
     if table.forget is Forget.EVAL_RUN:
@@ -96,7 +99,7 @@ def held(spark: SparkSession, settings: Settings, scope: Scope, table: Table, *,
 
 
 def of_documents(table: Table, scope: Scope) -> Column:
-    """Rows that name a document of the scope: by `doc_id` and `source`, or by any column whose name ends so."""
+    """Rows that name a document of the scope, by any pair of columns that ends in `doc_id` and `source`."""
     is_theirs = F.col("tenant_id") == scope.tenant_id
     if scope.is_tenant:
         return is_theirs
@@ -104,8 +107,8 @@ def of_documents(table: Table, scope: Scope) -> Column:
     return is_theirs & reduce(Column.__or__, named)
 
 
-def _rests_on(scope: Scope) -> Column:
-    """What was remembered and rests on a document of the scope; `sources` and `doc_ids` are pairs."""
+def _quotes_document(scope: Scope) -> Column:
+    """Memories and programs that quote a document of the scope; `sources` and `doc_ids` are parallel arrays."""
     is_theirs = F.col("tenant_id") == scope.tenant_id
     if scope.is_tenant:
         return is_theirs
@@ -127,7 +130,7 @@ def _names_document(table: Table, doc_column: str, scope: Scope) -> Column:
 
 
 def _quoting_call(table: Table, scope: Scope) -> Column:
-    """Calls of the tenant that hold somebody's words: an error may quote a passage, a sub-task's name the question."""
+    """Calls of the tenant with text: an error may quote a passage, the name of a sub-task may quote a question."""
     if table is LLM_CALLS:
         tenant_id, *words = (F.col(name) for name in ("tenant_id", *_QUOTING))
     else:
@@ -136,9 +139,9 @@ def _quoting_call(table: Table, scope: Scope) -> Column:
 
 
 def _of_evaluations(spark: SparkSession, settings: Settings, scope: Scope, rows: DataFrame) -> DataFrame:
-    """Answers of the tenant's evaluations; the tasks tell whose they are where an evaluation was cut off."""
+    """Answers of the tenant's evaluations. An evaluation that was cut off has no row, so its tasks name the tenant."""
     is_theirs = F.col("tenant_id") == scope.tenant_id
-    # from disk: a run that is killed after the rows went still knows whose answers lie in old files
+    # from disk: a retry after the rows were deleted still finds the answers in old files
     runs = rows_on_disk(spark, settings, EVAL_RUNS, scope.tenant_id).filter(is_theirs).select("run_id")
     tasks = read(spark, settings, LLM_CALLS).filter(is_theirs).select("task_id")
     is_their_run = F.col("run_id").isin([row["run_id"] for row in runs.distinct().collect()])
@@ -148,7 +151,7 @@ def _of_evaluations(spark: SparkSession, settings: Settings, scope: Scope, rows:
 
 
 def _remove_rows(spark: SparkSession, settings: Settings, scope: Scope, table: Table, proof: "_Proof") -> None:
-    """Delete by a merge on the key: the condition of a DELETE would put the documents' ids into the table's log."""
+    """Delete by a merge on the key: a DELETE would write the ids of the documents into the table's log."""
     rows = held(spark, settings, scope, table, on_disk=False)
     count = rows.count()
     proof.add(table.name, rows_removed=count)
@@ -156,7 +159,7 @@ def _remove_rows(spark: SparkSession, settings: Settings, scope: Scope, table: T
         return
     target = delta_table(spark, settings, table)
     if scope.is_tenant and table.partition_by:
-        target.delete(F.col("tenant_id") == scope.tenant_id)  # drops whole files, rewrites none
+        target.delete(F.col("tenant_id") == scope.tenant_id)  # deletes whole files and rewrites none
         return
     same_key = " AND ".join(f"known.{name} = gone.{name}" for name in table.key)
     whose = f"known.tenant_id = '{scope.tenant_id}' AND " if table.partition_by else ""
@@ -189,7 +192,7 @@ def _count_in_index(settings: Settings, scope: Scope) -> int:
 
 
 class _Proof:
-    """The run's rows of `ops.forget_runs`, written before each thing is done: a retry adds to what they say."""
+    """The run's rows of `ops.forget_runs`. They are written before each action, and a retry adds to their counts."""
 
     def __init__(self, settings: Settings, run_id: str, scope: Scope) -> None:
         self._settings = settings
@@ -207,7 +210,7 @@ class _Proof:
     def add(self, place: str, *, rows_removed: int = 0, files_purged: int = 0) -> None:
         new = self._shared | {"place": place, "rows_removed": 0, "files_purged": 0}
         row = self._places.setdefault(place, new)
-        # rows that a killed attempt counted and did not remove are counted again
+        # a killed attempt may have counted rows without removing them
         row["rows_removed"] = max(row["rows_removed"], rows_removed)
         row["files_purged"] += files_purged
         upsert(self._settings, FORGET_RUNS, [row])
@@ -216,7 +219,7 @@ class _Proof:
         self._left[place] = rows
 
     def finish(self) -> Counts:
-        """Write down what is left. `LakehopError` when that is not nothing."""
+        """Record the rows that are left in each place. `LakehopError` if there is any."""
         proven_at = None if any(self._left.values()) else datetime.now(UTC)
         for place, rows in self._left.items():
             self._places[place] |= {"rows_left": rows, "proven_at": proven_at}

@@ -1,11 +1,11 @@
-"""Keep every table small and quick to open: compact its files, write a checkpoint of its log, delete what is stale.
+"""Keep every table small and quick to open: compact files, write a log checkpoint, delete old files.
 
-Steps follow a table's change feed, and a feed is files too: deleting those that a stream has yet to read would break
-the next ingest of a tenant that has been idle for longer than the retention. So streams come first: each is moved past
-changes that are none of its tenant's. One that has changes of its own waiting (a run that failed) is left alone, and
-holds back the deletion in its table. That of a retired collection is dropped: who returns to it compares it as well.
+Steps read a table's change feed, and the feed is files too. Deleting files that a stream has not read yet would break
+the next ingest of a tenant that was idle for longer than the retention. So every stream is first moved past the changes
+of other tenants. A stream with unread changes of its own tenant, after a failed run, stays where it is and holds back
+the deletion in its table. The stream of a retired collection is deleted: returning to that collection compares it.
 
-No Z-order: rows are found by tenant, which is the partition, or by a hash, for which an order of files does nothing.
+No Z-order: rows are found by tenant, which is the partition, or by a hash, which no order of files helps.
 """
 
 import json
@@ -16,7 +16,6 @@ import time
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import SparkSession
@@ -29,6 +28,8 @@ from lakehouse.storage.spark import delta_table
 from lakehouse.tables import MEMORIES, TABLES, Table
 from spark_jobs.runner.change_feed import checkpoint_name, skip_changes_of_others
 from spark_jobs.runner.counts import Counts
+from spark_jobs.runner.storage_files import child_names, delete, exists, matching_paths, modified_at, read_text
+from spark_jobs.upkeep.retired import drop_retired
 
 log = logging.getLogger("spark_jobs")
 
@@ -44,7 +45,7 @@ _CONF = {
 
 @dataclass(frozen=True)
 class Stream:
-    """The checkpoint of one step and tenant: the table that it follows, by Delta's id, and the version to read next."""
+    """The checkpoint of one step and tenant: Delta's id of the followed table, and the next version to read."""
 
     step: str
     tenant_id: str
@@ -54,19 +55,20 @@ class Stream:
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
-    """Delete what has expired, and maintain every table; safe beside readers, and to run again after any kill."""
+    """Delete expired memories and maintain every table. Safe beside readers, and safe to repeat after a kill."""
     for name, value in _CONF.items():
         spark.conf.set(name, value)
+    drop_retired(spark, settings)
     tables = {str(open_table(settings, table).metadata().id): table for table in TABLES}
     delta_table(spark, settings, MEMORIES).delete(F.col("expires_at") <= F.current_timestamp())
     counts = {"files_compacted": sum(compact(spark, settings, table) for table in TABLES)}
     streams = list(find_streams(spark, settings))
     orphans = [stream for stream in streams if stream.table_id not in tables]
-    for orphan in orphans:  # its table was created anew: Delta would refuse the checkpoint, and the step with it
-        log.warning("%s of %s followed a table that is gone: it starts anew", orphan.step, orphan.tenant_id)
+    for orphan in orphans:  # the table was created again: Delta would refuse the checkpoint and fail the step
+        log.warning("%s of %s followed a table that is gone: it starts again", orphan.step, orphan.tenant_id)
     orphans += [stream for stream in streams if _is_of_retired(settings, stream)]
     for orphan in orphans:
-        _delete(spark, orphan.path)
+        delete(spark, orphan.path)
     waiting = [s for s in streams if s not in orphans and not _catch_up(spark, settings, s, tables[s.table_id])]
     for table_id, table in tables.items():
         held_by = [stream for stream in waiting if stream.table_id == table_id]
@@ -79,13 +81,15 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 
 
 def compact(spark: SparkSession, settings: Settings, table: Table) -> int:
-    """Rewrite small files as few; return how many went. It changes no row, and streams pass over it."""
-    done = delta_table(spark, settings, table).optimize().executeCompaction().select("metrics.numFilesRemoved").first()
-    return int(done[0]) if done else 0
+    """Rewrite small files as few large ones; return how many were replaced. No row changes, and streams skip it."""
+    compacted = (
+        delta_table(spark, settings, table).optimize().executeCompaction().select("metrics.numFilesRemoved").first()
+    )
+    return int(compacted[0]) if compacted else 0
 
 
 def vacuum(spark: SparkSession, settings: Settings, table: Table, held_by: Sequence[Stream]) -> int:
-    """Delete files that no version within the retention needs, and no stream in `held_by`; return how many."""
+    """Delete files that neither a version within the retention nor a stream in `held_by` needs; return how many."""
     target = delta_table(spark, settings, table)
     hours = float(settings.vacuum_hours)
     for stream in held_by:
@@ -98,34 +102,32 @@ def vacuum(spark: SparkSession, settings: Settings, table: Table, held_by: Seque
     if math.isinf(hours):
         return 0
     target.vacuum(hours)
-    told = target.history(1).select("operation", "operationMetrics").first()
-    return int(told[1].get("numDeletedFiles", 0)) if told and told[0] == "VACUUM END" else 0
+    last = target.history(1).select("operation", "operationMetrics").first()
+    return int(last[1].get("numDeletedFiles", 0)) if last and last[0] == "VACUUM END" else 0
 
 
 def find_streams(spark: SparkSession, settings: Settings) -> Iterator[Stream]:
-    """Every checkpoint that follows a table's changes, whichever step made it."""
-    files, root = _files(spark, settings.warehouse_root), f"{settings.warehouse_root}/_checkpoints"
-    for found in files.globStatus(_path(spark, f"{root}/*/*/*/offsets")) or ():
-        offsets = found.getPath().toString()
+    """The checkpoint of every step that follows a table."""
+    for offsets in matching_paths(spark, f"{settings.warehouse_root}/_checkpoints/*/*/*/offsets"):
         checkpoint = offsets.removesuffix("/offsets")
         *_, step, tenant_id, _ = checkpoint.split("/")
-        numbers = _numbers(spark, files, offsets)
-        committed = numbers & _numbers(spark, files, f"{checkpoint}/commits")
-        if not numbers:
-            continue  # it never began, and will begin with the table as it is then
-        source = json.loads(_read(spark, files, f"{offsets}/{max(committed or numbers)}").splitlines()[2])
-        # One version earlier than it says: a batch that was begun and not committed is read again.
+        begun = _batch_numbers(spark, offsets)
+        committed = begun & _batch_numbers(spark, f"{checkpoint}/commits")
+        if not begun:
+            continue  # a stream that never began will begin with the table as it is then
+        source = json.loads(read_text(spark, f"{offsets}/{max(committed or begun)}").splitlines()[2])
+        # One version earlier than noted: a batch that was begun and not committed is read again.
         yield Stream(step, tenant_id, checkpoint, source["reservoirId"], max(source["reservoirVersion"] - 1, 0))
 
 
 def _is_of_retired(settings: Settings, stream: Stream) -> bool:
-    """Whether the stream feeds a collection that searches have left: nothing moves it on until somebody returns."""
+    """Whether the stream feeds a collection that no search reads: nothing reads the stream until a reindex returns."""
     names = {checkpoint_name(v.collection) for v in versions(settings, stream.tenant_id) if v.state == "retired"}
     return stream.step == "sync_index" and stream.path.rsplit("/", 1)[-1] in names
 
 
 def _catch_up(spark: SparkSession, settings: Settings, stream: Stream, table: Table) -> bool:
-    """True when nothing of its tenant's waits for the stream, which then stands at the newest version."""
+    """True when no unread change is of the stream's tenant; the stream then stands at the newest version."""
     if stream.version >= open_table(settings, table).version():
         return True
     try:
@@ -139,39 +141,13 @@ def _catch_up(spark: SparkSession, settings: Settings, stream: Stream, table: Ta
 
 
 def _commit_age_h(spark: SparkSession, log_folder: str, version: int) -> float:
-    """Age of a commit in hours; infinite when it is no longer in the log."""
-    files, commit = _files(spark, log_folder), _path(spark, f"{log_folder}/{version:020d}.json")
-    if not files.exists(commit):
+    """Age of a commit in hours; infinite when the log no longer holds the commit."""
+    commit = f"{log_folder}/{version:020d}.json"
+    if not exists(spark, commit):
         return math.inf
-    return max(0.0, time.time() - files.getFileStatus(commit).getModificationTime() / 1000) / 3600
+    return max(0.0, time.time() - modified_at(spark, commit)) / 3600
 
 
-def _numbers(spark: SparkSession, files: Any, folder: str) -> set[int]:
-    path = _path(spark, folder)
-    names = [one.getPath().getName() for one in files.listStatus(path)] if files.exists(path) else []
-    return {int(name) for name in names if re.fullmatch(r"\d+", name)}
-
-
-def _read(spark: SparkSession, files: Any, path: str) -> str:
-    stream = files.open(_path(spark, path))
-    try:
-        text: str = _jvm(spark).org.apache.commons.io.IOUtils.toString(stream, "UTF-8")
-        return text
-    finally:
-        stream.close()
-
-
-def _delete(spark: SparkSession, folder: str) -> None:
-    _files(spark, folder).delete(_path(spark, folder), True)
-
-
-def _files(spark: SparkSession, path: str) -> Any:
-    return _path(spark, path).getFileSystem(spark.sparkContext._jsc.hadoopConfiguration())
-
-
-def _path(spark: SparkSession, path: str) -> Any:
-    return _jvm(spark).org.apache.hadoop.fs.Path(path)
-
-
-def _jvm(spark: SparkSession) -> Any:
-    return spark.sparkContext._jvm
+def _batch_numbers(spark: SparkSession, folder: str) -> set[int]:
+    """Numbers of the batches that a folder of a checkpoint holds, a file each."""
+    return {int(name) for name in child_names(spark, folder) if re.fullmatch(r"\d+", name)}

@@ -1,11 +1,10 @@
-"""The files below a table's folder, whatever Delta's log says of them: list them, read them all, delete the unused.
+"""All files in a table's folder, also files that Delta's log no longer names: list, read, delete the unused.
 
-A tenant's part of a table is purged and nothing else: the change feeds of other tenants are read from files that the
-newest version no longer names, and VACUUM of a whole table without retention would take those from under them.
+Only one tenant's part of a table is purged. A VACUUM of the whole table without retention would delete files that the
+change feeds of other tenants still need.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
@@ -14,8 +13,9 @@ from pyspark.sql import types as T  # noqa: N812
 from lakehouse.settings import Settings
 from lakehouse.storage.spark import struct_type
 from lakehouse.tables import Table
+from spark_jobs.runner.storage_files import exists
 
-# Where tenants share files, or services write, a file that no commit names may be that of a writer about to commit.
+# Where tenants share files, or services write, a file that no commit names may belong to a commit in progress.
 _WRITER_MAY_RUN = "INTERVAL 1 HOUR"
 _ACTION = "STRUCT<path: STRING>"
 _INVENTORY = "path STRING, length LONG, isDir BOOLEAN, modificationTime LONG"
@@ -23,9 +23,9 @@ _FILES = "path STRING, length LONG, modificationTime TIMESTAMP"
 
 
 def purge(spark: SparkSession, settings: Settings, table: Table, tenant_id: str) -> int:
-    """Delete the tenant's files (of a table without partitions: all) that the newest version does not name.
+    """Delete the tenant's files that the newest version does not name; without partitions, all tenants' files.
 
-    Change data is among them, and what killed writers left. Returns how many files that were.
+    These include change data, and files of killed writers. Returns how many files were deleted.
     """
     path = table.path(settings.warehouse_root)
     files = files_on_disk(spark, settings, table, tenant_id)
@@ -42,19 +42,19 @@ def purge(spark: SparkSession, settings: Settings, table: Table, tenant_id: str)
 
 
 def rows_on_disk(spark: SparkSession, settings: Settings, table: Table, tenant_id: str) -> DataFrame:
-    """Every row of the tenant's files (of a table without partitions: of all), current or not, with its `_file`."""
+    """Every row of the tenant's files, current or not, with its `_file`; without partitions, of all tenants' files."""
     paths = [row["path"] for row in files_on_disk(spark, settings, table, tenant_id).collect()]
     schema = T.StructType([T.StructField(field.name, field.dataType) for field in struct_type(table)])
     if not paths:
         return spark.createDataFrame([], schema).withColumn("_file", F.lit(""))
     reader = spark.read.schema(schema).option("recursiveFileLookup", "true").option("__globPaths__", "false")
     rows = reader.parquet(*paths).withColumn("_file", F.col("_metadata.file_path"))
-    # a partition's value stands in the folder's name and not in the file
+    # the value of a partition is in the name of its folder, not in the file
     return rows.withColumn("tenant_id", F.lit(tenant_id)) if table.partition_by else rows
 
 
 def files_on_disk(spark: SparkSession, settings: Settings, table: Table, tenant_id: str) -> DataFrame:
-    """The tenant's Parquet files (of a table without partitions: all): path, name, length, modificationTime."""
+    """The tenant's Parquet files as path, name, length, modificationTime; without partitions, all tenants' files."""
     root = table.path(settings.warehouse_root)
     below = f"/tenant_id={tenant_id}" if table.partition_by else ""
     folders = [f"{root}{below}", f"{root}/_change_data{below}"]
@@ -71,20 +71,6 @@ def files_on_disk(spark: SparkSession, settings: Settings, table: Table, tenant_
     return listed.select("path", "length", "modificationTime", _file_name("path").alias("name"))
 
 
-def exists(spark: SparkSession, folder: str) -> bool:
-    """Whether a file or folder is there, on whatever storage Spark reads."""
-    path = _hadoop_path(spark, folder)
-    return bool(path.getFileSystem(_hadoop_conf(spark)).exists(path))
-
-
-def remove_folders(spark: SparkSession, pattern: str) -> None:
-    """Delete every folder that a Hadoop glob pattern names."""
-    path = _hadoop_path(spark, pattern)
-    files = path.getFileSystem(_hadoop_conf(spark))
-    for found in files.globStatus(path) or []:
-        files.delete(found.getPath(), True)
-
-
 def _vacuum(spark: SparkSession, path: str, inventory: Sequence[tuple[str, int, bool, int]]) -> None:
     checked = "spark.databricks.delta.retentionDurationCheck.enabled"
     spark.createDataFrame(inventory, _INVENTORY).createOrReplaceTempView("_purge_inventory")
@@ -98,7 +84,7 @@ def _vacuum(spark: SparkSession, path: str, inventory: Sequence[tuple[str, int, 
 
 
 def _named_in_log(spark: SparkSession, path: str) -> DataFrame:
-    """Names of the files that a commit which the log still holds has added, removed, or written as change data."""
+    """Names of the files that any commit in the log added, removed or wrote as change data."""
     actions = (
         spark.read.schema(f"add {_ACTION}, remove {_ACTION}, cdc {_ACTION}")
         .option("pathGlobFilter", "*.json")
@@ -115,12 +101,3 @@ def _name(path: str) -> str:
 
 def _file_name(path: str | Column) -> Column:
     return F.element_at(F.split(path, "/"), -1)
-
-
-def _hadoop_path(spark: SparkSession, path: str) -> Any:
-    jvm: Any = spark.sparkContext._jvm
-    return jvm.org.apache.hadoop.fs.Path(path)
-
-
-def _hadoop_conf(spark: SparkSession) -> Any:
-    return spark.sparkContext._jsc.hadoopConfiguration()

@@ -1,9 +1,8 @@
 """The Spark Thrift server: every table and gold view over JDBC, for beeline and BI tools.
 
-Started on demand (`lakehop thrift start`), because a JVM that nobody queries is a gigabyte wasted. The names live in
-the application's own catalog, in memory: they are made from the declarations at each start, so no metastore has to
-be kept in step with them. It listens on loopback and knows no passwords; put a gateway with a login in front of it
-before other machines may come in.
+`lakehop thrift start` starts it on demand: an idle JVM would waste a gigabyte. The catalog is in memory and made from
+the declarations at each start, so there is no metastore to keep up to date. The server listens on loopback and checks
+no passwords: put a gateway with a login in front of it before you open it to other machines.
 """
 
 import signal
@@ -21,7 +20,7 @@ _SERVER = "org.apache.spark.sql.hive.thriftserver.HiveThriftServer2"
 
 
 def register_tables(spark: SparkSession, settings: Settings) -> None:
-    """Name every Delta table and gold view as `schema.table`; all are views, so a stray DELETE in a client fails."""
+    """Register every Delta table and gold view as `schema.table`. All are views, so a DELETE of a client fails."""
     names = [table.name for table in TABLES] + [view.name for view in VIEWS]
     for schema in sorted({name.split(".")[0] for name in names}):
         spark.sql(f"CREATE DATABASE IF NOT EXISTS {schema}")
@@ -42,7 +41,7 @@ def main() -> None:
     register_tables(spark, settings)
     server = getattr(spark.sparkContext._jvm, _SERVER)
     server.startWithSparkSession(spark._jsparkSession, True)
-    # Blocked first, so that a signal waits for sigwait instead of killing Python over the JVM's head.
+    # Block first: a signal then waits for sigwait and does not kill Python while the JVM runs.
     signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)
     signal.sigwait(_STOP)
     spark.stop()

@@ -1,14 +1,14 @@
-"""What an ingest costs as the corpus grows, and what it costs again: unchanged, and with 1 % of its documents changed.
+"""The cost of an ingest by the size of the corpus: first run, unchanged corpus, and 1 % of the documents changed.
 
     python -m tests.benchmarks.growth --size 1000 --size 5000 --size 25000       # synthetic documents
-    python -m tests.benchmarks.growth --folder FOLDER                            # real ones, copied before one changes
+    python -m tests.benchmarks.growth --folder FOLDER                            # real documents; a copy is changed
 
-Each corpus gets a process, a lakehouse and a `milvus-lite server` of its own. The five steps run in one warm JVM
-(`local[2]`), after an ingest of twenty documents of another tenant: starting Spark is not in the figures, and neither
-is Airflow. A synthetic document is about 45 words, one chunk, and names the title of another document.
+Each corpus gets a process, a lakehouse and a `milvus-lite server` of its own. The steps run in one warm JVM
+(`local[2]`), after an ingest of twenty documents of another tenant: the figures contain neither the start of Spark nor
+Airflow. A synthetic document is about 45 words, one chunk, and names the title of another document.
 
-`--tiny-model` exchanges the embedding model for an untrained one of one layer, which leaves what Spark, Delta and
-Milvus cost: the model's own cost is linear, and `tests.benchmarks.embedding` measures it.
+`--tiny-model` uses an untrained embedding model of one layer, so the figures are the cost of Spark, Delta and Milvus.
+The cost of a real model is linear; `tests.benchmarks.embedding` measures it.
 """
 
 import os
@@ -91,7 +91,7 @@ def show_exponents(results: list[dict[str, Any]]) -> None:
 
 
 def measured(home: Path, size: int | None, folder: Path | None, tiny_model: bool) -> dict[str, Any]:
-    """One corpus ingested three times."""
+    """Ingest one corpus three times; return seconds, counts and peak memory."""
     model = {"embedding_model": _tiny_model(home / "model")} if tiny_model else {}
     port = free_port()
     settings = Settings(home=home, milvus_uri=f"http://127.0.0.1:{port}", **model)  # type: ignore[arg-type]
@@ -115,7 +115,7 @@ def measured(home: Path, size: int | None, folder: Path | None, tiny_model: bool
 
 
 def ingested(spark: SparkSession, settings: Settings, tenant: str, paths: list[Path], run: str) -> dict[str, Any]:
-    """The five steps of an ingest, as its DAG runs them: seconds by step, and what the run recorded."""
+    """Run the steps of an ingest as its DAG does; return seconds by step and the recorded counts."""
     args = Namespace(
         run_id=f"{tenant}-{run}", tenant=tenant, source="s", path=[str(path) for path in paths], groups=["staff"],
         snapshot=True, replay=[], embedding_model=None, document=[],
@@ -132,7 +132,7 @@ def ingested(spark: SparkSession, settings: Settings, tenant: str, paths: list[P
 
 
 def document(number: int, version: int, size: int) -> dict[str, Any]:
-    """A synthetic document, the same whenever it is asked for; it names the title of another one."""
+    """A synthetic document that names the title of another. Equal arguments give the same document."""
     chance = random.Random(number * 1000 + version)  # noqa: S311
     words = ["".join(chance.choices(_SYLLABLES, k=chance.randint(1, 3))) for _ in range(40)]
     other = title(chance.randrange(size))
@@ -200,7 +200,7 @@ def milvus(settings: Settings, port: int) -> Iterator[None]:
 
 @contextmanager
 def peak_memory() -> Iterator[list[int]]:
-    """The most bytes that this process and its children held at once, twice a second; shared pages count for each."""
+    """Peak bytes of this process and its children, sampled twice a second; shared pages count for each process."""
     peak = [0]
     done = threading.Event()
 

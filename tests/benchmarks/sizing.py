@@ -1,10 +1,10 @@
-"""What a core does in a second and what a row weighs, measured; and what a number of documents takes by that.
+"""Measure what a core does in a second and the bytes of a row; compute from them what a number of documents takes.
 
-    python -m tests.benchmarks.sizing rates FOLDER… > rates.json   # no Spark: the work of its tasks, on one core
+    python -m tests.benchmarks.sizing rates FOLDER… > rates.json   # the work of Spark's tasks, on one core
     python -m tests.benchmarks.sizing rows HOME > rows.json         # after `lakehop ingest`: bytes in the tables' files
     python -m tests.benchmarks.sizing plan rates.json rows.json     # the tables of docs/sizing.md; --help: what to vary
 
-Processor time is counted, not the clock's, so that a busy machine measures what an idle one does.
+It counts processor time, not wall time, so a busy machine gives the numbers of an idle machine.
 """
 
 import json
@@ -20,21 +20,19 @@ import psutil
 from lakehouse.index.embedding import embedded_text, load_embedder, load_tokenizer
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import existing_table
-from lakehouse.tables import CHUNKS, DOCUMENTS, EMBEDDINGS, LINKS, MENTIONS, TITLES
-from lakehouse.text.hyperlinks import without_targets
+from lakehouse.tables import CHUNKS, DOCUMENTS, EMBEDDINGS
 from spark_jobs.documents.chunk import chunk_rows
-from spark_jobs.documents.mentions import Matcher, names_of
-from spark_jobs.formats.parsing import Document
-from spark_jobs.sources.files import needs_converting, read_path
+from spark_jobs.formats.document import ParsedDocument
+from spark_jobs.sources.files import needs_sandbox, read_path
 from spark_jobs.sources.folders import local_files
 from spark_jobs.sources.inputs import limits_of
 
-SAMPLE = 512  # chunks that are embedded to measure it
+SAMPLE = 512  # chunks that are tokenized and embedded
 INDEXED = ("chunk_id", "acl_key", "doc_id", "source", "title", "text", "uri")
 
 
 def cpu_s() -> float:
-    """Processor seconds of this process, of its children that ended, and of those that live."""
+    """Processor seconds of this process and of all its children, ended or running."""
     times = os.times()
     live = (child.cpu_times() for child in psutil.Process().children(recursive=True))
     return sum(times[:4]) + sum(spent.user + spent.system for spent in live)
@@ -42,34 +40,34 @@ def cpu_s() -> float:
 
 @click.group()
 def main() -> None:
-    """Measure rates and rows; plan by them."""
+    """Measure rates and row sizes, and compute a plan from them."""
 
 
 @main.command()
 @click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 def rates(folders: tuple[Path, ...]) -> None:
-    """Measure one core on the files of the folders: parse by kind, chunk, tokenize, match titles, embed."""
+    """Measure one core on the files of the folders: parse by kind, chunk, tokenize, embed."""
     import torch
 
     torch.set_num_threads(1)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     settings = Settings()
     parse_s: dict[str, list[float]] = defaultdict(list)
-    documents: list[Document] = []
+    documents: list[ParsedDocument] = []
     for folder in folders:
         for file in local_files(folder):
             if file["problem"]:
                 continue
-            spent_s = cpu_s if needs_converting(file["doc_id"]) else process_time  # to look for children costs time
+            spent_s = cpu_s if needs_sandbox(file["doc_id"]) else process_time  # finding children costs time
             begun = spent_s()
             found = list(read_path(file["doc_id"], file["uri"], file["path"], limits_of(settings)))
-            taken = [one for one in found if isinstance(one, Document)]
+            taken = [document for document in found if isinstance(document, ParsedDocument)]
             if taken:
                 parse_s[Path(file["path"]).suffix].append((spent_s() - begun) / len(taken))
             documents += taken
 
     tokenizer = load_tokenizer(settings.embedding_model)
-    rows = [vars(one) | {"tenant_id": "t", "source": "s", "acl_groups": []} for one in documents]
+    rows = [vars(document) | {"tenant_id": "t", "source": "s", "acl_groups": []} for document in documents]
     begun = process_time()
     chunks = [chunk for row in rows for chunk in chunk_rows(row, tokenizer, settings.chunk_max_tokens, "r")]
     chunk_s = process_time() - begun
@@ -78,7 +76,7 @@ def rates(folders: tuple[Path, ...]) -> None:
     step = max(1, len(texts) // SAMPLE)
     sample = texts[::step]
     begun = process_time()
-    tokens = sum(len(one.ids) for one in tokenizer.encode_batch(sample))
+    tokens = sum(len(encoding.ids) for encoding in tokenizer.encode_batch(sample))
     tokenize_s = process_time() - begun
     embedder = load_embedder(settings.embedding_model)
     embedder.encode(sample[:8])
@@ -86,25 +84,19 @@ def rates(folders: tuple[Path, ...]) -> None:
     embedder.encode(sample)
     embed_s = process_time() - begun
 
-    matcher = Matcher(sorted({name.text for one in documents for name in names_of(one.title or "")}))
-    begun = process_time()
-    for chunk in chunks:
-        list(matcher.find(without_targets(chunk["text"])))
-    match_s = process_time() - begun
-
     # the first of a kind starts the converting process, which a Spark worker keeps
     kinds = {kind: sum(spent[1:]) / len(spent[1:]) for kind, spent in parse_s.items() if len(spent) > 1}
+    text_bytes = sum(len((document.text or "").encode()) for document in documents)
     measured = {
         "documents": len(documents),
         "parse_s_per_document": {kind: round(spent, 5) for kind, spent in sorted(kinds.items())},
-        "text_bytes_per_document": round(sum(len((one.text or "").encode()) for one in documents) / len(documents)),
+        "text_bytes_per_document": round(text_bytes / len(documents)),
         "chunks_per_document": round(len(chunks) / len(documents), 2),
         "tokens_per_chunk": round(tokens / len(sample), 1),
         "indexed_bytes_per_chunk": round(
             sum(len(chunk[name].encode()) for chunk in chunks for name in INDEXED) / len(chunks)
         ),
         "chunks_cut_per_core_s": round(len(chunks) / chunk_s),
-        "chunks_matched_per_core_s": round(len(chunks) / match_s),
         "chunks_tokenized_per_core_s": round(len(sample) / tokenize_s),
         "chunks_embedded_per_core_s": round(len(sample) / embed_s, 1),
     }
@@ -114,11 +106,11 @@ def rates(folders: tuple[Path, ...]) -> None:
 @main.command()
 @click.argument("home", type=click.Path(exists=True, path_type=Path))
 def rows(home: Path) -> None:
-    """Bytes a row, and rows a document, in the files of the tables under HOME."""
+    """Print bytes per row and rows per document of the tables under HOME."""
     settings = Settings(home=home)
     sizes: dict[str, dict[str, float]] = {}
     documents = 0
-    for table in (DOCUMENTS, CHUNKS, EMBEDDINGS, MENTIONS, LINKS, TITLES):
+    for table in (DOCUMENTS, CHUNKS, EMBEDDINGS):
         opened = existing_table(settings, table)
         files = opened.get_add_actions(flatten=True) if opened else None
         total: Counter[str] = Counter()
@@ -134,7 +126,7 @@ def rows(home: Path) -> None:
     json.dump(sizes, sys.stdout, indent=2)
 
 
-# What is assumed and not measured; docs/sizing.md says why.
+# Assumed, not measured; docs/sizing.md gives the reasons.
 GPU_FLOPS = 989e12  # H100 and H200 SXM, dense FP16, by their data sheets
 GPU_SHARE = 0.15  # of the peak, for a model as small as these
 MODELS = {
@@ -142,14 +134,14 @@ MODELS = {
     "MiniLM-L6 (384)": (10.6e6, 6, 384),
     "BGE-M3 (1024)": (303e6, 24, 1024),
 }
-SHARD_BYTES_S = 10e6  # what a shard of Milvus takes in
+SHARD_BYTES_S = 10e6  # bytes a second that a shard of Milvus takes in
 SEGMENT_BYTES = 1e9
 FILE_BYTES = 128e6  # what `maintain` compacts to
 HNSW_M = 18  # what AUTOINDEX of an open-source Milvus builds with
 
 
 def flops_per_chunk(parameters: float, layers: int, width: int, tokens: float) -> float:
-    """Multiplications and additions: two a parameter and token, and attention's two products of every two tokens."""
+    """Two operations for each parameter and token, and attention's two products for each pair of tokens."""
     return 2 * parameters * tokens + 4 * layers * width * tokens**2
 
 
@@ -164,15 +156,14 @@ def flops_per_chunk(parameters: float, layers: int, width: int, tokens: float) -
 def plan(
     rates_file: Path, rows_file: Path, documents: int, mix: str, cores: int, gpus: int, cores_per_gpu: int
 ) -> None:
-    """Print what so many documents take, as Markdown."""
+    """Print the time, storage and memory for a number of documents, as Markdown."""
     rate, weights = json.loads(rates_file.read_text()), json.loads(rows_file.read_text())
-    shares = {kind: float(share) for kind, share in (one.split("=") for one in mix.split(","))}
+    shares = {kind: float(share) for kind, share in (part.split("=") for part in mix.split(","))}
     chunks = documents * rate["chunks_per_document"]
     parse_s = sum(share * rate["parse_s_per_document"][kind] for kind, share in shares.items())
     stages = {
         "parse": documents * parse_s,
         "cut into chunks": chunks / rate["chunks_cut_per_core_s"],
-        "look for titles, a pass": chunks / rate["chunks_matched_per_core_s"],
         "embed MiniLM-L6 on CPUs": chunks / rate["chunks_embedded_per_core_s"],
     }
     print(f"{documents:,} documents, {chunks:,.0f} chunks.\n")

@@ -142,7 +142,7 @@ def test_a_dag_file_fits_a_screen_and_imports_nothing_of_ours_but_settings(path:
 def test_ingest_runs_its_steps_in_two_jvms_one_after_the_other(dags: Mapping[str, DAG]) -> None:
     ingest = dags["ingest"]
 
-    assert arguments(ingest, "load_documents", GOOD)[:3] == ["parse_documents", "chunk_documents", "link_documents"]
+    assert arguments(ingest, "load_documents", GOOD)[:2] == ["parse_documents", "chunk_documents"]
     assert arguments(ingest, "build_index", GOOD)[:2] == ["embed_chunks", "sync_index"]
     assert ingest.get_task("build_index").upstream_task_ids == {"load_documents"}
 
@@ -333,7 +333,7 @@ def test_a_feed_fills_the_runs_date_into_its_path_and_is_dated_without_catching_
     task.render_template_fields(dated)
 
     assert task.application_args == [
-        "parse_documents", "chunk_documents", "link_documents", "--run-id=r", "--tenant=acme", "--source=wiki",
+        "parse_documents", "chunk_documents", "--run-id=r", "--tenant=acme", "--source=wiki",
         "--groups=staff", "--path=/exports/dt=2026-11-03/", "--path=/more/20261103",
     ]  # fmt: skip
     assert (feed.catchup, feed.max_active_runs, feed.start_date) == (False, 1, datetime(2026, 11, 1, tzinfo=UTC))

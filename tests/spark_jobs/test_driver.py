@@ -21,7 +21,6 @@ BOUNDED = {
     "forget._Proof.__init__": "a row for each place of one run",
     "forget._of_evaluations": "a row for each evaluation, which people start",
     "inputs._line_number": "a row for each 128 MB of one file",
-    "link._in_parts": "NAMES_AT_ONCE names, 10 MB, to be broadcast and dropped",
     "name_frequencies._next_batch": "one row, of one key of one tenant",
     "parse._counts": "a row for each of four states",
     "purge.purge": "a row and a name for each file of one tenant, 128 MB each after maintenance",

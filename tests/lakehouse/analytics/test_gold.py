@@ -232,8 +232,6 @@ def test_an_ingest_run_is_one_row_and_a_step_that_has_not_run_leaves_null(settin
         "documents_skipped": None,
         "chunks_written": 7,
         "chunks_deleted": 0,
-        "links_written": None,
-        "links_deleted": None,
         "embedded": None,
         "started_at": "2026-11-30T23:59:59+00:00",
         "seconds": 3.0,

@@ -1,15 +1,15 @@
-"""Signatures tell how alike texts are, within the error that they state."""
+"""Signatures estimate the similarity of texts within the stated error."""
 
 import math
 
 import numpy as np
 import pytest
 
-from spark_jobs.documents.minhash import HASHES, WORDS, bands, signature
+from spark_jobs.documents.minhash import HASHES, WORDS, bands, minhash
 
 
 def estimate(one: str, other: str) -> float:
-    return float((signature(one) == signature(other)).mean())
+    return float((minhash(one) == minhash(other)).mean())
 
 
 def words(count: int, seed: int) -> list[str]:
@@ -53,7 +53,7 @@ def test_a_language_without_blanks_is_compared_by_its_characters() -> None:
 
 
 def test_a_text_without_words_has_no_signature() -> None:
-    assert signature("—— … !").tolist() == signature("").tolist() == []
+    assert minhash("—— … !").tolist() == minhash("").tolist() == []
 
 
 def test_a_long_text_is_hashed_in_pieces_and_keeps_its_similarity() -> None:
@@ -62,8 +62,8 @@ def test_a_long_text_is_hashed_in_pieces_and_keeps_its_similarity() -> None:
 
 
 def test_signatures_are_the_same_for_ever() -> None:
-    """They are stored: whoever changes one of these numbers has to have every stored signature computed again."""
-    first = signature("The launch of the new service is planned for May.")[:3].tolist()
+    """They are stored: if one of these numbers changes, every stored signature must be computed again."""
+    first = minhash("The launch of the new service is planned for May.")[:3].tolist()
     assert first == [172271030, 9979662, 827232751]
 
 

@@ -9,7 +9,7 @@ from lakehouse.settings import Settings
 from lakehouse.tables import DOCUMENTS, QUARANTINE
 from spark_jobs.documents import near_duplicates
 from spark_jobs.documents import parse as parse_documents
-from spark_jobs.documents.minhash import HASHES, signature
+from spark_jobs.documents.minhash import HASHES, minhash
 from spark_jobs.documents.near_duplicates import near_copies
 from tests.spark_jobs.conftest import Lake
 
@@ -48,7 +48,7 @@ def test_of_new_copies_the_least_id_stays_and_the_next_run_lets_another_in_when_
 
     assert (counts["added"], counts["quarantined"]) == (2, 2)
     assert set(live(strict)) == {"a", "b"}
-    near = f"near-duplicate: {(signature(PAGE) == signature(COPY)).mean():.2f} of it is also in 'a'"
+    near = f"near-duplicate: {(minhash(PAGE) == minhash(COPY)).mean():.2f} of it is also in 'a'"
     assert refused(strict) == {"c": f"line 1: {near}", "d": f"line 4: {near}"}
     assert {row["like_doc_id"] for row in strict.rows(QUARANTINE)} == {"a"}  # by which `forget` finds the rows
     rows = {row["quarantine_id"]: row["reason"] for row in strict.rows(QUARANTINE)}
@@ -141,7 +141,7 @@ def test_a_copy_of_a_refused_copy_is_not_refused_for_that(
     text = [f"w{n}" for n in range(1000)]
     chain = {name: " ".join(text[100 * n : 100 * n + 500]) for n, name in enumerate("abcde")}
     equal = {f"e{n}": chain["e"] for n in range(300)}
-    rows = [(name, ["hr"], signature(text).tolist(), 2) for name, text in (chain | equal).items()]
+    rows = [(name, ["hr"], minhash(text).tolist(), 2) for name, text in (chain | equal).items()]
     schema = "doc_id STRING, acl_groups ARRAY<STRING>, signature ARRAY<INT>, precedence INT"
     monkeypatch.setattr(near_duplicates, "_COMPARED_IN_BAND", 5)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from lakehouse.index.embedding import load_tokenizer
-from spark_jobs.documents.token_offsets import TokenStarts, words_of
+from spark_jobs.documents.token_offsets import TokenOffsets, words_of
 
 TOKENIZER = load_tokenizer("all-MiniLM-L6-v2")
 PIECES = st.sampled_from(
@@ -19,7 +19,7 @@ PIECES = st.sampled_from(
 @given(st.one_of(st.lists(PIECES, max_size=30).map("".join), st.text(max_size=200)))
 def test_the_tokens_of_a_text_are_those_of_its_words(text: str) -> None:
     encoding = TOKENIZER.encode(text, add_special_tokens=False)
-    assert TokenStarts(text, TOKENIZER).starts.tolist() == [start for start, _ in encoding.offsets]
+    assert TokenOffsets(text, TOKENIZER).starts.tolist() == [start for start, _ in encoding.offsets]
     words = words_of(TOKENIZER)
     assert words
     assert words.count(text) == len(encoding.ids)
@@ -27,7 +27,7 @@ def test_the_tokens_of_a_text_are_those_of_its_words(text: str) -> None:
 
 def test_a_span_that_cuts_a_word_is_not_exact() -> None:
     text = "unbelievable stories " + "x" * 9_000
-    ruler = TokenStarts(text, TOKENIZER)
+    ruler = TokenOffsets(text, TOKENIZER)
 
     assert ruler.is_exact(0, 12)
     assert not ruler.is_exact(0, 5)
@@ -50,5 +50,5 @@ def test_a_tokenizer_that_looks_across_blanks_reads_the_text_itself(change: str)
     assert words_of(tokenizer) is None
     text = "In new york unbelievable stories"
     expected = [start for start, _ in tokenizer.encode(text, add_special_tokens=False).offsets]
-    assert TokenStarts(text, tokenizer).starts.tolist() == expected
-    assert not TokenStarts(text, tokenizer).is_exact(0, len(text))
+    assert TokenOffsets(text, tokenizer).starts.tolist() == expected
+    assert not TokenOffsets(text, tokenizer).is_exact(0, len(text))

@@ -3,7 +3,7 @@
 import pytest
 
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
-from spark_jobs.runner.failures import told
+from spark_jobs.runner.failures import explain
 
 TRACE = """[TASK_WRITE_FAILED] Task failed while writing rows to s3a://lake/bronze/documents. SQLSTATE: 58030
 \tat org.apache.spark.sql.execution.datasources.FileFormatWriter$.executeTask(FileFormatWriter.scala:480)
@@ -30,21 +30,21 @@ class FromSpark(Exception):
         ("software.amazon.awssdk.core.exception.ApiCallTimeoutException: 60000 millis", "ApiCallTimeoutException"),
     ],
 )
-def test_what_the_storage_says_is_told(cause: str, said: str) -> None:
-    failure = told(FromSpark(cause))
+def test_an_error_of_the_storage_is_explained(cause: str, said: str) -> None:
+    failure = explain(FromSpark(cause))
     assert failure is not None
     assert failure[0] is Unavailable
     assert said in failure[1]
 
 
 def test_our_own_error_is_told_as_it_is() -> None:
-    assert told(InvalidInput("k=0")) == (InvalidInput, "k=0")
-    assert told(FromSpark("org.apache.spark.api.python.PythonException: …\nlakehouse.errors.InvalidInput: k=0")) == (
+    assert explain(InvalidInput("k=0")) == (InvalidInput, "k=0")
+    assert explain(FromSpark("org.apache.spark.api.python.PythonException: …\nlakehouse.errors.InvalidInput: k=0")) == (
         InvalidInput,
         "k=0",
     )
-    assert told(FromSpark("…\nlakehouse.errors.Gone: k=0")) == (LakehopError, "k=0")
+    assert explain(FromSpark("…\nlakehouse.errors.Gone: k=0")) == (LakehopError, "k=0")
 
 
 def test_of_anything_else_the_trace_has_to_be_read() -> None:
-    assert told(FromSpark("java.lang.NullPointerException")) is None
+    assert explain(FromSpark("java.lang.NullPointerException")) is None

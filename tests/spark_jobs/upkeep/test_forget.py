@@ -25,14 +25,11 @@ from lakehouse.tables import (
     FREQUENCIES,
     INDEX_VERSIONS,
     INGEST_RUNS,
-    LINKS,
     LLM_CALLS,
     LLM_CALLS_RAW,
     MEMORIES,
-    MENTIONS,
     QUARANTINE,
     RECONCILE_RUNS,
-    TITLES,
 )
 from spark_jobs.upkeep import forget as forget_documents
 from spark_jobs.upkeep.purge import rows_on_disk
@@ -182,7 +179,7 @@ def test_a_tenant_is_removed_though_the_first_try_is_killed_and_its_bill_stays(
     assert removed.pop(EMBEDDINGS.name) >= 1  # those that other tests left unused go as well
     assert removed.pop(FREQUENCIES.name) >= 1
     assert {place for place, rows in removed.items() if not rows} == {
-        QUARANTINE.name, TITLES.name, MENTIONS.name, LINKS.name, RECONCILE_RUNS.name,
+        QUARANTINE.name, RECONCILE_RUNS.name,
     }  # fmt: skip
     assert {place: rows for place, rows in removed.items() if rows} == {
         "milvus": 2, DOCUMENTS.name: 2, CHUNKS.name: 2, ACL_KEYS.name: 2, INDEX_VERSIONS.name: 1,
