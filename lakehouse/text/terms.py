@@ -1,9 +1,12 @@
 """Words as retrieval compares them: folded, stemmed, without stop words.
 
-Index time and question time must cut alike, so both import from here. The stemmer is a handful of English suffix
-rules, which conflates a little more than Porter's (`directed`, `director` and `direction` are one term): here a term
-decides whether a passage speaks of what the question asks, not which of a million pages is best. Words of other
-scripts pass unchanged; in Chinese and Japanese a character counts as a word.
+Index time and question time must cut alike, so both import from here. Words of other scripts pass unchanged; in Chinese
+and Japanese a character counts as a word.
+
+The stemmer is our own, a few English suffix rules. Snowball's English stemmer (PyStemmer) keeps `director` apart from
+`directed` and `founder` from `founded`; here they must be one term, because a question asks "who directed" where the
+passage says "director". Snowball is faster for a new word (1.2 against 5.8 µs), but not on the hot path: with the cache
+of `stem` both take 34 µs for a passage of 58 words.
 """
 
 import re
