@@ -148,14 +148,14 @@ def test_ingest_runs_its_steps_in_two_jvms_one_after_the_other(dags: Mapping[str
 
 
 def test_without_snapshot_and_groups_the_job_gets_neither(dags: Mapping[str, DAG]) -> None:
-    assert arguments(dags["ingest"], "load_documents", GOOD)[3:] == [
+    assert arguments(dags["ingest"], "load_documents", GOOD)[2:] == [
         "--run-id=run-1", "--tenant=acme", "--source=wiki", "--groups=", "--path=/data",
     ]  # fmt: skip
 
 
 def test_no_character_of_a_parameter_is_read_as_code_or_splits_an_argument(dags: Mapping[str, DAG]) -> None:
     paths = [f"--path={path}" for path in NASTY["path"]]
-    assert arguments(dags["ingest"], "load_documents", NASTY)[3:] == [
+    assert arguments(dags["ingest"], "load_documents", NASTY)[2:] == [
         "--run-id=run-1", "--tenant=acme", "--source=--steal", f"--groups={NASTY['groups']}", *paths, "--snapshot",
     ]  # fmt: skip
 
