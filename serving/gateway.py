@@ -1,11 +1,11 @@
 """The BentoML service that app teams call: `bentoml serve serving.gateway:Gateway --host 127.0.0.1 --port 3000`.
 
 BentoML gives the process its supervisor (a dead worker comes back), access log, traces, time limit and packaging;
-the routes are `serving.http.app`. They are put in as a middleware, because BentoML's own /readyz, /metrics, / and 404
-come before a mounted app (`@bentoml.asgi_app`), and each of them belongs to our contract.
+the routes are `serving.http.app`. They are a middleware, because BentoML's own /readyz, /metrics, / and 404 come before
+a mounted app (`@bentoml.asgi_app`), and each of them belongs to our contract.
 
-`bentoml serve` imports this module twice, in the supervisor and in the worker. What is heavy (dspy, torch, pymilvus:
-half a gigabyte) is therefore imported where the worker builds it.
+`bentoml serve` imports this module twice, in the supervisor and in the worker. Heavy modules (dspy, torch, pymilvus:
+half a gigabyte) are therefore imported where the worker uses them.
 """
 
 import asyncio
@@ -34,7 +34,7 @@ api = create_api()
 
 
 class Routes:
-    """ASGI middleware under which every request is ours."""
+    """ASGI middleware that answers every HTTP request by our routes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -50,12 +50,12 @@ class Routes:
     metrics={"enabled": False},  # see serving.contract.metrics
 )
 class Gateway:
-    """Questions in, cited answers out, each within its caps. Starts, and says so, while Milvus or vLLM are down."""
+    """Answers questions with citations, within caps. It starts while Milvus or vLLM is down; /readyz names the part."""
 
     @bentoml.on_deployment
     @staticmethod
     def check_settings() -> None:
-        """Runs in the supervisor before any worker: a worker that cannot start is started again for ever."""
+        """Check in the supervisor, before any worker: BentoML restarts a worker that cannot start without end."""
         try:
             settings = load_settings()
             Prices.from_file(settings.prices_file).require(settings.llm_model, datetime.now(UTC))
@@ -108,13 +108,13 @@ class Gateway:
 
     @bentoml.on_startup
     async def start(self) -> None:
-        """Go on with the durable tasks that were left, and learn what the MCP servers offer."""
+        """Resume durable tasks, and list the tools of the MCP servers."""
         self.servers.begin()
         await self.executor.start()
 
     @bentoml.on_shutdown
     async def stop(self) -> None:
-        """Leave durable tasks to the next gateway, settle what else runs, then close what is open."""
+        """Leave durable tasks to the next gateway, settle the other tasks, then close all connections."""
         await self.executor.stop()
         await self.tasks.stop_all()
         await self.agents.aclose()

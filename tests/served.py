@@ -1,4 +1,4 @@
-"""The gateway's routes in this process over real agents, for tests in which only the model's words are scripted."""
+"""The gateway's routes in this process, over real agents; only the model's words are scripted."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from serving.tasks.paid import Tasks
 
 @dataclass
 class Served:
-    """An app that asks over HTTP, and what the gateway stands on."""
+    """The gateway's routes, an HTTP client for them, and the parts behind them."""
 
     api: FastAPI
     http: httpx.AsyncClient
@@ -54,7 +54,7 @@ class Served:
 
 
 def serve(agents: Agents, settings: Settings, probes: Mapping[str, Probe]) -> Served:
-    """Close it at the end."""
+    """Build the routes over these agents. Close the result at the end."""
     api = create_api()
     database = Database.open(settings)
     ledger, answers = Ledger(database), StoredAnswers(database)

@@ -198,9 +198,7 @@ class Executor:
         if not silent or not self._heartbeat.leads():
             return
         for executor_id in silent:
-            tasks = DBOS.list_workflows(
-                status="PENDING", executor_id=executor_id, load_input=False, load_output=False
-            )
+            tasks = DBOS.list_workflows(status="PENDING", executor_id=executor_id, load_input=False, load_output=False)
             for task in tasks:
                 DBOS.resume_workflow(task.workflow_id, queue_name=QUEUE)
             log.warning("%s fell silent; %d of its tasks are in the queue again", executor_id, len(tasks))

@@ -24,7 +24,7 @@ class Heartbeat:
     def beat(self) -> None:
         """Say that this executor lives."""
         with self.database.write() as connection:
-            insert = insert_into(EXECUTORS, connection)
+            insert = insert_into(EXECUTORS, connection.dialect.name)
             beat = insert.on_conflict_do_update(
                 index_elements=[EXECUTORS.c.executor_id], set_={"beats": EXECUTORS.c.beats + 1}
             )
@@ -32,8 +32,11 @@ class Heartbeat:
 
     def end(self, executor_ids: Collection[str]) -> None:
         """Delete the counts of executors that are gone."""
+        # Skip a row that a frozen process holds in the middle of its beat: waiting for it would stop our own beat.
+        gone = sa.select(EXECUTORS.c.executor_id).where(EXECUTORS.c.executor_id.in_(executor_ids))
+        free = gone.with_for_update(skip_locked=True)
         with self.database.write() as connection:
-            connection.execute(sa.delete(EXECUTORS).where(EXECUTORS.c.executor_id.in_(executor_ids)))
+            connection.execute(sa.delete(EXECUTORS).where(EXECUTORS.c.executor_id.in_(free)))
 
     def silent(self, executor_ids: Collection[str]) -> set[str]:
         """The silent executors among these and all that have a count."""

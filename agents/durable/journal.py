@@ -83,7 +83,7 @@ class DurableJournal(Journal):
     async def once(self, name: str, work: Callable[[], Awaitable[T]]) -> T:
         place = self._here().next()
         if before := self._recorded(place, name):
-            return before.result  # type: ignore[no-any-return]
+            return before.result
         result = await work()
         record = self._record(RecordedAction(place, name, result))
         # Shielded: a sub-task that is cancelled now has done the action all the same.
@@ -93,7 +93,7 @@ class DurableJournal(Journal):
     def look(self, name: str, look: Callable[[], T]) -> T:
         place = self._here().next()
         if before := self._recorded(place, name):
-            return before.result  # type: ignore[no-any-return]
+            return before.result
         seen = look()
         self._looked.append(RecordedAction(place, name, seen))
         return seen

@@ -34,7 +34,7 @@ class TaskRows:
     def begin(self, task_id: str) -> Beginning:
         """Count one more run of a task."""
         with self._database.write() as connection:
-            insert = insert_into(TASKS, connection)
+            insert = insert_into(TASKS, connection.dialect.name)
             count = insert.on_conflict_do_update(index_elements=[TASKS.c.task_id], set_={"runs": TASKS.c.runs + 1})
             row = connection.execute(
                 count.returning(TASKS.c.runs, TASKS.c.cancelled), {"task_id": task_id, "runs": 1}
@@ -44,7 +44,7 @@ class TaskRows:
     def cancel(self, task_id: str) -> None:
         """Let no run of the task begin from now on."""
         with self._database.write() as connection:
-            insert = insert_into(TASKS, connection)
+            insert = insert_into(TASKS, connection.dialect.name)
             cancel = insert.on_conflict_do_update(index_elements=[TASKS.c.task_id], set_={"cancelled": True})
             connection.execute(cancel, {"task_id": task_id, "cancelled": True})
 

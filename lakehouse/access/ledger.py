@@ -102,8 +102,8 @@ class Ledger:
         """Refuse the key from now on. Revoking twice changes nothing. Raises `NotFound` for an unknown id."""
         revoke = sa.update(KEYS).where(KEYS.c.key_id == key_id, KEYS.c.revoked_at.is_(None))
         with self._database.write() as connection:
-            _existing_key(connection, key_id)
             connection.execute(revoke.values(revoked_at=self._clock().isoformat()))
+            _existing_key(connection, key_id)
 
     def list_keys(self) -> list[Key]:
         """All keys, revoked keys too, oldest first."""
@@ -133,18 +133,16 @@ class Ledger:
         now = self._clock()
         reservation_id, day = "res_" + secrets.token_hex(8), now.date().isoformat()
         wanted = _units(usd)
-        with self._database.write() as connection:
-            # The row's lock makes the reservations of a key wait for each other.
-            key = _existing_key(connection, key_id, lock=True)
-            if key.daily_usd is not None:
+        least = wanted if at_least is None else min(wanted, _units(at_least))
+        row = {"new_id": reservation_id, "of_key": key_id, "of_day": day, "wanted": wanted, "least": least}
+        row |= {"now": now.timestamp(), "until": now.timestamp() + lifetime_s}
+        with self._database.write(lock=(_LOCK_KEY, row)) as connection:
+            granted = connection.scalar(_RESERVE, row)
+            if granted is None:
+                key = _existing_key(connection, key_id)
                 spent, held = self._spent_and_held(connection, key_id, day)
-                free = _units(key.daily_usd) - spent - held
-                if free < (wanted if at_least is None else min(wanted, _units(at_least))):
-                    raise _over_the_cap(key, spent, held, usd if at_least is None else at_least)
-                wanted = min(wanted, free)
-            row = {"reservation_id": reservation_id, "key_id": key_id, "day": day, "reserved_units": wanted}
-            connection.execute(sa.insert(RESERVATIONS), row | {"expires_at": now.timestamp() + lifetime_s})
-        return Reservation(reservation_id, key_id, day, _usd(wanted))
+                raise _over_the_cap(key, spent, held, usd if at_least is None else at_least)
+        return Reservation(reservation_id, key_id, day, _usd(granted))
 
     def accrue(self, reservation: Reservation, spent_usd: Decimal) -> None:
         """Note the spend of a running task so far in all; it counts when the process is killed."""
@@ -156,10 +154,7 @@ class Ledger:
         row = {"key_id": reservation.key_id, "day": reservation.day, "units": _units(actual_usd)}
         with self._database.write() as connection:
             if connection.execute(_END, {"of": reservation.reservation_id}).rowcount:
-                insert = insert_into(SETTLED, connection)
-                total = SETTLED.c.units + insert.excluded.units
-                key_and_day = [SETTLED.c.key_id, SETTLED.c.day]
-                connection.execute(insert.on_conflict_do_update(index_elements=key_and_day, set_={"units": total}), row)
+                connection.execute(_BOOK[connection.dialect.name], row)
 
     def today(self, key_id: str) -> DailySpend:
         """Spend and holds of a key today. Raises `NotFound` for an unknown key."""
@@ -175,33 +170,64 @@ class Ledger:
 
     def _spent_and_held(self, connection: sa.Connection, key_id: str, day: str) -> tuple[int, int]:
         """Units spent on a day, by running tasks too, and units that running tasks still hold beyond that."""
-        of = {"key_id": key_id, "day": day, "now": self._clock().timestamp()}
+        of = {"of_key": key_id, "of_day": day, "now": self._clock().timestamp()}
         spent, held = connection.execute(_SPENT_AND_HELD, of).one()
         return int(spent), int(held)  # a sum of integers is a Decimal on Postgres
 
 
-def _spent_and_held() -> sa.Select[tuple[int, int]]:
+def _spent_and_held() -> sa.Select[int, int]:
     """In one statement, so that a task that settles meanwhile counts once: as running, or as settled."""
     running, settled = RESERVATIONS.c, SETTLED.c
     unspent = sa.case(
         (running.reserved_units > running.spent_units, running.reserved_units - running.spent_units), else_=0
     )
-    of_day = (running.key_id == sa.bindparam("key_id"), running.day == sa.bindparam("day"))
     holds = running.expires_at > sa.bindparam("now")
     settled_units = sa.select(settled.units).where(
-        settled.key_id == sa.bindparam("key_id"), settled.day == sa.bindparam("day")
+        settled.key_id == sa.bindparam("of_key"), settled.day == sa.bindparam("of_day")
     )
-    return sa.select(
-        sa.func.coalesce(sa.func.sum(running.spent_units), 0) + sa.func.coalesce(settled_units.scalar_subquery(), 0),
-        sa.func.coalesce(sa.func.sum(sa.case((holds, unspent), else_=0)), 0),
-    ).where(*of_day)
+    spent = sa.func.coalesce(sa.func.sum(running.spent_units), 0) + sa.func.coalesce(settled_units.scalar_subquery(), 0)
+    held = sa.func.coalesce(sa.func.sum(sa.case((holds, unspent), else_=0)), 0)
+    return sa.select(spent.label("spent"), held.label("held")).where(
+        running.key_id == sa.bindparam("of_key"), running.day == sa.bindparam("of_day")
+    )
 
 
+def _reserve() -> sa.Insert:
+    """In one statement: a reservation of the wanted units or of the free units, or no row where too little is free."""
+    day = _spent_and_held().subquery()
+    free = KEYS.c.daily_units - day.c.spent - day.c.held
+    wanted, least = sa.bindparam("wanted", type_=sa.BigInteger), sa.bindparam("least", type_=sa.BigInteger)
+    no_cap = KEYS.c.daily_units.is_(None)
+    granted = sa.cast(sa.case((sa.or_(no_cap, free >= wanted), wanted), else_=free), sa.BigInteger)
+    row = sa.select(
+        sa.bindparam("new_id", type_=sa.Text),
+        KEYS.c.key_id,
+        sa.bindparam("of_day", type_=sa.Text),
+        granted,
+        sa.bindparam("until", type_=sa.Double),
+    )
+    row = row.select_from(KEYS.join(day, sa.true()))
+    row = row.where(KEYS.c.key_id == sa.bindparam("of_key"), sa.or_(no_cap, free >= least))
+    columns = ["reservation_id", "key_id", "day", "reserved_units", "expires_at"]
+    insert = sa.insert(RESERVATIONS).from_select(columns, row, include_defaults=False)
+    return insert.returning(RESERVATIONS.c.reserved_units)
+
+
+def _book(dialect: str) -> sa.Insert:
+    insert = insert_into(SETTLED, dialect)
+    total = SETTLED.c.units + insert.excluded.units
+    return insert.on_conflict_do_update(index_elements=[SETTLED.c.key_id, SETTLED.c.day], set_={"units": total})
+
+
+# Made once: SQLAlchemy takes longer to make a statement than SQLite to run it.
 _ALL_KEYS = sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.key_id)
-_KEY_OF_ID = sa.select(KEYS).where(KEYS.c.key_id == sa.bindparam("key_id"))
-_LOCKED_KEY_OF_ID = _KEY_OF_ID.with_for_update()
+_KEY_OF_ID = sa.select(KEYS).where(KEYS.c.key_id == sa.bindparam("of_key"))
+# The lock makes the reservations of a key wait for each other.
+_LOCK_KEY = sa.select(KEYS.c.key_id).where(KEYS.c.key_id == sa.bindparam("of_key")).with_for_update()
 _KEY_OF_SECRET = sa.select(KEYS).where(KEYS.c.secret_sha256 == sa.bindparam("sha256"), KEYS.c.revoked_at.is_(None))
 _SPENT_AND_HELD = _spent_and_held()
+_RESERVE = _reserve()
+_BOOK = {dialect: _book(dialect) for dialect in ("sqlite", "postgresql")}
 _END = sa.delete(RESERVATIONS).where(RESERVATIONS.c.reservation_id == sa.bindparam("of"))
 _ACCRUE = (
     sa.update(RESERVATIONS)
@@ -231,8 +257,8 @@ def _plain(units: int) -> str:
     return text.rstrip("0").rstrip(".")
 
 
-def _existing_key(connection: sa.Connection, key_id: str, *, lock: bool = False) -> Key:
-    row = connection.execute(_LOCKED_KEY_OF_ID if lock else _KEY_OF_ID, {"key_id": key_id}).first()
+def _existing_key(connection: sa.Connection, key_id: str) -> Key:
+    row = connection.execute(_KEY_OF_ID, {"of_key": key_id}).first()
     if row is None:
         raise NotFound(f"key {key_id!r}: there is none of this id. `lakehop keys list` shows all.")
     return _key(row)

@@ -50,8 +50,9 @@ def copy_ledger_file(home: Path, connection: sa.Connection) -> None:
         return
     _end_write_ahead_log(file)
     file_id = _file_id(file)
-    adopted = insert_into(ADOPTED_FILES, connection).on_conflict_do_nothing()
-    if not connection.execute(adopted, {"file_id": file_id, "adopted_at": datetime.now(UTC).isoformat()}).rowcount:
+    adopt = insert_into(ADOPTED_FILES, connection.dialect.name).on_conflict_do_nothing()
+    adopt = adopt.returning(ADOPTED_FILES.c.file_id)
+    if not connection.execute(adopt, {"file_id": file_id, "adopted_at": datetime.now(UTC).isoformat()}).first():
         return
     source = sa.create_engine(f"sqlite:///{file}")
     with source.connect() as reader:
@@ -72,7 +73,7 @@ def set_aside_ledger_file(home: Path) -> None:
 
 def _insert(table: sa.Table, connection: sa.Connection) -> sa.Insert:
     """An INSERT for rows of one more ledger: homes of several gateways may come together in one Postgres."""
-    insert = insert_into(table, connection)
+    insert = insert_into(table, connection.dialect.name)
     if table is SETTLED:
         return insert.on_conflict_do_update(
             index_elements=[SETTLED.c.key_id, SETTLED.c.day], set_={"units": SETTLED.c.units + insert.excluded.units}

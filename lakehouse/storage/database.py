@@ -10,7 +10,6 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +30,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # A process waits this long for the write transaction of another process. A transaction takes about a millisecond, but
 # the migrations at a start take seconds.
 BUSY_TIMEOUT_S = 30
+IDLE_IN_TRANSACTION_S = 60
 # DBOS works with up to 64 threads; most of them wait for a model and hold no connection.
 POOL_SIZE = 20
 _MIGRATION_LOCK = 4_276_115_317  # any number, the same in all processes: key of a Postgres advisory lock
@@ -42,11 +42,12 @@ class Database:
 
     def __init__(self, engine: sa.Engine) -> None:
         self.engine = engine
-        self._is_sqlite = engine.dialect.name == "sqlite"
-        # On Postgres, a single statement needs no BEGIN and ROLLBACK around it.
-        self._reader = engine if self._is_sqlite else engine.execution_options(isolation_level="AUTOCOMMIT")
-        # SQLite lets waiting connections sleep for up to 100 ms; threads of one process need not wait that way.
+        # On SQLite, our own statements share one connection: to get one from the pool takes longer than a statement,
+        # and threads that wait for SQLite's lock sleep for up to 100 ms.
+        self._sqlite = engine.connect() if engine.dialect.name == "sqlite" else None
         self._sqlite_lock = threading.Lock()
+        # On Postgres, a single statement needs no BEGIN and ROLLBACK around it.
+        self._reader = engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @classmethod
     def open(cls, settings: Settings) -> "Database":
@@ -74,20 +75,33 @@ class Database:
             set_aside_ledger_file(settings.home)
         return database
 
-    def read(self) -> AbstractContextManager[sa.Connection]:
+    @contextlib.contextmanager
+    def read(self) -> Iterator[sa.Connection]:
         """A connection to read with. Each statement sees a state of its own."""
-        return self._reader.connect()
+        if self._sqlite:
+            with self._sqlite_lock:
+                try:
+                    yield self._sqlite
+                finally:
+                    self._sqlite.rollback()
+        else:
+            with self._reader.connect() as connection:
+                yield connection
 
     @contextlib.contextmanager
-    def write(self) -> Iterator[sa.Connection]:
-        """A transaction; on SQLite it holds the write lock from its beginning.
+    def write(self, lock: tuple[sa.Executable, dict[str, Any]] | None = None) -> Iterator[sa.Connection]:
+        """A transaction. Its first statement must be an INSERT, UPDATE or DELETE, which takes SQLite's write lock.
 
-        On Postgres, lock the rows that the transaction decides by: `select(…).with_for_update()`.
+        `lock`: a SELECT … FOR UPDATE, with its parameters, of the row that decides; SQLite needs none.
         """
-        with self._sqlite_lock if self._is_sqlite else contextlib.nullcontext(), self.engine.begin() as connection:
-            if self._is_sqlite:
-                connection.exec_driver_sql("BEGIN IMMEDIATE")
-            yield connection
+        if self._sqlite:
+            with self._sqlite_lock, self._sqlite.begin():
+                yield self._sqlite
+        else:
+            with self.engine.begin() as connection:
+                if lock:
+                    connection.execute(*lock)
+                yield connection
 
     def migrate(self) -> None:
         """Bring the tables to the newest version. Raises `SettingsError` for a database of a newer release."""
@@ -100,9 +114,9 @@ class Database:
 
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS))
-        with self.write() as connection:
-            if not self._is_sqlite:
-                connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
+        with self.write(lock=(sa.select(sa.func.pg_advisory_xact_lock(_MIGRATION_LOCK)), {})) as connection:
+            if self._sqlite:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")  # a migration may begin with a statement of another kind
             config.attributes["connection"] = connection
             try:
                 command.upgrade(config, "head")
@@ -114,6 +128,8 @@ class Database:
 
     def close(self) -> None:
         """Close all connections; the database is not used after."""
+        if self._sqlite:
+            self._sqlite.close()
         self.engine.dispose()
 
 
@@ -162,7 +178,15 @@ def _engine(url: str) -> sa.Engine:
         engine = sa.create_engine(url, pool_size=POOL_SIZE)
         sa.event.listen(engine, "connect", _set_up_sqlite)
         return engine
-    return sa.create_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True)  # Postgres may restart while we run
+    engine = sa.create_engine(url, pool_size=POOL_SIZE, pool_pre_ping=True)  # Postgres may restart while we run
+    sa.event.listen(engine, "connect", _set_up_postgres)
+    return engine
+
+
+def _set_up_postgres(connection: Any, _: object) -> None:
+    """Let a process that is frozen in a transaction lose it and its row locks, as on DBOS's own connections."""
+    connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_S}s'")
+    connection.commit()
 
 
 def _set_up_sqlite(connection: sqlite3.Connection, _: object) -> None:

@@ -97,6 +97,6 @@ EARLIER_STEPS = sa.Table(
 """Steps that the previous release recorded; DBOS records those of this release. Only read, and empty a day after."""
 
 
-def insert_into(table: sa.Table, connection: sa.Connection) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT of the connection's database, which knows `on_conflict_do_nothing` and `on_conflict_do_update`."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+def insert_into(table: sa.Table, dialect: str) -> sqlite.Insert | postgresql.Insert:
+    """An INSERT that knows `on_conflict_do_nothing` and `on_conflict_do_update`; `dialect`: sqlite or postgresql."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)

@@ -1,7 +1,7 @@
-"""Tasks that an app hands over and comes back for: kept, resumed after a crash, stopped on demand.
+"""Durable tasks of /tasks: stored when they are submitted, resumed after a crash, cancelled on demand.
 
-What may be spent is held when a task is handed in, by the same ledger and under the same caps as for /ask; it is
-settled when the task ends, whichever process ends it. Who may see a task: the key that handed it in, and operators.
+The money of a task is held when it is submitted, by the same ledger and under the same caps as for /ask. It is settled
+when the task ends, in whichever process. The key that submitted a task may see it, and so may operators.
 """
 
 import asyncio
@@ -24,12 +24,12 @@ from serving.tasks.paid import Admitted, Tasks
 if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
     from agents.durable.executor import Executor, TaskState
 
-# The hold outlives the time cap by this much: for waiting in the queue, and for a process that must be replaced first.
+# The hold outlasts the time cap by this much: a task waits in the queue, or for another process to take it over.
 WAITS_S = 900
 
 
 class TaskView(BaseModel):
-    """A durable task as it stands."""
+    """A durable task at this moment."""
 
     task_id: str
     status: TaskStatus = Field(description="done: `answer` says how; failed: `problem` says why.")
@@ -43,7 +43,7 @@ class TaskView(BaseModel):
 
 @dataclass(frozen=True)
 class Handed:
-    """A task as it is kept: what was sent, and what was held for it."""
+    """The stored request of a task: the body that was sent, and the money that is held."""
 
     body: str
     admitted: Admitted
@@ -53,18 +53,18 @@ _HANDED = TypeAdapter(Handed)
 
 
 class DurableTasks:
-    """Hands tasks to the executor and tells what became of them."""
+    """Submits tasks to the executor and looks them up."""
 
     def __init__(self, tasks: Tasks) -> None:
         self._tasks = tasks
         self._executor: Executor | None = None
 
     def attach(self, executor: "Executor") -> None:
-        """Begin to take tasks: by this executor, which calls `work`."""
+        """Set the executor, which runs tasks by calling `work`."""
         self._executor = executor
 
     async def submit(self, key: Key, body: AskBody, idempotency_key: str | None) -> TaskView:
-        """Hand in a task; under an `idempotency_key` once, however often it is sent. Raises what /ask raises first."""
+        """Submit a task; under an `idempotency_key` once, however often it is sent. Raises the errors of admission."""
         task_id = new_task_id() if idempotency_key is None else _task_id(key, idempotency_key)
         if idempotency_key is not None and (before := await self.executor.state(task_id)):
             return _same(task_id, before, body, idempotency_key)
@@ -72,23 +72,23 @@ class DurableTasks:
         await self.executor.submit(task_id, _HANDED.dump_json(handed).decode())
         state = await self.executor.state(task_id)
         assert state
-        if _handed(state) != handed:  # the same request came twice at once, and the other one was first
+        if _handed(state) != handed:  # the same request came twice at once, and the other request was first
             await asyncio.to_thread(self._tasks.release, handed.admitted)
             return _same(task_id, state, body, idempotency_key or "")
         return _view(task_id, state)
 
     async def get(self, key: Key, task_id: str) -> TaskView:
-        """A task as it stands. Raises NotFound for one that there is not, or that is another key's."""
+        """Look up a task. Raises `NotFound` for an unknown task and for another key's task."""
         return _view(task_id, await self._own(key, task_id))
 
     async def cancel(self, key: Key, task_id: str) -> TaskView:
-        """Stop a task; what it spent is settled. One that has ended stays as it is."""
+        """Stop a task; its spend is settled. An ended task stays as it is."""
         await self._own(key, task_id)
         await self.executor.cancel(task_id)
         return await self.get(key, task_id)
 
     async def work(self, task_id: str, request: str, journal: Journal) -> str:
-        """What the executor does for a task, from its beginning or from where another process left it."""
+        """Run a task for the executor: from its beginning, or with what another process recorded."""
         admitted = _HANDED.validate_json(request).admitted
         answer = await self._tasks.work(admitted, journal=journal, task_id=task_id)
         return answer.model_dump_json()
@@ -116,7 +116,7 @@ def _task_id(key: Key, idempotency_key: str) -> str:
 
 
 def _same(task_id: str, state: "TaskState", body: AskBody, idempotency_key: str) -> TaskView:
-    """The task that was handed in under this Idempotency-Key before, if it was this one."""
+    """The task of this Idempotency-Key. Raises `KeyReused` when its body is another."""
     if _handed(state).body != body.model_dump_json():
         raise KeyReused(
             f"Idempotency-Key {idempotency_key!r}: was used for another body within a day. "

@@ -45,8 +45,7 @@ class StoredAnswers:
         while True:
             with self._database.write() as connection:
                 connection.execute(_DELETE_EXPIRED, {"now": now})
-                claim = insert_into(STORED_ANSWERS, connection).on_conflict_do_nothing()
-                if connection.execute(claim, row | {"expires_at": now + lifetime_s}).rowcount:
+                if connection.execute(_CLAIM[connection.dialect.name], row | {"expires_at": now + lifetime_s}).first():
                     return None
                 kept = connection.execute(_SELECT, {"key": key_id, "text": idempotency_key}).first()
             if kept:  # else another process released or deleted it meanwhile, and it is free
@@ -77,6 +76,10 @@ class StoredAnswers:
 
 _COLUMNS = STORED_ANSWERS.c
 _THIS_CLAIM = (_COLUMNS.key_id == sa.bindparam("key"), _COLUMNS.idempotency_key == sa.bindparam("text"))
+_CLAIM = {
+    dialect: insert_into(STORED_ANSWERS, dialect).on_conflict_do_nothing().returning(_COLUMNS.key_id)
+    for dialect in ("sqlite", "postgresql")
+}
 _SELECT = sa.select(STORED_ANSWERS).where(*_THIS_CLAIM)
 _STORE = sa.update(STORED_ANSWERS).where(*_THIS_CLAIM)  # sets the columns that it is executed with
 _RELEASE = sa.delete(STORED_ANSWERS).where(*_THIS_CLAIM, _COLUMNS.answer.is_(None))

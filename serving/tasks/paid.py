@@ -1,8 +1,7 @@
-"""A task under its key's daily cap: reserve, run, settle; whatever becomes of the client that asked.
+"""Runs tasks under the daily cap of their key: reserve, run, settle, also when the client goes away.
 
-The running task is no part of the HTTP handler's own call chain: a handler is cancelled wherever it happens to
-wait, again and again until it ends, and money must be settled all the same. So the handler asks a task to stop,
-and only the agents' work inside it is cancelled.
+A task runs outside the call chain of its HTTP handler: a handler can be cancelled at any point, more than once, and
+money must be settled all the same. So the handler asks the task to stop, and only the agents' work is cancelled.
 """
 
 import asyncio
@@ -35,10 +34,10 @@ if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
 
 log = logging.getLogger("lakehop.gateway")
 
-# The agents keep a task's time themselves; this much later the gateway no longer believes that they do.
+# The agents end a task at its time cap. The gateway cancels a task that still runs so many seconds later.
 OVERRUN_S = 15
-# A key with less than this part of the default task cap left is at its cap: a task on the last fraction of a cent
-# could make no call and would be answered `partial` for ever.
+# A key with less than this part of the default task cap left is at its cap. On the last fraction of a cent a task can
+# make no call, and every answer would be `partial`.
 LEAST_PART = Decimal("0.1")
 
 
@@ -48,20 +47,20 @@ class TaskStopped(Unavailable):
 
 @dataclass(frozen=True)
 class Admitted:
-    """A task that may begin: on whose behalf, and what is held for it."""
+    """A task that may begin: its caller, its limits, the money that is held for it."""
 
     question: str
     caller: Caller
     program: str
     max_seconds: float
     reservation: Reservation
-    quorum: int = 1  # defaults, for tasks that an earlier version has kept
+    quorum: int = 1  # defaults, for durable tasks that an earlier version stored
     remember: bool = False
     recall: bool = False
 
 
 class Paid(Protocol):
-    """What comes of a task: how it ended, and what it cost."""
+    """The result of a task: how it ended, and its cost."""
 
     @property
     def status(self) -> str: ...
@@ -74,19 +73,19 @@ T = TypeVar("T", bound=Paid)
 
 
 class RunningTask[T: Paid]:
-    """One task in flight. Await `answer`; call `stop` when nobody wants it any more."""
+    """A task that runs. Await `answer`; call `stop` when its client is gone."""
 
     def __init__(self, run: Callable[[asyncio.Event], Awaitable[T]]) -> None:
         self._stopped = asyncio.Event()
         self.answer: asyncio.Task[T] = asyncio.ensure_future(run(self._stopped))
 
     def stop(self) -> None:
-        """Cancel the agents' work; what it spent so far is settled."""
+        """Cancel the agents' work; its spend so far is settled."""
         self._stopped.set()
 
 
 class Tasks:
-    """Starts tasks, and knows those that run."""
+    """Starts tasks, and can stop all running tasks."""
 
     def __init__(
         self,
@@ -112,9 +111,9 @@ class Tasks:
         on_event: Callable[[Event], None] | None = None,
         idempotency_key: str | None = None,
     ) -> RunningTask[Answer]:
-        """Begin a task; whatever is wrong comes out of its `answer`.
+        """Begin a task; awaiting its `answer` raises its errors.
 
-        With an `idempotency_key`, which the caller has claimed, the answer is kept, and a failure gives it free.
+        Under an `idempotency_key`, which the caller has claimed, the answer is kept; a failure releases the key.
         """
 
         async def run(stopped: asyncio.Event) -> Answer:
@@ -131,7 +130,7 @@ class Tasks:
         return self._begin(run)
 
     async def search(self, key: Key, body: SearchBody) -> "SearchResult":
-        """A search. Where a model orders what was found, the key pays for it; at the key's cap it is not asked."""
+        """A search. A model that reranks is paid by the key; at the key's cap the search does without it."""
         caller = caller_of(key, body.tenant, body.groups, body.user)
         find = partial(self._agents.search, body.question, caller, k=body.k, mode=body.mode)
         if self._settings.reranker != LLM_RERANKER:
@@ -162,21 +161,21 @@ class Tasks:
         return await self._paid_alone("judge", reservation, max_seconds, run)
 
     async def stop_all(self) -> None:
-        """Stop what runs and wait until its spend is settled."""
+        """Stop the running tasks and wait until their spend is settled."""
         running = list(self._running)
         for task in running:
             task.stop()
         await asyncio.gather(*(task.answer for task in running), return_exceptions=True)
 
     async def admit(self, key: Key, body: AskBody, waits_s: float = 0) -> Admitted:
-        """Hold the money for a task that ends `waits_s` after its own time cap at the latest."""
+        """Hold the money for a task. It ends within its time cap and `waits_s` seconds for waiting in a queue."""
         caller = caller_of(key, body.tenant, body.groups, body.user)
         program = body.program or self._settings.program
         check_quorum(program, body.quorum)
         if body.memory:
             check_memory(program)
         if body.memory or body.remember:
-            Owner.of(caller)  # of a named user, or told so
+            Owner.of(caller)  # raises without a user: a memory belongs to a user
         max_seconds = body.max_seconds or self._settings.task_max_seconds
         reservation = await self._reserved(caller, max_seconds + waits_s, body.max_usd)
         return Admitted(
@@ -190,7 +189,7 @@ class Tasks:
         journal: Journal | None = None,
         task_id: str | None = None,
     ) -> Answer:
-        """Run a task, and settle what it spent, unless it is to go on in another process."""
+        """Run a task and settle its spend, unless another process resumes it."""
 
         async def run(watch: OnEvent) -> Answer:
             answer = await self._agents.ask(
@@ -217,7 +216,7 @@ class Tasks:
         on_event: Callable[[Event], None] | None = None,
         journal: Journal | None = None,
     ) -> T:
-        """Run what calls a model; note what it spends as it goes, and settle that, unless it goes on elsewhere."""
+        """Run work that calls a model; accrue its spend after each call; settle, unless another process resumes it."""
         started, outcome = time.monotonic(), "internal-error"
         spent, calls = Decimal(0), 0
         goes_on = False
@@ -250,7 +249,7 @@ class Tasks:
         max_seconds: float,
         run: Callable[[OnEvent], Awaitable[T]],
     ) -> T:
-        """The same apart from the handler that waits for it, which may be cancelled."""
+        """`_paid` in a task of its own: the handler that waits for it may be cancelled."""
         task = self._begin(
             lambda stopped: _until_stopped(self._paid(program, reservation, run), stopped, max_seconds + OVERRUN_S)
         )
@@ -260,7 +259,7 @@ class Tasks:
         task = RunningTask(run)
         self._running.add(task)
         task.answer.add_done_callback(lambda _: self._running.discard(task))
-        task.answer.add_done_callback(asyncio.Task.exception)  # seen, though the client may be gone
+        task.answer.add_done_callback(asyncio.Task.exception)  # read, also when no client waits for it
         return task
 
     async def _run(
@@ -270,11 +269,11 @@ class Tasks:
         return await _until_stopped(self.work(admitted, on_event), stopped, admitted.max_seconds + OVERRUN_S)
 
     def release(self, admitted: Admitted) -> None:
-        """Give back what is held for a task that does not begin."""
+        """Give back the money that is held for a task that does not begin."""
         self._ledger.settle(admitted.reservation, Decimal(0))
 
     def _remembered(self, admitted: Admitted, answer: Answer) -> Answer:
-        """The answer, kept in its user's memory where that can be: it is paid, and is given in any case."""
+        """Keep an answer in its user's memory. A failure is logged: the answer is paid and goes out in any case."""
         if answer.status != "answered":
             return answer
         caller = admitted.caller
@@ -293,7 +292,7 @@ class Tasks:
         return answer.model_copy(update={"memory_id": entry.memory_id}) if entry else answer
 
     async def _reserved(self, caller: Caller, max_seconds: float, max_usd: Decimal | None = None) -> Reservation:
-        """Money of the key's day for what ends by then; so much, or what is usual as far as it is free."""
+        """Hold `max_usd` of the key's day for a task; without it the usual cap, or the free part of it."""
         lifetime_s = max_seconds + 2 * OVERRUN_S
         if max_usd is not None:
             return await asyncio.to_thread(self._ledger.reserve, caller.key_id, max_usd, lifetime_s=lifetime_s)
@@ -310,7 +309,7 @@ class Tasks:
 
 
 async def _until_stopped[T: Paid](work: Awaitable[T], stopped: asyncio.Event, timeout_s: float) -> T:
-    """The work's result. It is cancelled once `stopped` is set (`TaskStopped`) or when it overruns (`TimeoutError`)."""
+    """Await the work. Cancel it when `stopped` is set (`TaskStopped`) or after `timeout_s` (`TimeoutError`)."""
     working, stopping = asyncio.ensure_future(work), asyncio.ensure_future(stopped.wait())
     await asyncio.wait({working, stopping}, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     stopping.cancel()

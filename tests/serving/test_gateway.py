@@ -1,4 +1,4 @@
-"""The gateway as it runs: a `bentoml serve` process while Milvus and the model are down."""
+"""A real gateway process (`bentoml serve`) while Milvus and the model are down."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from lakehouse.access.ledger import Ledger
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.storage.database import Database
 
-START_S = 180  # importing torch and dspy takes 10 s, and minutes where everything else starts too
+START_S = 180  # importing torch and dspy takes 10 s, on a busy machine minutes
 pytestmark = pytest.mark.integration
 
 
@@ -201,6 +201,7 @@ def test_stopping_it_leaves_no_process_and_no_port(served):
         ("LAKEHOP_LLM_MODEL", "no-such-model", "no-such-model"),
         ("LAKEHOP_EMBEDDING_MODEL", "no-such-folder", "a folder that holds a sentence-transformers model"),
         ("LAKEHOP_MCP_SERVERS_FILE", "no-such.json", "Name a readable file, or leave it empty."),
+        ("LAKEHOP_DATABASE_URL", "mysql://me@host/tasks", "driver 'mysql': must be one of postgresql+psycopg, sqlite"),
         ("LAKEHOP_PROGRAMM", "multihop", "did you mean LAKEHOP_PROGRAM?"),
     ],
 )

@@ -20,6 +20,7 @@ import pytest
 from lakehouse.costs.call_records import CallRecord, segment_lines
 from tests.agents.conftest import Reply
 from tests.agents.durable.durable_worker import only_key, parts
+from tests.databases import empty_database
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -52,19 +53,25 @@ def scripted(body: dict[str, Any]) -> Reply:
 
 
 class Workers:
-    """Lives of executors over one home."""
+    """Lives of executors, each over a home and its database: SQLite under home, or one of the Postgres server's."""
 
-    def __init__(self, template: "subprocess.Popen[str]", folder: Path, settings: dict[str, Any]) -> None:
+    def __init__(
+        self, template: "subprocess.Popen[str]", folder: Path, settings: dict[str, Any], postgres: str | None
+    ) -> None:
         self._template = template
         self._folder = folder
         self._settings = settings
+        self._postgres = postgres
+        self._database_urls: dict[Path, str] = {}
         self._lives = 0
 
     def home(self, name: str) -> Path:
         home = self._folder / name
         home.mkdir()
-        _, ledger, _ = parts(home, **self._settings)
+        self._database_urls[home] = empty_database(self._postgres) if self._postgres else ""
+        database, ledger, _ = parts(home, **self._settings_of(home))
         ledger.create_key("acme", ["eng"], "wiki", Decimal(1))
+        database.close()
         return home
 
     async def begin(
@@ -78,7 +85,12 @@ class Workers:
     ) -> "Life":
         self._lives += 1
         report = self._folder / f"report{self._lives}.json"
-        life = {"home": str(home), "settings": self._settings | settings, "report": str(report), "question": QUESTION}
+        life = {
+            "home": str(home),
+            "settings": self._settings_of(home) | settings,
+            "report": str(report),
+            "question": QUESTION,
+        }
         life |= {"dies_after": dies_after, "dies": dies, "program": program, "passages": passages}
         assert self._template.stdin
         assert self._template.stdout
@@ -89,9 +101,13 @@ class Workers:
 
     def spent(self, home: Path) -> tuple[Decimal, Decimal]:
         """US dollars of the only key: settled or accrued, and held."""
-        _, ledger, _ = parts(home, **self._settings)
+        database, ledger, _ = parts(home, **self._settings_of(home))
         today = ledger.today(only_key(ledger).key_id)
+        database.close()
         return today.spent_usd, today.reserved_usd
+
+    def _settings_of(self, home: Path) -> dict[str, Any]:
+        return self._settings | {"database_url": self._database_urls[home]}
 
 
 class Life:
@@ -123,10 +139,11 @@ def template():
         process.kill()
 
 
-@pytest.fixture
-def workers(template, tmp_path, model, warehouse):
+@pytest.fixture(params=["sqlite", "postgres"])
+def workers(request, template, tmp_path, model, warehouse):
     model.answers(scripted)
-    return Workers(template, tmp_path, {"warehouse": warehouse, "llm_base_url": model.url})
+    postgres = request.getfixturevalue("postgres") if request.param == "postgres" else None
+    return Workers(template, tmp_path, {"warehouse": warehouse, "llm_base_url": model.url}, postgres)
 
 
 def records(home: Path) -> list[CallRecord]:
@@ -145,7 +162,14 @@ def told(task: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("program", "side_by_side", "passages"), [("multihop", 0, ()), ("team", 1, RIVERS), ("team", 1, UNSURE)]
+    ("workers", "program", "side_by_side", "passages"),
+    [
+        ("sqlite", "multihop", 0, ()),
+        ("sqlite", "team", 1, RIVERS),
+        ("sqlite", "team", 1, UNSURE),
+        ("postgres", "multihop", 0, ()),
+    ],
+    indirect=["workers"],
 )
 async def test_killed_after_every_step_a_task_answers_the_same_and_pays_nothing_twice(
     workers,
@@ -257,9 +281,10 @@ async def test_cancelled_anywhere_it_stops_in_the_middle_of_a_call_and_what_it_s
     assert len(model.asked) == 2
 
 
-async def test_it_is_the_same_on_postgres(workers, model, postgres):
-    home, url = workers.home("postgres"), postgres.replace("psycopg2", "psycopg")
-    life = {"program": "team", "passages": RIVERS, "database_url": url}
+@pytest.mark.parametrize("workers", ["postgres"], indirect=True)
+async def test_it_is_the_same_on_postgres(workers, model):
+    home = workers.home("postgres")
+    life = {"program": "team", "passages": RIVERS}
     await (await workers.begin(home, **life, dies_after=4)).died()
 
     task = await (await workers.begin(home, **life)).task()
