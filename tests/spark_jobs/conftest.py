@@ -1,4 +1,4 @@
-"""One Spark and one Milvus for all tests of the jobs; each test works for a tenant of its own."""
+"""One Spark and one Milvus for all tests of the jobs; each test has its own tenant."""
 
 import itertools
 import json
@@ -56,7 +56,7 @@ def milvus(settings: Settings) -> Iterator[None]:
 
 
 class Lake:
-    """One tenant's lakehouse as a test uses it: write an input, run steps, look at what came of it."""
+    """One tenant's lakehouse for a test: write an input, run steps, read tables, search."""
 
     def __init__(self, spark: SparkSession, settings: Settings, folder: Path) -> None:
         self.spark = spark
@@ -66,7 +66,7 @@ class Lake:
         self._runs = itertools.count(1)
 
     def write(self, *rows: dict[str, Any] | bytes | str, name: str = "input.jsonl") -> Path:
-        """A JSONL file of the rows; what is no object is written as it is."""
+        """Write a JSONL file of the rows; bytes and strings are written unchanged."""
         lines = [json.dumps(row) if isinstance(row, dict) else row for row in rows]
         path = self.folder / name
         path.write_bytes(b"".join(line if isinstance(line, bytes) else line.encode() for line in map(_ended, lines)))
@@ -76,7 +76,7 @@ class Lake:
         self, *steps: str, path: Path | str = "", groups: str = "", snapshot: bool = False, run_id: str | None = None,
         settings: Settings | None = None, embedding_model: str | None = None, replay: Sequence[str] = (),
     ) -> dict[str, Any]:  # fmt: skip
-        """Run the steps; return the counts that the run recorded."""
+        """Run the steps; return the recorded counts of the run."""
         run_id = run_id or f"{self.tenant}-run{next(self._runs)}"
         args = Namespace(
             run_id=run_id, tenant=self.tenant, source="wiki", path=[str(path)], snapshot=snapshot,
@@ -99,7 +99,7 @@ class Lake:
         return self.run("parse_documents", "chunk_documents", "embed_chunks", "sync_index", path=path, **options)
 
     def index(self) -> Index:
-        """To do to Milvus what no job does; close it."""
+        """Direct access to Milvus, for changes that no job makes; close it."""
         return Index(self.settings)
 
     def rows(self, table: Table) -> list[dict[str, Any]]:
@@ -109,7 +109,7 @@ class Lake:
         return open_table(self.settings, table).version()
 
     def search(self, question: str, *groups: str) -> list[Passage]:
-        """As the gateway searches, but for what it remembers of the tenant."""
+        """Search as the gateway does, without its caches."""
         retriever = Retriever(self.settings)
         try:
             return retriever.search(self.tenant, groups, question, k=10, mode="hybrid")

@@ -1,6 +1,6 @@
-"""A warehouse and a Milvus of their own, and the jobs that fill them, submitted as Airflow does: a JVM each.
+"""A separate warehouse and Milvus, filled by jobs that are submitted as Airflow does, each in its own JVM.
 
-For tests that compare whole runs: what two of them left is compared to the last row and vector.
+For tests that compare whole runs: the tables and collections of two runs are compared to the last row and vector.
 """
 
 import json
@@ -32,9 +32,9 @@ CLOCKS = ("quarantined_at", "ingest_run_id", "resolved_by", "quarantine_id")
 
 
 class House:
-    """Settings of a lakehouse of its own, and what may be done with it.
+    """One separate lakehouse: submit its jobs, read its content.
 
-    `environment`: of its jobs, beside ours. `source`: address of its documents, which is no part of what they are.
+    `environment`: more environment variables of the jobs. `source`: address of the documents, left out of comparisons.
     """
 
     def __init__(self, settings: Settings, environment: Mapping[str, str] | None = None, source: str = "") -> None:
@@ -47,7 +47,7 @@ class House:
     def start(
         self, steps: tuple[str, ...], path: Path | str, run_id: str, script: Path | None = None
     ) -> "subprocess.Popen[bytes]":
-        """Submit the steps of an ingest, in a process group of their own; `script`: instead of the jobs' entry."""
+        """Submit the steps of an ingest in a new process group; `script` replaces `spark_jobs/main.py`."""
         programs = Path(sys.executable).parent
         conf = embedding_conf(self.settings) if "embed_chunks" in steps else spark_conf(self.settings)
         command = [str(programs / "spark-submit"), "--master", self.settings.spark_master]
@@ -65,7 +65,7 @@ class House:
         self.await_success(self.start(steps, path, run_id, script))
 
     def stop(self) -> None:
-        """Kill what a test that failed left at work."""
+        """Kill jobs that a failed test left running."""
         for job in self._jobs:
             if job.poll() is None:
                 os.killpg(job.pid, signal.SIGKILL)
@@ -84,7 +84,7 @@ class House:
         return os.environ | spelled | {"PATH": path, "PYTHONPATH": str(PROJECT_ROOT)} | self._environment
 
     def tables(self) -> dict[str, list[str]]:
-        """Every row of the tables that need no model, as `contents` has them."""
+        """Every row of the tables that need no model, in the form of `contents`."""
         found = {}
         for table in TABLES:
             rows = read_rows(self.settings, table)
@@ -93,14 +93,16 @@ class House:
         return found
 
     def contents(self) -> dict[str, Any]:
-        """Every row of every table and of the live collection, without clocks, and without where the house stands."""
+        """Every row of every table and of the live collection, without times, run ids and addresses of the house."""
         found: dict[str, Any] = self.tables()
         found[EMBEDDINGS.name] = sorted(row["content_hash"] for row in read_rows(self.settings, EMBEDDINGS))
         counts = [(row["key"], row["chunks"]) for row in read_rows(self.settings, FREQUENCIES)]
         found[FREQUENCIES.name] = sorted(count for count in counts if count[0] != NEXT_BATCH)  # a kill may part a batch
         index = Index(self.settings)
         columns = ("chunk_id", "tenant_id", "acl_key", "source", *PASSAGE_COLUMNS, "spoken", "vector")
-        rows = sorted(index.reader.rows(index.collections.live("acme") or "", columns, "", ""), key=lambda row: row["chunk_id"])
+        rows = sorted(
+            index.reader.rows(index.collections.live("acme") or "", columns, "", ""), key=lambda row: row["chunk_id"]
+        )
         index.close()
         found["vectors"] = np.array([row.pop("vector") for row in rows])
         found["milvus"] = list(map(self._placeless, rows))
@@ -115,7 +117,7 @@ class House:
 
 
 def assert_same(found: dict[str, Any], wanted: dict[str, Any], after: str) -> None:
-    """Fail where two houses' contents differ; vectors may by what adding up in another order costs."""
+    """Fail if the contents of two houses differ. Vectors may differ by rounding in another order of sums."""
     np.testing.assert_allclose(found["vectors"], wanted["vectors"], atol=1e-4)
     for name, rows in wanted.items():
         if name != "vectors":
@@ -126,7 +128,7 @@ def assert_same(found: dict[str, Any], wanted: dict[str, Any], after: str) -> No
 def house(
     folder: Path, port: int, environment: Mapping[str, str] | None = None, source: str = "", **given: Any
 ) -> Iterator[House]:
-    """A house whose Milvus serves at `port`; `given`: more of its settings."""
+    """A house whose Milvus serves at `port`; `given`: more settings."""
     folder.mkdir()
     server = LiteServer(folder / "milvus", port)
     try:

@@ -1,4 +1,4 @@
-"""No data passes through the driver: every call that brings rows there is named here, with what bounds it.
+"""No data passes through the driver: this test lists every call that brings rows there, with the bound of its rows.
 
 A number of rows that grows with the documents is no bound. Numbers (`count`, `agg(…).first()`) are one row and free.
 """
@@ -33,7 +33,7 @@ BOUNDED = {
 
 
 def calls_that_bring_rows(node: ast.AST, place: str) -> Iterator[str]:
-    """The place of each such call below a node, `module.Class.function`; an inner function is part of its outer."""
+    """The place `module.Class.function` of each such call below a node; an inner function counts for its outer one."""
     for child in ast.iter_child_nodes(node):
         is_definition = isinstance(child, ast.ClassDef | ast.FunctionDef)
         inner = f"{place}.{child.name}" if is_definition and not isinstance(node, ast.FunctionDef) else place
@@ -50,7 +50,7 @@ def found_in(file: Path) -> Counter[str]:
 
 def test_every_call_that_brings_rows_to_the_driver_is_bounded() -> None:
     found = sum((found_in(file) for file in (PROJECT_ROOT / "spark_jobs").rglob("*.py")), Counter())
-    assert set(found) == set(BOUNDED), "say what bounds the rows, and here; or leave them with Spark"
+    assert set(found) == set(BOUNDED), "list the call here with the bound of its rows, or keep the rows in Spark"
 
 
 @pytest.mark.parametrize(
