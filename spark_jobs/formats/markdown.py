@@ -12,7 +12,7 @@ _FRONT_MATTER_TITLE = re.compile(r"^title[ \t]*:[ \t]*(.+?)[ \t]*$", re.MULTILIN
 def read_markdown(text: str) -> ExtractedText:
     if "<table" not in text.lower():
         return ExtractedText(text)
-    from spark_jobs.formats.html_tables import tables_as_lists  # its parser takes 0.2 s to import; few files need it
+    from spark_jobs.formats.html_tables import tables_as_lists  # few files need its parser
 
     return ExtractedText(tables_as_lists(text))
 
