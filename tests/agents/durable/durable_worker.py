@@ -1,11 +1,11 @@
-"""Processes that work at durable tasks and may be killed at a chosen point: one template that forks, for speed.
+"""Processes that run durable tasks and can be killed at a chosen point; a template process forks them, for speed.
 
     python -m tests.agents.durable.durable_worker
 
-Each line of its input is a life as JSON, answered by a line with its process id. A life hands its question in (under
-one Idempotency-Key, so that only the first does) and works until the task has ended, or until it has ended `dies_after`
-actions itself and kills its own process: right `after` the journal has one, or `before` that, the action done.
-SIGTERM stops a life as it stops a gateway; SIGUSR1 has it cancel the task.
+Each line of input describes a life as JSON; the answer is a line with its process id. A life submits its question under
+one Idempotency-Key, so that only the first life does. It runs until the task has ended, or until it has done
+`dies_after` actions itself; then it kills its own process, `after` the journal recorded the action or `before`.
+SIGTERM stops a life as it stops a gateway; at SIGUSR1 a life cancels the task.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ IDEMPOTENCY_KEY = "once"
 
 
 class MortalJournal(DurableJournal):
-    """Counts the actions that this process does itself."""
+    """Counts the actions that this process does itself, and kills the process at a chosen action."""
 
     dies_after = 0  # 0: it lives
     dies = "after"
@@ -72,7 +72,7 @@ durable.DurableJournal = MortalJournal  # type: ignore[misc]
 
 
 def parts(home: Path, passages: Sequence[tuple[str, str, float]] = (), **more: Any) -> tuple[Database, Ledger, Tasks]:
-    """What a gateway stands on, with passages that are given: by title, text and probability."""
+    """The parts of a gateway. `passages`: title, text and probability of what each search finds."""
     settings = Settings(home=home, **more)
     prices = Prices.from_file(settings.prices_file)
     given = [replace(passage(title, text), probability=probability) for title, text, probability in passages]
@@ -106,11 +106,11 @@ async def live(life: dict[str, Any]) -> None:
         await asyncio.sleep(0.05)
         task = await (handed.cancel if cancel.is_set() else handed.get)(key, task.task_id)
     await executor.stop()
-    await asyncio.to_thread(_told, Path(life["report"]), task.model_dump_json())
+    await asyncio.to_thread(_report, Path(life["report"]), task.model_dump_json())
 
 
-def _told(report: Path, text: str) -> None:
-    """Whole or not at all: whoever waits for the file reads it as soon as it is there."""
+def _report(report: Path, text: str) -> None:
+    """Write whole or not at all: the test reads the file as soon as it exists."""
     unfinished = report.with_suffix(".unfinished")
     unfinished.write_text(text)
     unfinished.replace(report)

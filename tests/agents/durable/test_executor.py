@@ -1,4 +1,4 @@
-"""Durable tasks: killed at every step, taken over, stopped and started, cancelled; paid once and answered the same."""
+"""Durable tasks that are killed at every step, taken over, stopped or cancelled: paid once, answered the same."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ SUBS = [
     {"id": "warta", "role": "researcher", "question": "How long is the Warta?", "needs": []},
     {"id": "sum", "role": "coder", "question": "How much is {oder} - {warta}?", "needs": ["oder", "warta"]},
 ]
-WORDS = {  # by what stands in the prompt, for which of two sub-tasks asks first is chance
+WORDS = {  # by a part of the prompt: which of two parallel sub-tasks asks first is chance
     "Copy the words of the question": "the framework Flask",
     "Which is the framework Flask?": "Flask",
     "Cut the question into": json.dumps({"tasks": SUBS}),
@@ -123,7 +123,7 @@ class Life:
             await asyncio.sleep(0.02)
 
     async def task(self) -> dict[str, Any]:
-        """What it says of the task at its end."""
+        """The report that it writes when the task has ended."""
         deadline = time.monotonic() + 60
         while not self._report.exists():
             assert time.monotonic() < deadline, "no end"
@@ -151,8 +151,8 @@ def records(home: Path) -> list[CallRecord]:
     return [CallRecord.from_json(line) for path in paths for line in segment_lines(path)]
 
 
-def told(task: dict[str, Any]) -> dict[str, Any]:
-    """What does not depend on time or place."""
+def timeless(task: dict[str, Any]) -> dict[str, Any]:
+    """The answer without times and ids."""
     answer = json.loads(json.dumps(task["answer"]))
     for step in answer["steps"]:
         del step["latency_ms"], step["started_at"]
@@ -192,7 +192,7 @@ async def test_killed_after_every_step_a_task_answers_the_same_and_pays_nothing_
         await (await workers.begin(home, program, boundary, passages=passages)).died()
         resumed = await (await workers.begin(home, program, passages=passages)).task()
 
-        assert told(resumed) == told(undisturbed), boundary
+        assert timeless(resumed) == timeless(undisturbed), boundary
         assert 0 <= len(model.asked) - before - calls <= side_by_side, boundary
         assert 0 <= len(records(home)) - actions <= side_by_side, boundary
         assert workers.spent(home) == (usd, 0)
@@ -210,7 +210,7 @@ async def test_what_is_done_and_not_yet_kept_is_done_again_and_each_time_is_on_t
 
 
 async def stopped_in_a_call(workers, model, home, by):
-    """A life that gets a signal while the model says nothing."""
+    """A life that gets a signal while it waits for the model."""
     model.says(Reply("1", silent=True))
     life = await workers.begin(home)
     await asyncio.wait_for(model.keeps_waiting.wait(), 30)

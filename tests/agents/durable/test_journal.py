@@ -1,4 +1,4 @@
-"""What a run of a durable task leaves to the next one, and when it may leave nothing; with a real executor."""
+"""What a run of a durable task leaves to the next run, and when it leaves nothing; with a real executor."""
 
 import asyncio
 import pickle
@@ -138,7 +138,7 @@ async def test_what_another_gateway_cancels_stops_here_and_does_not_go_on(databa
     async with executor(database, work) as one:
         await one.submit("task_1", "a question")
         await asyncio.wait_for(stands.wait(), 30)
-        await DBOS.cancel_workflow_async("task_1")  # as the other one does, which does not know the run
+        await DBOS.cancel_workflow_async("task_1")  # as another gateway does, which does not know the run
 
         assert await asyncio.wait_for(ends.get(), 10) == (asyncio.CancelledError, False)
         assert (await one.state("task_1")).status == "cancelled"

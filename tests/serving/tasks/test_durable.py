@@ -1,6 +1,6 @@
-"""/tasks over HTTP: handed in, looked up, kept from other keys, held under the caps; what happens inside is scripted.
+"""/tasks over HTTP: submitted, looked up, hidden from other keys, held under the caps; the agents are scripted.
 
-That a task survives its process is shown in tests/agents/durable/test_executor.py.
+tests/agents/durable/test_executor.py shows that a task survives its process.
 """
 
 import asyncio

@@ -1,6 +1,7 @@
 """Idempotency-Key: one key and body, one task, one bill."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
 import pytest
@@ -122,6 +123,19 @@ def test_the_claim_of_a_killed_process_is_free_again_in_time(answers, clock):
     clock[0] = 60
 
     assert answers.claim("key_1", "a", "body", 60) is None
+
+
+def test_of_many_claims_at_once_one_runs_the_call(answers):
+    def claim(_):
+        try:
+            return answers.claim("key_1", "a", "body", 60)
+        except StillRunning:
+            return "runs"
+
+    with ThreadPoolExecutor(8) as threads:
+        claims = list(threads.map(claim, range(24)))
+
+    assert sorted(claims, key=str) == [None] + ["runs"] * 23
 
 
 def test_another_body_is_refused_while_the_first_runs(answers):
