@@ -51,9 +51,8 @@ def copy_ledger_file(home: Path, connection: sa.Connection) -> None:
     _end_write_ahead_log(file)
     file_id = _file_id(file)
     adopt = insert_into(ADOPTED_FILES, connection.dialect.name).on_conflict_do_nothing()
-    if not connection.execute(
-        adopt.returning(ADOPTED_FILES.c.file_id), {"file_id": file_id, "adopted_at": datetime.now(UTC).isoformat()}
-    ).first():
+    row = {"file_id": file_id, "adopted_at": datetime.now(UTC).isoformat()}
+    if not connection.execute(adopt.returning(ADOPTED_FILES.c.file_id), row).first():
         return
     source = sa.create_engine(f"sqlite:///{file}")
     with source.connect() as reader:
