@@ -83,7 +83,7 @@ async def test_without_a_quorum_the_question_is_declined(model, index, post, pas
     [
         ({"quorum": 2, "program": "single_shot"}, "quorum=2: program 'single_shot' lets no documents vote, multihop"),
         ({"quorum": 2, "program": "react"}, "program 'react' lets no documents vote"),
-        ({"quorum": 6}, "quorum=6: Input should be less than or equal to 5. How many independent documents"),
+        ({"quorum": 6}, "quorum=6: Input should be less than or equal to 5. Number of independent documents"),
         ({"quorum": 0}, "quorum=0: Input should be greater than or equal to 1"),
     ],
 )
