@@ -1,6 +1,6 @@
-"""The whole main path against the real stack: every part a process, driven by the command line as users drive it.
+"""The whole main path on the real stack: every part is a process, and the tests use the command line.
 
-One stack serves the module, for it takes a minute to start; the tests run in order and each builds on the last.
+All tests share one stack, because it takes a minute to start; they run in order, and each builds on the last.
 """
 
 import json
@@ -29,7 +29,7 @@ DOCUMENTS = [
 
 
 class Stack:
-    """The running stack, as its users see it: a command line and URLs."""
+    """The running stack by its command line and URLs."""
 
     def __init__(self, home: Path, free_port: Callable[[], int]) -> None:
         self.gateway = f"http://127.0.0.1:{free_port()}"
@@ -44,10 +44,10 @@ class Stack:
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
         """Exit status, standard output and standard error of one `lakehop` command."""
-        done = subprocess.run(
+        completed = subprocess.run(
             [LAKEHOP, *arguments], env=self._environment, capture_output=True, text=True, timeout=900, check=False
         )
-        return done.returncode, done.stdout, done.stderr
+        return completed.returncode, completed.stdout, completed.stderr
 
     def json(self, *arguments: str) -> Any:
         """The JSON document of a command that must succeed; money and scores stay exact."""
@@ -57,14 +57,14 @@ class Stack:
 
     def pids(self) -> list[int]:
         """Every process that the stack started."""
-        found = []
+        pids = []
         for process in psutil.process_iter():
             try:
                 if process.environ().get("LAKEHOP_HOME") == str(self.home):
-                    found.append(process.pid)
+                    pids.append(process.pid)
             except psutil.Error:
                 continue
-        return found
+        return pids
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def ingest(stack: Stack, path: Path, *more: str) -> Any:
     return stack.json("ingest", str(path), "--tenant", "acme", "--groups", "staff", "--source", "orion", *more)
 
 
-def found(stack: Stack, groups: str, mode: str = "hybrid") -> set[str]:
+def found_documents(stack: Stack, groups: str, mode: str = "hybrid") -> set[str]:
     answer = stack.json("search", "Orion salaries", "--tenant", "acme", "--groups", groups, "-k", "10", "--mode", mode)
     return {result["doc_id"] for result in answer["results"]}
 
@@ -107,9 +107,9 @@ def test_a_first_ingest_takes_the_good_rows_and_quarantines_the_bad_one(stack: S
 
 @pytest.mark.parametrize("mode", ["dense", "lexical", "hybrid"])
 def test_groups_decide_what_a_search_finds(stack: Stack, mode: str) -> None:
-    assert found(stack, "staff", mode) == {"orion", "replicas"}
-    assert found(stack, "staff,hr", mode) == {"orion", "replicas", "pay"}
-    assert found(stack, 'x") or 1==1 or ("', mode) == set()
+    assert found_documents(stack, "staff", mode) == {"orion", "replicas"}
+    assert found_documents(stack, "staff,hr", mode) == {"orion", "replicas", "pay"}
+    assert found_documents(stack, 'x") or 1==1 or ("', mode) == set()
 
 
 def test_an_answer_and_the_bill_agree_to_the_last_digit_though_the_gateway_was_killed(stack: Stack) -> None:
@@ -160,7 +160,7 @@ def test_what_left_the_snapshot_is_found_no_more_and_what_stays_is_not_embedded_
     assert report["documents"]["deleted"] == 2
     assert report["chunks"]["deleted"] == 2
     assert report["embedded"] == 0
-    assert found(stack, "staff,hr") == {"orion"}
+    assert found_documents(stack, "staff,hr") == {"orion"}
 
 
 def test_a_part_that_is_down_is_named(stack: Stack) -> None:
@@ -176,4 +176,4 @@ def test_a_part_that_is_down_is_named(stack: Stack) -> None:
     assert parts["gateway"] == "healthy"
 
     assert stack.run("up")[0] == 0
-    assert found(stack, "staff") == {"orion"}
+    assert found_documents(stack, "staff") == {"orion"}

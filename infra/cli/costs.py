@@ -64,7 +64,7 @@ def create(tenant: str, groups: list[str], app: str, daily_usd: Decimal | None, 
     from lakehouse.storage.database import Database
 
     key_id, secret = Ledger(Database.open(settings())).create_key(tenant, groups, app, daily_usd)
-    say(f"{key_id} for tenant {tenant!r}, groups {groups or 'none'}. Keep the secret: it cannot be shown again.")
+    say(f"{key_id} for tenant {tenant!r}, groups {groups or 'none'}. Keep the secret: it is not shown again.")
     emit(as_json, {"key_id": key_id, "key": secret}, lambda _: click.echo(secret))
 
 

@@ -1,8 +1,8 @@
 """`python -m infra.stack.milvus_lite_server`: `milvus-lite server` with faster searches.
 
 milvus-lite is written in Python. Each of its searches walks all rows twice to find the newest row of each key, adds up
-sparse scores posting by posting, and reads all columns of each result, the vector's numbers one by one. With 885
-passages it took 92 ms of processor time a hybrid search, this module 55; a multihop search 200 and 123 ms.
+sparse scores posting by posting, and reads all columns of each result, the vector's numbers one by one. A hybrid
+search of 7,000 passages makes a search by vector and one by words: 152 ms of processor time, 22 ms by this module.
 
 Which rows are current follows from the segments, which never change, and the deletions. `SettledCollection` computes it
 once a state. It handles the kinds of search that Lakehop makes, in a collection whose writes are all flushed; any other

@@ -1,6 +1,5 @@
-// The console: asks over /ask/stream and shows the hops as they come, or finds passages over /search and shows how each
-// was found. It is a client of the public API like any other. Text from documents and models reaches the page through
-// textContent only.
+// The console: asks over /ask/stream and shows the hops as they happen, or finds passages over /search and shows their
+// paths. It is an ordinary client of the public API. Text from documents and models reaches the page only by textContent.
 
 import { passageItem } from "/console/passages.js";
 import { taskTree } from "/console/tree.js";
@@ -11,10 +10,10 @@ const PASSAGES = 8;
 let running = null;
 
 function element(tag, text, className) {
-  const made = document.createElement(tag);
-  if (text !== undefined && text !== null) made.textContent = text;
-  if (className) made.className = className;
-  return made;
+  const node = document.createElement(tag);
+  if (text !== undefined && text !== null) node.textContent = text;
+  if (className) node.className = className;
+  return node;
 }
 
 const dollars = (usd) => (Number(usd) === 0 ? "$0" : `$${String(usd).replace(/(\.\d{4}\d*?)0+$/, "$1")}`);
@@ -49,7 +48,7 @@ function stepItem({ kind, agent, hop, attempt }, cost, into = $("steps")) {
 
 const spent = (usd, ms) => (Number(usd) === 0 ? "" : `${dollars(usd)} · `) + duration(ms);
 
-// What marks the critical path is told to those who cannot see it, too.
+// A text beside the color, for people who do not see the color.
 function markCritical(item) {
   item.dataset.critical = "";
   item.querySelector(".cost").prepend(element("span", "critical path", "tag"), " ");
@@ -82,7 +81,7 @@ function showStep(step, into) {
   return item;
 }
 
-// What the model is writing now; its step takes the place of it.
+// The text that the model is writing now; the finished step replaces it.
 const writing = {
   line: null,
   add({ agent, hop, text }) {
@@ -105,12 +104,12 @@ function showCitation(citation) {
 
 function showAnswer(answer) {
   writing.clear();
-  $("answer").textContent = answer.answer || "No answer was found in what this key may read.";
+  $("answer").textContent = answer.answer || "No answer in the documents that this key may read.";
   $("status").textContent = $("status").dataset.status = answer.status;
   $("citations").replaceChildren();
   answer.citations.forEach(showCitation);
   for (const claim of answer.uncited ?? []) {
-    $("citations").append(element("li", `No citation carries: ${claim}`, "failure"));
+    $("citations").append(element("li", `No citation supports: ${claim}`, "failure"));
   }
   $("citations-title").hidden = !$("citations").children.length;
   $("steps").replaceChildren();
@@ -135,15 +134,15 @@ function showAnswer(answer) {
 const on = {
   step: (step) => {
     writing.clear();
-    showStep(step, $("steps")); // in a row as they come; the tree is drawn when all are there
-    $("progress").textContent = step.kind === "search" ? "reading what was found" : "thinking about the next step";
+    showStep(step, $("steps")); // a flat list while the task runs; the tree is drawn at the end
+    $("progress").textContent = step.kind === "search" ? "reading passages" : "choosing the next step";
   },
   token: (token) => writing.add(token),
-  done: showAnswer, // holds every citation and the usage, too
+  done: showAnswer, // also holds every citation and the usage
   error: showProblem,
 };
 
-// Server-sent events by hand: EventSource can neither POST nor send a key.
+// Parsed here, because the browser's EventSource can neither POST nor send a key.
 async function readEvents(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let buffer = "";
@@ -163,7 +162,7 @@ async function readEvents(response) {
       ended ||= event === "done" || event === "error";
     }
   }
-  if (!ended) showProblem({ title: "The stream broke off", detail: "The connection ended before the answer. Ask again." });
+  if (!ended) showProblem({ title: "The connection broke", detail: "It ended before the answer. Ask again." });
 }
 
 function searchBody() {
@@ -202,7 +201,7 @@ function post(path, body) {
   });
 }
 
-// What asking and finding have in common: one at a time, stopped by the same button, and told of in the same place.
+// Asking and finding share this: one at a time, the same stop button, the same place for problems.
 async function run(work, whenStopped) {
   sessionStorage.setItem(KEY, $("key").value.trim());
   reset();
@@ -236,7 +235,7 @@ async function find() {
     return;
   }
   const { results, took_ms, usage } = await response.json();
-  const cost = usage.calls ? ` · ordered by a model for ${dollars(usage.usd)}` : "";
+  const cost = usage.calls ? ` · reranked by a model for ${dollars(usage.usd)}` : "";
   $("found-took").textContent = duration(took_ms) + cost;
   $("found-none").hidden = results.length > 0;
   $("passages").replaceChildren(...results.map((passage) => passageItem(passage, element)));
@@ -252,11 +251,11 @@ async function showUsage() {
   const cap = usage.daily_usd;
   $("usage-key").textContent = `${usage.app} · ${usage.tenant}`;
   $("usage-text").textContent = cap
-    ? `${dollars(usage.spent_usd)} of ${dollars(cap)} spent, ${dollars(usage.reserved_usd)} held by running tasks`
+    ? `${dollars(usage.spent_usd)} of ${dollars(cap)} spent, ${dollars(usage.reserved_usd)} reserved for running tasks`
     : `${dollars(usage.spent_usd)} spent, no daily cap`;
   $("usage-meter").hidden = !cap;
   if (cap) $("usage-meter").value = Number(usage.spent_usd) / Number(cap);
-  $("usage-note").textContent = `${usage.day} (UTC)${cap ? "; the cap begins anew at 00:00 UTC" : ""}`;
+  $("usage-note").textContent = `${usage.day} (UTC)${cap ? "; the cap starts again at 00:00 UTC" : ""}`;
 }
 
 async function showReady() {
@@ -270,10 +269,10 @@ async function showReady() {
 $("key").value = sessionStorage.getItem(KEY) ?? "";
 $("ask").addEventListener("submit", (event) => {
   event.preventDefault();
-  run(ask, "What the task had spent until then is on the key's bill.");
+  run(ask, "The task's spend so far stays on the key's bill.");
 });
 $("find").addEventListener("click", () => {
-  if ($("ask").reportValidity()) run(find, "Unless a model orders what is found, a search costs nothing.");
+  if ($("ask").reportValidity()) run(find, "A search costs nothing, unless a model reranks the passages.");
 });
 $("stop").addEventListener("click", () => running?.abort());
 $("key").addEventListener("change", showUsage);

@@ -1,29 +1,29 @@
-// Passages as /search finds them: what each says, how likely the question needs it, and in words how it was found.
+// Draws the passages of /search: text, probability, and the path to each passage in words.
 
-// What stands between a passage and the next one on the way; a name that connects them is told with it.
-const WAYS = {
+// How a passage leads to the next on the path; a connecting name follows.
+const CONNECTIONS = {
   names: "names",
   named_by: "is named by the next, as",
   shares: "shares with the next",
   continues: "leaves the rest to the next",
 };
 
-/** The way to a passage: of each step the title and how it leads on, in words. Empty: the question itself led to it. */
-export function wayTo(passage) {
+/** The path to a passage: each step's title and its connection to the next, in words. Empty: found by the question. */
+export function pathTo(passage) {
   return passage.path.map(({ title, how, via }) => ({
     title,
-    leads: `${WAYS[how] ?? how.replaceAll("_", " ")}${via ? ` “${via}”` : ""}`,
+    leads: `${CONNECTIONS[how] ?? how.replaceAll("_", " ")}${via ? ` “${via}”` : ""}`,
   }));
 }
 
-/** How likely the question needs a passage, in words. */
+/** The probability that the question needs a passage, in words. */
 export function likelihood(probability) {
   const percent = Math.round(100 * probability);
   if (percent < 1) return "needed with less than 1 %";
   return percent > 99 ? "needed with more than 99 %" : `needed with ${percent} %`;
 }
 
-/** A list item that tells all of it; `element(tag, text, className)` makes an element. */
+/** The list item of a passage; `element(tag, text, className)` creates an element. */
 export function passageItem(passage, element) {
   const item = element("li", null, "passage");
   const head = element("div", null, "step-head");
@@ -31,8 +31,8 @@ export function passageItem(passage, element) {
   title.append(element("span", passage.doc_id, "id"));
   head.append(title);
   item.append(head);
-  const told = typeof passage.probability === "number"; // by mode multihop alone
-  if (told) {
+  const hasPath = typeof passage.probability === "number"; // only mode multihop
+  if (hasPath) {
     const meter = element("meter");
     Object.assign(meter, { min: 0, max: 1, value: passage.probability });
     meter.setAttribute("aria-hidden", "true"); // the words beside it say the same
@@ -41,7 +41,7 @@ export function passageItem(passage, element) {
     head.append(likely);
   }
   item.append(element("blockquote", passage.text, "text"));
-  if (told) item.append(foundBy(passage, element));
+  if (hasPath) item.append(foundBy(passage, element));
   if (passage.covers?.length) {
     const covers = element("p", "Covers of the question: ", "covers");
     for (const word of passage.covers) covers.append(element("span", word, "tag"), " ");
@@ -51,7 +51,7 @@ export function passageItem(passage, element) {
 }
 
 function foundBy(passage, element) {
-  const steps = wayTo(passage);
+  const steps = pathTo(passage);
   if (!steps.length) return element("p", "Found by the question itself.", "way");
   const way = element("ol", null, "way");
   way.setAttribute("aria-label", "How it was found");

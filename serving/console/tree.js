@@ -1,25 +1,25 @@
-// A task's steps as a tree: what each sub-task did stands together, and the steps that the task's time went by are known.
+// A task's steps as a tree, grouped by sub-task, with the critical path.
 
-const CLOCK_SLACK_MS = 1; // a start is read from one clock, a duration from another
+const CLOCK_SLACK_MS = 1; // starts and durations come from two clocks
 
-// Date.parse alone drops what is below a millisecond, and a tool call may be.
+// Date.parse drops fractions of a millisecond, and a tool call can be that short.
 const instant = (iso) => Date.parse(iso.replace(/\.\d+/, "")) + 1000 * Number(/\.\d+/.exec(iso)?.[0] ?? 0);
 
 function span(step) {
-  const begun = instant(step.started_at);
-  return { step, begun, ended: begun + step.latency_ms };
+  const began = instant(step.started_at);
+  return { step, began, ended: began + step.latency_ms };
 }
 
 const timed = (steps) => steps.filter((step) => step.started_at).map(span);
 
-/** The steps of the critical path: back from the last end, always to the one that ended last before that one began. */
+/** The steps of the critical path: backwards from the last end, each preceded by the step that ended last before it. */
 export function criticalPath(steps) {
-  let left = timed(steps).sort((one, other) => one.ended - other.ended);
+  let earlier = timed(steps).sort((a, b) => a.ended - b.ended);
   const path = [];
-  while (left.length) {
-    const { step, begun } = left.pop();
+  while (earlier.length) {
+    const { step, began } = earlier.pop();
     path.unshift(step);
-    left = left.filter((one) => one.begun < begun && one.ended <= begun + CLOCK_SLACK_MS);
+    earlier = earlier.filter((span) => span.began < began && span.ended <= began + CLOCK_SLACK_MS);
   }
   return path;
 }
@@ -44,7 +44,7 @@ export function taskTree(steps) {
   for (const branch of branches.values()) {
     const inside = branch.nodes.map(({ step }) => step);
     const spans = timed(inside);
-    branch.ms = spans.length ? Math.max(...spans.map((one) => one.ended)) - Math.min(...spans.map((one) => one.begun)) : 0;
+    branch.ms = spans.length ? Math.max(...spans.map(({ ended }) => ended)) - Math.min(...spans.map(({ began }) => began)) : 0;
     branch.usd = inside.reduce((sum, step) => sum + Number(step.usd), 0);
     branch.critical = branch.nodes.some(({ critical }) => critical);
   }

@@ -1,6 +1,6 @@
-"""What the HTTP endpoints take and give, beside the `Answer` of `agents.answer`. Bounds stand in the annotations.
+"""Request and response bodies of the HTTP endpoints, beside `agents.answer.Answer`. Annotations hold the bounds.
 
-An unknown field is an error: a misspelt `max_usd` that passes in silence is found on the bill.
+An unknown field is an error: a misspelt `max_usd` would otherwise be noticed only on the bill.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from lakehouse.state.memory import MAX_CHARACTERS
 MAX_QUESTION_CHARACTERS = 8_000
 MAX_EVIDENCE_CHARACTERS = 4_000
 
-Question = Annotated[
+QuestionText = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_QUESTION_CHARACTERS),
     Field(
@@ -27,19 +27,21 @@ Question = Annotated[
 
 
 class Body(BaseModel):
-    """Fields of every question. `tenant` and `groups` widen nothing: see `serving.contract.access`."""
+    """Fields of every question. `tenant` and `groups` can only narrow access: see `serving.contract.access`."""
 
     model_config = ConfigDict(extra="forbid")
 
-    question: Question
-    tenant: str | None = Field(None, description="For operator keys: on whose behalf. Other keys have their own.")
+    question: QuestionText
+    tenant: str | None = Field(
+        None, description="For operator keys: the tenant to act for. Other keys have a fixed tenant."
+    )
     groups: list[str] | None = Field(
         None,
         max_length=1_000,
-        description="Groups of the asker, a list of names: any for operator keys, a part of its own for other keys.",
+        description="The asker's groups, a list of names. Operator keys: any; other keys: some of their own.",
     )
     user: str | None = Field(
-        None, min_length=1, max_length=256, description="Who asks, as the app knows them; stands in the cost tables."
+        None, min_length=1, max_length=256, description="The asking user, by the app's id; appears in the cost tables."
     )
 
 
@@ -55,7 +57,7 @@ class AskBody(Body):
         max_digits=18,
         decimal_places=10,
         description="Spend cap of this task, US dollars, above 0; left out: the gateway's default, "
-        "or what is free of the key's day.",
+        "or the rest of the key's daily cap if that is less.",
     )
     max_seconds: float | None = Field(
         None,
@@ -68,45 +70,46 @@ class AskBody(Body):
         1,
         ge=1,
         le=MAX_QUORUM,
-        description=f"How many independent documents must agree on a fact that decides the answer, 1 to {MAX_QUORUM}; "
-        "above 1 with multihop and team. Where they do not, the question is declined.",
+        description=f"Number of independent documents that must agree on a deciding fact, 1 to {MAX_QUORUM}; above 1 "
+        "only with multihop and team. If they disagree, the question is declined.",
     )
     remember: bool = Field(
         False,
-        description="Keep the answer in the memory of `user`, with what it rests on; `memory_id` of the answer says "
-        "that it is kept.",
+        description="Store the answer and its sources in the memory of `user`; the answer's `memory_id` is then set.",
     )
     memory: bool = Field(
         False,
-        description="Show the program what is remembered for `user`; with react and single_shot.",
+        description="Give the program the memories of `user`; only with react and single_shot.",
     )
 
 
 class NoteBody(BaseModel):
-    """Something to remember for a user, in the user's own words."""
+    """A note to remember for a user, in the user's own words."""
 
     model_config = ConfigDict(extra="forbid")
 
-    text: str = Field(description=f"What to remember, 1 to {MAX_CHARACTERS:,} characters.", max_length=8_000)
-    user: str = Field(min_length=1, max_length=256, description="Whose memory, as the app knows them.")
-    tenant: str | None = Field(None, description="For operator keys: on whose behalf. Other keys have their own.")
+    text: str = Field(description=f"The note, 1 to {MAX_CHARACTERS:,} characters.", max_length=8_000)
+    user: str = Field(min_length=1, max_length=256, description="The user, by the app's id.")
+    tenant: str | None = Field(
+        None, description="For operator keys: the tenant to act for. Other keys have a fixed tenant."
+    )
 
 
 class RewriteBody(NoteBody):
-    """The same, in place of what stands there."""
+    """A new text for a note."""
 
-    read_version: int = Field(ge=1, description="The version that was read; another one there now is a 409.")
+    read_version: int = Field(ge=1, description="The version that was read; 409 if the note has changed since.")
 
 
 class MemoryEntry(BaseModel):
-    """One thing that is remembered for a user."""
+    """A memory of a user."""
 
     memory_id: str
-    kind: Literal["note", "answer"] = Field(description="`note`: the user's words; `answer`: what a task answered.")
+    kind: Literal["note", "answer"] = Field(description="`note`: the user's words; `answer`: a task's answer.")
     text: str
-    question: str | None = Field(description="What was asked; null for a note.")
+    question: str | None = Field(description="The task's question; null for a note.")
     task_id: str | None
-    doc_ids: list[str] = Field(description="Documents that an answer rests on.")
+    doc_ids: list[str] = Field(description="Documents that support an answer.")
     version: int
     created_at: datetime
     written_at: datetime
@@ -114,17 +117,17 @@ class MemoryEntry(BaseModel):
 
 
 class MemoryList(BaseModel):
-    """A user's memory, as far as it may be read now, newest first."""
+    """The memories of a user that the caller may read now, newest first."""
 
     entries: list[MemoryEntry]
 
 
 class ForgottenEntries(BaseModel):
-    """What was forgotten, and the proof."""
+    """The number of forgotten memories, and the proof."""
 
     entries: int
-    files_purged: int = Field(description="Files deleted for good, old versions among them.")
-    rows_left: int = Field(description="What a reading of all files that are left still found: 0.")
+    files_purged: int = Field(description="Files deleted for good, including old versions.")
+    rows_left: int = Field(description="Rows found by reading all remaining files: 0.")
 
 
 class SearchBody(Body):
@@ -137,13 +140,14 @@ class SearchBody(Body):
 
 
 class JudgeBody(Body):
-    """An answer to judge by the evidence that it rests on. Permissions are the sender's matter: it sends the texts."""
+    """An answer to judge by its evidence. The sender supplies the texts, so no permissions are checked."""
 
-    answer: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS, description="What was answered.")
+    answer: str = Field(min_length=1, max_length=MAX_QUESTION_CHARACTERS, description="The answer.")
     evidence: list[Annotated[str, StringConstraints(max_length=MAX_EVIDENCE_CHARACTERS)]] = Field(
         min_length=1,
         max_length=MAX_EVIDENCE,
-        description=f"Texts that should say so, 1 to {MAX_EVIDENCE} of {MAX_EVIDENCE_CHARACTERS:,} characters at most.",
+        description=f"Texts that should support the answer, 1 to {MAX_EVIDENCE}, each at most "
+        f"{MAX_EVIDENCE_CHARACTERS:,} characters.",
     )
 
 
@@ -151,22 +155,20 @@ FIELDS = AskBody.model_fields | JudgeBody.model_fields | SearchBody.model_fields
 
 
 class PathStep(BaseModel):
-    """A passage on the way to another one."""
+    """A passage on the path to another passage."""
 
     chunk_id: str
     title: str
     how: str = Field(
-        description="How the next passage is reached: this one `names` its document, is `named_by` it, `links_to` "
-        "it, is `linked_from` it, `shares` a rare name with it, or the next one `continues` with what this one leaves "
-        "open."
+        description="How this passage leads to the next: it `names` the next document, is `named_by` it, `links_to` "
+        "it, is `linked_from` it, `shares` a rare name with it, or the next `continues` with the part of the question "
+        "that this passage leaves open."
     )
-    via: str = Field(
-        description="The name that connects the two, in lower case, or the page linked to; empty for `continues`."
-    )
+    via: str = Field(description="The connecting name in lower case, or the linked page; empty for `continues`.")
 
 
 class FoundPassage(BaseModel):
-    """One passage, best first. What follows `uri` is told by mode multihop alone."""
+    """A passage. Only mode multihop sets the fields after `uri`."""
 
     chunk_id: str
     doc_id: str
@@ -174,38 +176,40 @@ class FoundPassage(BaseModel):
     score: float
     text: str
     uri: str
-    probability: float | None = Field(None, description="How likely the question needs this passage, 0 to 1.")
-    path: list[PathStep] = Field([], description="Passages that led to it, the first first; empty: it stands alone.")
-    covers: list[str] = Field([], description="Words of the question that it covers and its path does not.")
+    probability: float | None = Field(None, description="Probability that the question needs this passage, 0 to 1.")
+    path: list[PathStep] = Field(
+        [], description="Passages that led to this passage, in order; empty if the question led to it directly."
+    )
+    covers: list[str] = Field([], description="Words of the question that this passage covers and its path does not.")
 
 
 class SearchAnswer(BaseModel):
-    """What a search found among what the caller may read."""
+    """The passages that the caller may read, best first."""
 
     results: list[FoundPassage]
     took_ms: float
     task_id: str
-    usage: Usage = Field(description="Zero, but where the gateway has a model order what was found.")
+    usage: Usage = Field(description="Zero unless a model reranks the passages.")
 
 
 class Judgement(BaseModel):
-    """What the judge said, and what that cost."""
+    """The judge's verdict and its cost."""
 
-    supported: bool | None = Field(description="null: it gave no judgement, and `reason` says why.")
+    supported: bool | None = Field(description="null: no verdict; `reason` says why.")
     reason: str | None
     usage: Usage
     task_id: str
 
 
 class UsageToday(BaseModel):
-    """The key's money today, US dollars as text with ten places."""
+    """The key's spend today; US dollars as text with ten decimal places."""
 
     key_id: str
     app: str
     tenant: str
     groups: list[str]
-    day: str = Field(description="Day in UTC; the cap begins anew at its end.")
+    day: str = Field(description="Day in UTC; the cap starts again at its end.")
     spent_usd: str
-    reserved_usd: str = Field(description="Held by tasks that still run.")
-    daily_usd: str | None = Field(description="The key's cap; null: none.")
+    reserved_usd: str = Field(description="Reserved for running tasks.")
+    daily_usd: str | None = Field(description="The key's daily cap; null: no cap.")
     resets_at: str

@@ -1,11 +1,11 @@
-"""Errors of the HTTP contract that no other room can raise."""
+"""Errors that only the HTTP contract raises."""
 
 from lakehouse.errors import InvalidInput, LakehopError
 
 
 class StillRunning(LakehopError):
-    """The first call under this Idempotency-Key has not ended (HTTP 409)."""
+    """The first call with this Idempotency-Key still runs (HTTP 409)."""
 
 
 class KeyReused(InvalidInput):
-    """An Idempotency-Key came back with another body (HTTP 422)."""
+    """An Idempotency-Key was sent again with another body (HTTP 422)."""

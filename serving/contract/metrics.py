@@ -1,8 +1,7 @@
-"""The gateway's Prometheus metrics: tasks, money, model calls, HTTP traffic, the process itself.
+"""The gateway's Prometheus metrics: tasks, money, model calls, HTTP traffic, the process.
 
-BentoML's own request metrics are switched off: they are labelled with the path as sent, before any key is checked,
-so that anybody could make the gateway hold a million series. Ours carry the route's template, and no metric carries
-a tenant, a key or a question.
+BentoML's request metrics are off: their label is the path as sent, before any key is checked, so anybody could make the
+gateway hold a million series. Our label is the route's template; no metric has a tenant, key or question.
 """
 
 import time
@@ -20,14 +19,14 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-disable_created_metrics()  # else every series comes twice
+disable_created_metrics()  # else every series appears twice
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 _TASK_BUCKETS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 40, 80, 160, 320, 640)
 _HTTP_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 
 
 class Metrics:
-    """One registry a gateway, so that a test's gateways do not count into each other."""
+    """One registry a gateway, so that several gateways in a test count separately."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
@@ -35,7 +34,7 @@ class Metrics:
         PlatformCollector(registry=registry)
         self.tasks = Counter(
             "lakehop_tasks",
-            "Ended tasks, by the answer's status or what failed.",
+            "Ended tasks, by the answer's status or the kind of failure.",
             ["program", "status"],
             registry=registry,
         )
@@ -51,10 +50,10 @@ class Metrics:
             buckets=_HTTP_BUCKETS_S,
             registry=registry,
         )
-        self.http_running = Gauge("lakehop_http_requests_running", "HTTP requests in work.", registry=registry)
+        self.http_running = Gauge("lakehop_http_requests_running", "Running HTTP requests.", registry=registry)
 
     def task_ended(self, program: str, status: str, usd: Decimal, calls: int, seconds: float) -> None:
-        """Count one task. Prometheus counts dollars as a float; the exact sum is in the lakehouse."""
+        """Count an ended task. Prometheus counts dollars as floats; the lakehouse has the exact sum."""
         self.tasks.labels(program, status).inc()
         self.usd.labels(program).inc(float(usd))
         self.model_calls.labels(program).inc(calls)
@@ -89,6 +88,6 @@ class HttpTraffic:
                 await self.app(scope, receive, note_status)
         finally:
             route = getattr(scope.get("route"), "path", "other")
-            method = scope["method"] if route != "other" else "other"  # a client may send any word
+            method = scope["method"] if route != "other" else "other"  # a client may send any method name
             seconds = time.perf_counter() - started
             self.metrics.http_seconds.labels(route, method, str(status)).observe(seconds)

@@ -1,7 +1,6 @@
-"""Every error that a client can get, as an RFC 9457 problem document: what was wrong, what is allowed, what next.
+"""Every error that a client can get, as an RFC 9457 problem document: wrong value, allowed values, next step.
 
-One table maps our error classes to statuses. An error that is not in it is our bug: a 500 with an id, under which
-the log holds the cause and the answer does not.
+One table maps our error classes to statuses. Any other error is our bug: a 500 with an id; only the log has the cause.
 """
 
 import difflib
@@ -36,7 +35,7 @@ from serving.contract.errors import KeyReused, StillRunning
 
 log = logging.getLogger("lakehop.gateway")
 
-# The most specific class wins. The second value names the problem's `type`: stable, for programs to branch on.
+# The most specific class wins. The second value ends the problem's `type`, which programs may branch on: keep it.
 PROBLEMS: dict[type[LakehopError], tuple[int, str]] = {
     InvalidInput: (400, "invalid-input"),
     NotAuthenticated: (401, "not-authenticated"),
@@ -49,17 +48,17 @@ PROBLEMS: dict[type[LakehopError], tuple[int, str]] = {
     NotBuiltYet: (501, "not-built-yet"),
     Unavailable: (503, "unavailable"),
 }
-# What the router finds before any of our code runs. An empty text: the error brings its own.
+# Errors of the router, before any of our code runs. Empty text: the error has its own text.
 ROUTER_PROBLEMS = {
-    400: ("invalid-input", "body: cannot be read. Send one JSON object in UTF-8."),
-    404: ("not-found", "no such route. All stand at /docs."),
-    405: ("method-not-allowed", "the route does not take this method. /docs says which it takes."),
+    400: ("invalid-input", "body: not readable. Send one JSON object in UTF-8."),
+    404: ("not-found", "no such route. /docs lists all routes."),
+    405: ("method-not-allowed", "the route does not take this method. /docs lists its methods."),
     413: ("body-too-large", ""),
 }
 STILL_RUNNING_RETRY_S = 3
 UNAVAILABLE_RETRY_S = 10
-# A shown value is cut: the 100 kB that were refused need not travel back.
-_shown = reprlib.Repr(maxstring=80, maxother=80, maxlist=4, maxdict=4).repr
+# Shortens a refused value: 100 kB need not travel back.
+_shorten = reprlib.Repr(maxstring=80, maxother=80, maxlist=4, maxdict=4).repr
 
 
 class Problem(BaseModel):
@@ -68,15 +67,15 @@ class Problem(BaseModel):
     type: str = Field(examples=["urn:lakehop:problem:budget-exceeded"])
     title: str = Field(examples=["Payment Required"])
     status: int = Field(examples=[402])
-    detail: str = Field(description="What was wrong, what is allowed, what to do next.")
-    part: str | None = Field(None, description="503: the part that does not answer, as `lakehop status` names it.")
-    id: str | None = Field(None, description="500: under this id the gateway's log holds the cause.")
+    detail: str = Field(description="The wrong value, the allowed values, the next step.")
+    part: str | None = Field(None, description="503: the part that does not answer, by its name in `lakehop status`.")
+    id: str | None = Field(None, description="500: the gateway's log has the cause under this id.")
 
 
 def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
-    """The problem document of an error and the headers that go with it; an unknown error is logged here."""
+    """The problem document of an error, and its headers. Logs an unknown error."""
     if isinstance(error, RequestValidationError):
-        detail = "\n".join(_explain(one) for one in error.errors())
+        detail = "\n".join(_explain(field_error) for field_error in error.errors())
         return _problem(400, "invalid-input", detail), {}
     if isinstance(error, HTTPException):
         slug, detail = ROUTER_PROBLEMS.get(error.status_code, ("http-error", ""))
@@ -87,17 +86,17 @@ def problem_of(error: Exception) -> tuple[Problem, dict[str, str]]:
         return _problem(status, slug, str(error), part=part), _headers(slug)
     problem_id = "err_" + secrets.token_hex(6)
     log.error("%s: %s", problem_id, error, exc_info=error)
-    detail = f"The gateway failed. Nothing that you sent is known to be wrong; quote {problem_id} to its operator."
+    detail = f"The gateway failed, not your request. Give {problem_id} to its operator."
     return _problem(500, slug, detail, id=problem_id), {}
 
 
 def kind_of(error: Exception) -> str:
-    """What the problem's type ends in, e.g. `budget-exceeded`; metrics count failures by it."""
+    """The last part of the problem's type, e.g. `budget-exceeded`; metrics count failures by it."""
     return _row(error)[1]
 
 
 def respond(_: Request, error: Exception) -> JSONResponse:
-    """The HTTP answer for an error, as Starlette's exception handlers want it."""
+    """The HTTP response for an error, with the signature of Starlette's exception handlers."""
     problem, headers = problem_of(error)
     return JSONResponse(
         problem.model_dump(exclude_none=True), problem.status, headers, media_type="application/problem+json"
@@ -105,9 +104,9 @@ def respond(_: Request, error: Exception) -> JSONResponse:
 
 
 class UnknownErrors:
-    """ASGI middleware that answers an exception nobody handled, once, and only if nothing was sent yet.
+    """ASGI middleware that answers an unhandled exception, if the response has not started.
 
-    Starlette's own last resort answers and raises again, so that each such error is logged three times.
+    Starlette's own handler answers and raises again, which logs each such error three times.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -153,7 +152,7 @@ def _headers(slug: str) -> dict[str, str]:
 
 
 def _explain(error: dict[str, Any]) -> str:
-    """One pydantic error as a sentence: field and value, what is wrong, what is allowed."""
+    """A pydantic error as a sentence: field, value, error, allowed values."""
     place = [str(part) for part in error["loc"][1:]]
     if error["type"] == "json_invalid":
         return f"body: not JSON ({error['ctx']['error']} at character {place[0]}). Send one JSON object."
@@ -170,7 +169,7 @@ def _explain(error: dict[str, Any]) -> str:
 
 def _value(value: Any) -> str:
     length = f" ({len(value):,} characters)" if isinstance(value, str) and len(value) > 80 else ""
-    return _shown(value) + length
+    return _shorten(value) + length
 
 
 def _allowed(field: str) -> str:

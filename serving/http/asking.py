@@ -1,4 +1,4 @@
-"""Endpoints that have a program answer, and a model judge an answer."""
+"""Endpoints that answer a question, and that judge an answer."""
 
 import asyncio
 from typing import Annotated
@@ -16,7 +16,8 @@ from serving.tasks.paid import OVERRUN_S, RunningTask
 CLIENT_LEFT = 499  # nobody reads this status; logs and metrics must not count it as our failure
 
 IdempotencyKey = Annotated[
-    str | None, Header(description="A retry under the same key and body gets the stored answer, for a day, unpaid.")
+    str | None,
+    Header(description="A retry with the same key and body gets the stored answer, for a day, without new cost."),
 ]
 router = APIRouter(dependencies=[API_KEY], responses=PROBLEM_RESPONSES, tags=["questions"])
 
@@ -24,7 +25,10 @@ router = APIRouter(dependencies=[API_KEY], responses=PROBLEM_RESPONSES, tags=["q
 @router.post(
     "/ask",
     summary="Answer a question",
-    responses={200: {"model": Answer}, 409: PROBLEM | {"description": "Its first call still runs"}},
+    responses={
+        200: {"model": Answer},
+        409: PROBLEM | {"description": "The first call with this Idempotency-Key still runs"},
+    },
 )
 async def ask(
     request: Request,
@@ -50,7 +54,7 @@ async def ask(
     response_class=Response,
     responses={
         200: {
-            "description": "Events: step, token and citation as they come, usage; then done or error.",
+            "description": "Events: step, token and citation as they happen, then usage, then done or error.",
             "content": {"text/event-stream": {}},
         }
     },
@@ -58,7 +62,7 @@ async def ask(
 async def ask_stream(
     body: AskBody, key: CallerKey, services: GatewayServices, idempotency_key: IdempotencyKey = None
 ) -> Response:
-    """The same as server-sent events; `done` carries what /ask answers. Leaving the stream stops the task."""
+    """Answer as server-sent events; `done` holds the body of /ask. Leaving the stream stops the task."""
     stored = await _claim(services, key, body, idempotency_key)
     if stored is not None:
         return replay(stored)
@@ -69,7 +73,7 @@ async def ask_stream(
 
 @router.post("/judge", summary="Judge an answer by its evidence")
 async def judge(body: JudgeBody, key: CallerKey, services: GatewayServices) -> Judgement:
-    """Have the model say whether the evidence says what the answer claims: one call, under the key's cap."""
+    """Have the model judge whether the evidence supports the answer: one call, under the key's cap."""
     answer = await services.tasks.judge(key, body)
     supported = answer.answer == "yes" if answer.status == "answered" else None
     return Judgement(supported=supported, reason=answer.reason, usage=answer.usage, task_id=answer.task_id)

@@ -12,29 +12,29 @@ from serving.tasks.durable import TaskView
 router = APIRouter(dependencies=[API_KEY], responses=PROBLEM_RESPONSES, tags=["questions"])
 
 
-@router.post("/tasks", summary="Hand in a question", status_code=202)
+@router.post("/tasks", summary="Submit a question", status_code=202)
 async def submit_task(
     body: AskBody,
     key: CallerKey,
     services: GatewayServices,
     response: Response,
     idempotency_key: Annotated[
-        str | None, Header(description="A retry under the same key and body finds the same task, for a day.")
+        str | None, Header(description="A retry with the same key and body returns the same task, for a day.")
     ] = None,
 ) -> TaskView:
-    """Hand in a question that is answered whether the client stays or not, and though the gateway be killed."""
+    """Submit a question; its task goes on if the client leaves, and after a crash of the gateway."""
     task = await services.durable.submit(key, body, idempotency_key)
     response.headers["Location"] = f"/tasks/{task.task_id}"
     return task
 
 
-@router.get("/tasks/{task_id}", summary="What became of it")
+@router.get("/tasks/{task_id}", summary="Get a task")
 async def get_task(task_id: str, key: CallerKey, services: GatewayServices) -> TaskView:
-    """A task that was handed in: what it has done so far, and its answer once there is one."""
+    """A submitted task: its steps so far, and its answer once it has ended."""
     return await services.durable.get(key, task_id)
 
 
-@router.post("/tasks/{task_id}/cancel", summary="Stop it")
+@router.post("/tasks/{task_id}/cancel", summary="Cancel a task")
 async def cancel_task(task_id: str, key: CallerKey, services: GatewayServices) -> TaskView:
-    """Stop a task within about a second; what it has spent stays spent. One that has ended stays as it is."""
+    """Stop a task within about a second; its spend stays on the bill. An ended task does not change."""
     return await services.durable.cancel(key, task_id)

@@ -1,4 +1,4 @@
-"""Endpoints for whoever runs the gateway: health, readiness, Prometheus metrics."""
+"""Endpoints for the gateway's operators: health, readiness, Prometheus metrics."""
 
 from fastapi import APIRouter, Response
 
@@ -11,26 +11,26 @@ from serving.http.services import API_KEY, CallerKey, GatewayServices
 router = APIRouter(tags=["operations"])
 
 
-@router.get("/healthz", summary="Is the process alive?", response_class=Response)
+@router.get("/healthz", summary="Liveness", response_class=Response)
 async def healthz() -> Response:
-    """200 while the process answers at all; needs no key."""
+    """200 while the process runs. Needs no key."""
     return Response("ok\n", media_type="text/plain")
 
 
 @router.get(
     "/readyz",
-    summary="Can it answer?",
+    summary="Readiness",
     response_class=Response,
     responses={503: PROBLEM | {"description": "A part does not answer"}},
 )
 async def readyz(services: GatewayServices) -> Response:
-    """200 when Milvus and the model endpoint answer; else 503 naming what does not. Needs no key."""
+    """200 if Milvus and the model endpoint answer, else 503 with the parts that do not. Needs no key."""
     await check_ready(services.probes)
     return Response("ready\n", media_type="text/plain")
 
 
 @router.get("/metrics", summary="Prometheus metrics", response_class=Response, dependencies=[API_KEY])
 async def metrics(key: CallerKey, services: GatewayServices) -> Response:
-    """Prometheus metrics of the whole gateway; for operator keys."""
+    """Prometheus metrics of the whole gateway. Needs an operator key."""
     require_operator(key, "/metrics")
     return Response(services.metrics.page(), media_type=CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""Endpoints of the memory that an app keeps for each of its users."""
+"""Endpoints of an app's memories of its users."""
 
 import asyncio
 from typing import Annotated
@@ -11,45 +11,49 @@ from serving.contract.bodies import ForgottenEntries, MemoryEntry, MemoryList, N
 from serving.http.responses import PROBLEM, PROBLEM_RESPONSES
 from serving.http.services import API_KEY, CallerKey, GatewayServices
 
-User = Annotated[str, Query(min_length=1, max_length=256, description="Whose memory, as the app knows them.")]
-Tenant = Annotated[str | None, Query(description="For operator keys: on whose behalf.")]
-Groups = Annotated[list[str] | None, Query(max_length=1_000, description="Groups of the user; left out: the key's.")]
+User = Annotated[str, Query(min_length=1, max_length=256, description="The user, by the app's id.")]
+Tenant = Annotated[str | None, Query(description="For operator keys: the tenant to act for.")]
+Groups = Annotated[
+    list[str] | None, Query(max_length=1_000, description="Groups of the user; default: the key's groups.")
+]
 router = APIRouter(dependencies=[API_KEY], responses=PROBLEM_RESPONSES, tags=["memory"])
 
 
-@router.get("/memory", summary="What is remembered for a user")
+@router.get("/memory", summary="List a user's memories")
 async def list_memory(
     key: CallerKey, services: GatewayServices, user: User, tenant: Tenant = None, groups: Groups = None
 ) -> MemoryList:
-    """What is remembered for a user of this app and may be read now, newest first."""
+    """The memories of a user of this app that the caller may read now, newest first."""
     caller = caller_of(key, tenant, groups, user)
     entries = await asyncio.to_thread(services.memories.entries, Owner.of(caller), caller.groups)
     return MemoryList(entries=[MemoryEntry.model_validate(entry, from_attributes=True) for entry in entries])
 
 
-@router.post("/memory", summary="Remember something", status_code=201)
+@router.post("/memory", summary="Remember a note", status_code=201)
 async def remember(body: NoteBody, key: CallerKey, services: GatewayServices) -> MemoryEntry:
-    """Remember the user's own words; every gateway knows them when this returns."""
+    """Remember a user's note; every gateway has it when this returns."""
     owner = Owner.of(caller_of(key, body.tenant, None, body.user))
     entry = await asyncio.to_thread(services.memories.note, owner, body.text)
     return MemoryEntry.model_validate(entry, from_attributes=True)
 
 
 @router.put(
-    "/memory/{memory_id}", summary="Write it anew", responses={409: PROBLEM | {"description": "It was written since"}}
+    "/memory/{memory_id}",
+    summary="Rewrite a note",
+    responses={409: PROBLEM | {"description": "The note has changed since `read_version`"}},
 )
 async def rewrite(memory_id: str, body: RewriteBody, key: CallerKey, services: GatewayServices) -> MemoryEntry:
-    """Put other words in place of a note; refused where somebody did since `read_version` was read."""
+    """Replace the text of a note; refused if the note has changed since `read_version`."""
     owner = Owner.of(caller_of(key, body.tenant, None, body.user))
     entry = await asyncio.to_thread(services.memories.rewrite, owner, memory_id, body.text, body.read_version)
     return MemoryEntry.model_validate(entry, from_attributes=True)
 
 
-@router.delete("/memory/{memory_id}", summary="Forget one thing")
+@router.delete("/memory/{memory_id}", summary="Forget a memory")
 async def forget_one(
     memory_id: str, key: CallerKey, services: GatewayServices, user: User, tenant: Tenant = None
 ) -> ForgottenEntries:
-    """Forget an entry for good: its row, the files that held it, and then all that is left is read for it."""
+    """Forget a memory for good: delete its row and the files that held it, then read all remaining files for it."""
     owner = Owner.of(caller_of(key, tenant, None, user))
     forgotten = await asyncio.to_thread(services.memories.forget, owner, memory_id)
     return ForgottenEntries.model_validate(forgotten, from_attributes=True)
@@ -57,7 +61,7 @@ async def forget_one(
 
 @router.delete("/memory", summary="Forget a user")
 async def forget_all(key: CallerKey, services: GatewayServices, user: User, tenant: Tenant = None) -> ForgottenEntries:
-    """Forget all that this app has remembered for a user, in the same way."""
+    """Forget all memories that this app has of a user, in the same way."""
     owner = Owner.of(caller_of(key, tenant, None, user))
     forgotten = await asyncio.to_thread(services.memories.forget, owner)
     return ForgottenEntries.model_validate(forgotten, from_attributes=True)

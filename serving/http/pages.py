@@ -1,8 +1,7 @@
-"""The pages for a browser: the console at `/` and the API docs at `/docs`, whole without any other server.
+"""The pages for a browser: the console at `/` and the API docs at `/docs`; they need no other server.
 
-Everything they load is served here, and the Content-Security-Policy lets the browser load nothing else: no content
-delivery network, no inline script. They hold no data, so they need no key; what they show, they fetch with the
-user's key.
+The gateway serves every file that they load, and the Content-Security-Policy forbids any other: no content delivery
+network, no inline script. The pages hold no data, so they need no key; they fetch data with the user's key.
 """
 
 from pathlib import Path
@@ -15,7 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 CONSOLE = Path(__file__).parents[1] / "console"
-# Swagger UI comes with BentoML's wheel; a test fails when an upgrade moves it.
+# Static files in BentoML's wheel, which names no public path to them; a test fails if an upgrade moves them.
 SWAGGER = Path(bentoml.__file__).parent / "_internal" / "server" / "static_content"
 _POLICY = (
     "default-src 'none'; script-src 'self'; connect-src 'self'; img-src 'self' data:; style-src 'self'{styles}; "
@@ -27,7 +26,7 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
 }
-# Swagger UI sets style attributes as it draws; scripts stay strict.
+# Swagger UI sets style attributes while it draws; scripts stay strict.
 _DOCS_HEADERS = _HEADERS | {"Content-Security-Policy": _POLICY.format(styles=" 'unsafe-inline'")}
 
 router = APIRouter(include_in_schema=False)

@@ -1,4 +1,4 @@
-"""Whether the gateway can answer: every part that a question needs is asked, at once, within three seconds."""
+"""Readiness: probes all parts that a question needs, at the same time, within PROBE_TIMEOUT_S."""
 
 import asyncio
 import logging
@@ -8,14 +8,14 @@ from lakehouse.errors import Unavailable
 
 log = logging.getLogger("lakehop.gateway")
 
-# Under the usual probe period of 10 s, above the 2 s for which a refused Milvus is tried again.
+# Below the usual probe period of 10 s, above the 2 s of retries to a Milvus that refuses connections.
 PROBE_TIMEOUT_S = 3.0
 
 Probe = Callable[[], Awaitable[object]]
 
 
 async def check_ready(probes: Mapping[str, Probe]) -> None:
-    """Return when all parts answer; raise `Unavailable` naming those that do not."""
+    """Return when all parts answer. Raises Unavailable with the names of the other parts."""
     failures = await asyncio.gather(*(_failure(part, probe) for part, probe in probes.items()))
     down = [(part, why) for part, why in zip(probes, failures, strict=True) if why]
     if down:
@@ -32,5 +32,5 @@ async def _failure(part: str, probe: Probe) -> str | None:
         return f"no answer within {PROBE_TIMEOUT_S:g} s"
     except Exception as error:
         log.info("probe of %s: %r", part, error)
-        return "does not answer"  # no more: who asks has shown no key
+        return "does not answer"  # no details: the request needs no key
     return None

@@ -47,5 +47,5 @@ async def _caller_key(request: Request, services: GatewayServices) -> Key:
 
 
 CallerKey = Annotated[Key, Depends(_caller_key)]
-API_KEY = Depends(HTTPBearer(auto_error=False, description="An API key, `lh_…`; `lakehop keys create` makes one."))
+API_KEY = Depends(HTTPBearer(auto_error=False, description="An API key, `lh_…`; `lakehop keys create` creates a key."))
 """Declares the key in the OpenAPI document; `CallerKey` checks it."""

@@ -1,4 +1,4 @@
-"""The endpoint that shows what a key has spent."""
+"""The endpoint that shows a key's spend."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -13,9 +13,9 @@ from serving.http.services import API_KEY, CallerKey, GatewayServices
 router = APIRouter(dependencies=[API_KEY], responses=PROBLEM_RESPONSES, tags=["questions"])
 
 
-@router.get("/usage", summary="This key's money today")
+@router.get("/usage", summary="This key's spend today")
 async def usage(key: CallerKey, services: GatewayServices) -> UsageToday:
-    """What the key has spent today (UTC), and its cap."""
+    """The key's spend today (UTC) and its cap."""
     spend = await asyncio.to_thread(services.ledger.today, key.key_id)
     return UsageToday(
         key_id=key.key_id,

@@ -1,4 +1,4 @@
-"""A small server that speaks the gateway's contract to `lakehop eval`: it answers what a test says, and remembers."""
+"""A small server with the gateway's HTTP contract for `lakehop eval`: sends scripted replies, records requests."""
 
 import json
 import threading
@@ -11,7 +11,7 @@ Reply = tuple[int, dict[str, Any]]
 
 
 class Gateway:
-    """Answers what `replies` says for each question, and remembers what it was asked."""
+    """Sends the scripted reply of each question, and records all requests."""
 
     def __init__(self) -> None:
         self.url = ""

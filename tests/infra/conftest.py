@@ -1,4 +1,4 @@
-"""Homes, processes and servers of their own for the tests of the stack; what a test starts is stopped after it."""
+"""Homes, processes and servers for the tests of infra; a test's processes are stopped at its end."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -14,7 +14,7 @@ from tests.infra.answering_gateway import Gateway, serving
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
-    """A home folder; every process that bears its mark is stopped at the end."""
+    """A home folder; every process with its mark is stopped at the end."""
     home = tmp_path / "home"
     home.mkdir()
     yield home
@@ -34,7 +34,7 @@ def gateway() -> Iterator[Gateway]:
 
 @pytest.fixture
 def settings(tmp_path: Path, gateway: Gateway) -> Settings:
-    """A home whose gateway says what a test wants; files that ask another one have settings of their own."""
+    """Settings with the scripted gateway; some test files replace them by settings of their own."""
     (tmp_path / "operator.key").write_text("lh_operator\n")
     return Settings(home=tmp_path, gateway_url=gateway.url)
 

@@ -21,7 +21,7 @@ Run = Callable[..., Result]
 
 @pytest.fixture
 def run(home: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Call `lakehop` with a home of its own; every service's port is one that nothing listens on."""
+    """Call `lakehop` with a home of its own; nothing listens on the services' ports."""
     monkeypatch.setenv("LAKEHOP_HOME", str(home))
     for name in ("MILVUS_URI", "GATEWAY_URL", "AIRFLOW_URL", "LLM_BASE_URL"):
         monkeypatch.setenv(f"LAKEHOP_{name}", f"http://127.0.0.1:{free_port()}")
@@ -29,7 +29,7 @@ def run(home: Path, free_port: Callable[[], int], monkeypatch: pytest.MonkeyPatc
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command that does something, with the words that call it."""
+    """Every command that is no group, with its path of words."""
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))

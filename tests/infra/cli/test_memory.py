@@ -1,4 +1,4 @@
-"""`lakehop memory`: what is remembered for a user is listed, and forgotten with a proof."""
+"""`lakehop memory`: a user's memories are listed, and forgotten with a proof."""
 
 import json
 from pathlib import Path

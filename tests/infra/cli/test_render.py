@@ -1,4 +1,4 @@
-"""What a person reads of a result."""
+"""The text that a person reads."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How the client meets an Airflow that is busy; what a real one answers is in test_airflow.py."""
+"""The client against a busy Airflow; tests/infra/stack/test_airflow.py has a real one."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +19,7 @@ Answer = httpx.Response | Exception
 
 @pytest.fixture
 def client(home: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., AirflowClient]:
-    """A client whose triggers get these answers in turn, and then no more."""
+    """A client whose trigger calls get these responses in turn."""
     monkeypatch.setattr(infra.clients.airflow, "POLL_S", 0.0)
 
     def answering(*answers: Answer) -> AirflowClient:

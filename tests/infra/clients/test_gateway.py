@@ -1,4 +1,4 @@
-"""The command line's HTTP client against a small real server: what it sends, and what it makes of a refusal."""
+"""The command line's HTTP client against a small real server: its requests, and its errors for refusals."""
 
 import json
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ from lakehouse.settings import Settings
 
 
 class Gateway(HTTPServer):
-    """Answers every request with `status` and `body`, and keeps what it was asked."""
+    """Answers every request with `status` and `body`, and records the requests."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -76,9 +76,9 @@ def test_the_command_names_the_user_and_what_of_the_memory_is_wanted(
     monkeypatch.setenv("LAKEHOP_GATEWAY_URL", f"http://127.0.0.1:{gateway.server_port}")
     gateway.answer(200, {"answer": "8"})
 
-    told = CliRunner().invoke(main, ["ask", "Why?", "--tenant", "acme", "--user", "ann", "--memory", "--json"])
+    result = CliRunner().invoke(main, ["ask", "Why?", "--tenant", "acme", "--user", "ann", "--memory", "--json"])
 
-    assert json.loads(told.output) == {"answer": "8"}
+    assert json.loads(result.output) == {"answer": "8"}
     assert gateway.asked[0][2] == {"question": "Why?", "tenant": "acme", "groups": [], "user": "ann", "memory": True}
 
 

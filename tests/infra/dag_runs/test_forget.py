@@ -1,4 +1,4 @@
-"""What `lakehop forget` refuses before anything is removed, what it asks, and what it reports."""
+"""Requests that `lakehop forget` refuses, its question before removal, and its report."""
 
 import hashlib
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class Airflow:
-    """Stands in for Airflow's REST API; a run leaves the rows that a real one writes, proven or not."""
+    """A fake AirflowClient; a run writes the rows of a real run, with or without proof."""
 
     def __init__(self, settings: Settings, proven_at: datetime | None) -> None:
         self.settings, self.proven_at = settings, proven_at
@@ -53,7 +53,7 @@ def place(run_id: str, name: str, removed: int, purged: int, proven_at: datetime
 
 @pytest.fixture
 def settings(home: Path) -> Settings:
-    """A lakehouse that holds the document `plan` of `acme`, and one that was refused: `bad`."""
+    """A lakehouse with document `plan` of `acme` and its refused document `bad`."""
     settings = Settings(home=home)
     ensure_tables(settings)
     key = {"tenant_id": "acme", "source": "wiki", "ingest_run_id": "r", "uri": "u"}

@@ -1,4 +1,4 @@
-"""What `lakehop reindex` and `lakehop reconcile` ask of Airflow, and what they report of its runs."""
+"""The Airflow runs that `lakehop reindex` and `lakehop reconcile` trigger, and their reports."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,7 @@ def settings(home: Path) -> Settings:
 
 
 class Jobs(Airflow):
-    """Airflow whose runs leave what the jobs write: acme is moved and has drifted, globex had the model before."""
+    """A fake Airflow with the jobs' rows: acme is moved and differs from Delta, globex had the model before."""
 
     def trigger(self, dag_id: str, run_id: str, params: dict[str, object]) -> None:
         super().trigger(dag_id, run_id, params)

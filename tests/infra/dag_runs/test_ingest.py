@@ -1,4 +1,4 @@
-"""What `lakehop ingest` refuses before anything runs, and how it sums what its runs wrote down."""
+"""Inputs that `lakehop ingest` refuses before anything runs, and its sums of a run's counts."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,7 @@ from lakehouse.tables import INGEST_RUNS
 
 
 class Airflow:
-    """Stands in for Airflow's REST API; each run leaves the rows that the jobs of a real one write."""
+    """A fake AirflowClient; each run writes the rows that real jobs write."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings

@@ -1,4 +1,4 @@
-"""What `lakehop replay` hands to the ingest DAG, and how it counts what became of it."""
+"""The ingest runs that `lakehop replay` triggers, and its counts."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 21, tzinfo=UTC)
 
 
 class Airflow:
-    """Stands in for Airflow's REST API; of what a run replays, it resolves all but what is named `stays`."""
+    """A fake AirflowClient; a run resolves all replayed items except those named `stays`."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -103,8 +103,8 @@ def test_a_run_is_replayed_with_what_it_was_given(settings: Settings, airflow: A
 
 
 def test_a_tenant_is_replayed_a_run_for_what_was_given_together(settings: Settings, airflow: Airflow) -> None:
-    said: list[str] = []
-    report = replay(settings, None, "acme", None, said.append)
+    lines: list[str] = []
+    report = replay(settings, None, "acme", None, lines.append)
 
     assert [(run["source"], run["groups"], run["replay"]) for run in airflow.triggered] == [
         ("mail", "", ["mail"]),
@@ -112,10 +112,10 @@ def test_a_tenant_is_replayed_a_run_for_what_was_given_together(settings: Settin
     ]
     assert report["documents"]["seen"] == 4
     assert (report["replayed"], report["resolved"], report["still_open"]) == (5, 3, 2)
-    assert said[0].startswith("1 items have no stored paths")
+    assert lines[0].startswith("1 items have no stored paths")
 
     replay(settings, None, "acme", "mail", silent)
-    assert len(airflow.triggered) == 2  # nothing of it is open any more
+    assert len(airflow.triggered) == 2  # no item is open any more
 
 
 def test_nothing_open_starts_nothing(settings: Settings, airflow: Airflow) -> None:

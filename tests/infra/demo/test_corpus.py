@@ -1,4 +1,4 @@
-"""The demo's questions: what has no document has no answer, and what is worked out has an exact one."""
+"""The demo's questions: a package without a document has no answer, arithmetic has an exact answer."""
 
 import pytest
 
@@ -48,6 +48,6 @@ def test_a_question_whose_answer_is_one_of_its_numbers_or_nothing_is_not_asked()
 def test_every_arithmetic_question_has_an_id_of_its_own():
     packages = [package("a", "c"), package("c", "x", "y"), *(package(name, *"uvwxyz") for name in "efgh")]
 
-    asked = arithmetic(packages, "total")
+    questions = arithmetic(packages, "total")
 
-    assert [question.id for question in asked] == ["total-a-e", "total-a-f", "total-a-g"]
+    assert [question.id for question in questions] == ["total-a-e", "total-a-f", "total-a-g"]

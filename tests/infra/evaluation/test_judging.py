@@ -1,4 +1,4 @@
-"""The judge of `lakehop eval --judge`: what it is shown, what comes of what it says, and its money."""
+"""The judge of `lakehop eval --judge`: its evidence, its verdicts, its cost."""
 
 import json
 from collections.abc import Callable

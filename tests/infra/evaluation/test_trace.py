@@ -1,4 +1,4 @@
-"""`lakehop trace`: a task as a tree, from what is spooled and what is loaded."""
+"""`lakehop trace`: a task as a tree, from spooled and loaded call records."""
 
 import json
 from dataclasses import replace
@@ -117,7 +117,7 @@ def run(*arguments: str) -> Result:
 
 
 def test_each_record_counts_once_wherever_it_lies(settings: Settings) -> None:
-    """A part is loaded, a part of that is still spooled, too; a part is sealed and a part open."""
+    """Some records are loaded, some of these also spooled; some in a sealed spool file, some in the open one."""
     rows = [vars(one) | {"loaded_at": BEGUN} for one in (PLAN, *ODER)]
     delta.append(settings, LLM_CALLS, rows)
     Spool(settings.spool_dir).append(*ODER, *WARTA)

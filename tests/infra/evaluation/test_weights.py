@@ -1,4 +1,4 @@
-"""`lakehop weights` learns from a tenant's own index, as its callers may search it."""
+"""`lakehop weights` learns from a tenant's own index, with the callers' permissions."""
 
 import json
 from collections import Counter
@@ -89,5 +89,5 @@ def test_weights_are_learned_from_the_live_index_and_written_to_be_read(settings
 
 
 def test_few_questions_teach_nothing(settings: Settings, tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match=r"3 questions have gold_ids, and it takes 20"):
+    with pytest.raises(InvalidInput, match=r"3 questions have gold_ids; at least 20 are needed"):
         learn_weights(settings, questions(tmp_path, 3), "acme", ["staff"], tmp_path / "w.json", lambda line: None)

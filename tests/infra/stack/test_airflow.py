@@ -1,4 +1,4 @@
-"""The local Airflow, really started: its REST API, its DAGs as a data engineer sees them, and how it goes away."""
+"""A real local Airflow: its REST API, its DAGs, and its end."""
 
 import json
 import re
@@ -43,7 +43,7 @@ def stack(settings: Settings) -> Iterator[Stack]:
 
 @pytest.fixture
 def api(stack: Stack, settings: Settings) -> Iterator[httpx.Client]:
-    """Airflow's REST API as any client reaches it, with a token of its own."""
+    """A client of Airflow's REST API with its own token."""
     password = json.loads(secrets_path(settings).read_text())["password"]
     login = {"username": settings.airflow_user, "password": password}
     token = httpx.post(f"{settings.airflow_url}/auth/token", json=login, timeout=30).json()["access_token"]

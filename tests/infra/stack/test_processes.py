@@ -1,4 +1,4 @@
-"""Real processes, started and stopped: what is ours dies, what is not ours never does."""
+"""Real processes, started and stopped: our processes end, other processes never do."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The replica of the local stack: served by a command that fits the settings and the machine."""
+"""The command of the local vLLM replica fits the settings and the machine."""
 
 import pytest
 

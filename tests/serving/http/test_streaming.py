@@ -1,4 +1,4 @@
-"""/ask/stream: events in order, one end, and no task that outlives its client."""
+"""/ask/stream: events in order, one final event, no task that outlives its client."""
 
 import asyncio
 import json
@@ -22,7 +22,7 @@ def events_of(text):
 
 
 class Client:
-    """A client on the bare protocol: reads as the bytes come, and can hang up."""
+    """An ASGI client: reads bytes as they come, and can hang up."""
 
     def __init__(self, gateway, body, headers, path="/ask/stream"):
         self.received, self.status = "", None
@@ -59,14 +59,14 @@ class Client:
         self._news.set()
 
     async def until(self, text):
-        """Wait until a text was received."""
+        """Wait until a text has arrived."""
         async with asyncio.timeout(10):
             while text not in self.received:
                 self._news.clear()
                 await self._news.wait()
 
     async def hang_up(self):
-        """Go, and wait until the gateway has noticed."""
+        """Hang up, and wait until the gateway has noticed."""
         self._gone.set()
         await asyncio.wait_for(self.call, 10)
 
