@@ -38,7 +38,7 @@ requirements: venv ## resolve pyproject.toml into requirements.txt again
 		--no-annotate --custom-compile-command "make requirements" --output-file requirements.txt
 
 # The peers come on top of the environment, not into it: the demo's corpus is what is installed there.
-bench: venv ## build .venv-bench, the environment with the peers of tests/benchmarks; docs/benchmarks.md has the commands
+bench: venv ## build .venv-bench, the environment with the peers of tests/benchmarks; docs/evidence/index.md has the commands
 	$(BIN)/uv venv --quiet --allow-existing --python $(BIN)/python .venv-bench
 	$(BIN)/uv pip install --quiet --no-deps --link-mode copy --python .venv-bench/bin/python -r tests/benchmarks/requirements.txt
 	$(BIN)/python -c "import site; print(site.getsitepackages()[0])" > \

@@ -1,6 +1,6 @@
 """What a program does at which probability of a passage: the bounds, each with its measured reason.
 
-Multi-hop search gives each passage the probability that the question needs it (docs/retrieval.md, "Confidence"). A
+Multi-hop search gives each passage the probability that the question needs it (docs/evidence/search-confidence.md). A
 search that gives none leaves `probability` None; then no bound applies.
 """
 

@@ -118,7 +118,7 @@ def list_(as_json: bool) -> None:
 @click.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def plan() -> None:
     """Plan capacity: not in this version."""
-    raise NotBuiltYet("plan: not served by this version. docs/operations.md has measured sizes.")
+    raise NotBuiltYet("plan: not served by this version. docs/sizing.md has measured sizes.")
 
 
 COMMANDS = (sql, costs, keys, plan)

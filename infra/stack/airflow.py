@@ -23,7 +23,7 @@ from lakehouse.settings import MODEL_POOL, PROJECT_ROOT, WRITER_POOL, Settings
 PART = "airflow"
 PROCESSES = ("api-server", "scheduler", "dag-processor")
 
-# Measured on 2 cores; see docs/operations.md.
+# Measured on 2 cores.
 TUNING = {
     # Airflow forks its workers at the start: the default of 32 takes 5.5 GB. Two Spark jobs keep a laptop busy.
     "CORE__PARALLELISM": "2",

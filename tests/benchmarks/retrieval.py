@@ -1,4 +1,4 @@
-"""Multi-hop retrieval measured, and its weights learned: the tables of docs/retrieval.md.
+"""Multi-hop retrieval measured, and its weights learned: the tables of docs/evidence/multihop-search.md.
 
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER             # side by side, cross-validated
     python -m tests.benchmarks.retrieval POOL POOL --cache FOLDER --ablate    # without one part each
