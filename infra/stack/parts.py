@@ -130,7 +130,7 @@ def _thrift(settings: Settings) -> Process:
     command = [program("spark-submit"), "--master", settings.spark_master]
     for name, value in spark_conf(settings).items():
         command += ["--conf", f"{name}={value}"]
-    script = str(PROJECT_ROOT / "spark_jobs" / "thrift_server.py")
+    script = str(PROJECT_ROOT / "spark_jobs" / "upkeep" / "thrift_server.py")
     return _process(settings, "thrift", "LAKEHOP_THRIFT_PORT", [*command, script], settings.thrift_port)
 
 

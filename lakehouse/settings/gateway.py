@@ -22,7 +22,13 @@ class GatewaySettings(SettingsGroup, frozen=True):
 
     gateway_url: HttpUrl = Field("http://127.0.0.1:3000", description="Address of the BentoML gateway.")
     program: Program = Field("multihop", description="Program that answers when a request names none.")
-    max_hops: int = Field(3, ge=1, le=8, description="Searches of one multihop task at most.")
+    max_hops: int = Field(
+        3,
+        ge=1,
+        le=8,
+        description="Searches of one multihop task at most, in the order of hops. 1: no look-ups. "
+        "Today `multihop` makes two hops at most, so higher values change nothing.",
+    )
     task_max_usd: Decimal = Field(
         Decimal("0.10"), gt=0, description="Spend cap of a task when its request names none, US dollars."
     )

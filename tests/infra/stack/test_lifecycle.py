@@ -147,6 +147,7 @@ def test_the_thrift_server_gets_the_spark_configuration_of_the_jobs(home: Path) 
 
     given = [value for flag, value in pairwise(process.command) if flag == "--conf"]
     assert given == [f"{name}={value}" for name, value in spark_conf(settings).items()]
+    assert Path(process.command[-1]).is_file()
 
 
 def test_a_local_part_that_does_not_exist_is_wrong_usage(home: Path) -> None:
