@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from mcp import Client, StdioServerParameters
 from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 from mcp_types import RequestParamsMeta
 from pydantic import BaseModel, ConfigDict, Field, create_model
@@ -19,7 +20,6 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from agents.tools.contract import Retry, Tool, ToolContext, ToolFailed, ToolResult
 from agents.tools.mcp.listing import START_S, ListedTool
 from lakehouse.access.mcp_servers import McpServerSettings
-from mcp import Client, StdioServerParameters
 
 ERROR_CHARACTERS = 300
 DESCRIPTION_CHARACTERS = 300  # a server's words go into our prompts
