@@ -60,7 +60,7 @@ def milvus(tmp_path_factory, free_port):
 @pytest.fixture
 def index(milvus):
     index = Index(Settings(milvus_uri=milvus))
-    yield index
+    yield index.reader
     index.close()
 
 
@@ -108,7 +108,7 @@ async def test_a_tenant_without_documents_is_not_found(ask, model, spooled):
 
 async def test_an_index_that_is_down_is_unavailable_in_time(deps, ask, spooled, free_port, programs):
     nowhere = Index(Settings(milvus_uri=f"http://127.0.0.1:{free_port()}"))
-    agents = Agents(replace(deps, retriever=Retriever(deps.settings, nowhere)))
+    agents = Agents(replace(deps, retriever=Retriever(deps.settings, nowhere.reader)))
     began = time.monotonic()
 
     with pytest.raises(Unavailable) as caught:
