@@ -62,17 +62,30 @@ class TaskRows:
                 connection.execute(sa.delete(table).where(table.c.task_id.in_(task_ids)))
 
 
-# Where the classes of recorded results were in the previous release.
+# Where the previous release had the classes of recorded results, and by which name where that changed.
 _MOVED_MODULES = {
+    "agents.about": "agents.reading.answerability",
+    "agents.budget": "agents.task.budget",
+    "agents.engine": "agents.llm.engine",
+    "agents.loops": "agents.task.loops",
     "agents.recorder": "agents.task.actions",
+    "agents.reading": "agents.reading.answerability",
+    "agents.rerank": "agents.task.reranking",
+    "agents.task": "agents.task.task",
+    "agents.tools.connected": "agents.tools.mcp.listing",
+    "agents.tools.mcp": "agents.tools.mcp.client",
     "agents.tools.runner": "agents.task.tool_calls",
     "lakehouse.index": "lakehouse.index.passages",
+    "lakehouse.multihop": "lakehouse.index.passages",
     "lakehouse.passages": "lakehouse.index.passages",
 }
+_RENAMED_CLASSES = {"Listed": "ListedTool", "NotAbout": "SubjectMissing"}
 
 
 class _EarlierUnpickler(pickle.Unpickler):
     """Reads results that the previous release pickled, from our own database."""
 
     def find_class(self, module: str, name: str) -> Any:
-        return super().find_class(_MOVED_MODULES.get(module, module), name)
+        if module == "lakehouse.multihop" and name == "Step":
+            name = "PathStep"
+        return super().find_class(_MOVED_MODULES.get(module, module), _RENAMED_CLASSES.get(name, name))
