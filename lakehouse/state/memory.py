@@ -50,7 +50,7 @@ class Owner:
     def of(cls, caller: Caller) -> "Owner":
         """The caller as owner. Raises InvalidInput if the app names no user."""
         if not caller.user_id:
-            raise InvalidInput("user: missing. Memory belongs to a user: name who asks, as the app knows them.")
+            raise InvalidInput("user: missing. Memory is a user's: name who asks, as the app knows them.")
         return cls(caller.tenant_id, caller.app, caller.user_id)
 
     def filters(self) -> list[Filter]:

@@ -10,5 +10,5 @@ def test_the_committed_page_is_what_the_declarations_say() -> None:
 
 
 def test_a_column_is_a_row_with_its_type_and_meaning() -> None:
-    assert "| `token_count` | `INT NOT NULL` | Tokens of what is embedded" in render()
+    assert "| `token_count` | `INT NOT NULL` | Tokens of the embedded text" in render()
     assert "| `usd_per_success` | `DECIMAL(18,10)` | `usd` for each success" in render()

@@ -178,7 +178,7 @@ def test_a_table_that_nobody_created_has_no_rows_and_stays_uncreated(settings: S
     ("row", "complaint"),
     [
         (document_row(color="red"), r"bronze\.documents row 1: no column 'color'. Its columns are tenant_id, source"),
-        (document_row(title=None), r"bronze\.documents row 1: 'title' is missing. Title given"),
+        (document_row(title=None), r"bronze\.documents row 1: 'title' is missing. The given title"),
         ({k: v for k, v in document_row().items() if k != "doc_id"}, "row 1: 'doc_id' is missing"),
         (document_row(updated_at=datetime(2026, 1, 1)), "row 1: updated_at=.* has no time zone"),  # noqa: DTZ001
         (document_row(deleted="no"), r"bronze\.documents\.deleted must be BOOLEAN"),
