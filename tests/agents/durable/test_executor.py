@@ -161,6 +161,7 @@ def timeless(task: dict[str, Any]) -> dict[str, Any]:
     return answer
 
 
+@pytest.mark.timeout(900)  # two processes a step: minutes where the machine is busy
 @pytest.mark.parametrize(
     ("workers", "program", "side_by_side", "passages"),
     [
