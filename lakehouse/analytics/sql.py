@@ -74,12 +74,13 @@ def run_query(settings: Settings, statement: str, scope: QueryScope | None = Non
     Raises InvalidInput for other statements and for errors of DuckDB, Unavailable when the warehouse can't be read.
     """
     streams = [_TableStream(settings, table, scope) for table in (scope.tables() if scope else TABLES)]
-    with duckdb.connect(config={"python_enable_replacements": "false"}) as connection, _timed(connection, scope):
+    with duckdb.connect(config={"python_enable_replacements": "false"}) as connection:
         _check_reads_only(connection, statement)
         _register(connection, streams, scope)
         try:
-            relation = connection.sql(statement)
-            result = pa.table({}) if relation is None else _fetch(relation, scope)
+            with _timed(connection, scope):  # not before: an interrupt of an idle connection is lost
+                relation = connection.sql(statement)
+                result = pa.table({}) if relation is None else _fetch(relation, scope)
         except duckdb.InterruptException:
             raise InvalidInput(f"{statement[:80]!r}: ran out of time. Ask for less.") from None
         except duckdb.Error as error:
