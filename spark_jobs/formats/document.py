@@ -65,6 +65,7 @@ class ExtractedText(NamedTuple):
     text: str
     title: str | None = None
     updated_at: datetime | None = None
+    author: str | None = None  # as the file's own properties or headers name it
 
 
 def clean_title(title: str, fallback: str) -> str:
