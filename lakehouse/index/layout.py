@@ -8,7 +8,12 @@ from pymilvus import DataType, Function, FunctionType, MilvusClient
 from lakehouse.access.permissions import check_tenant
 from lakehouse.index.lexical import ANALYZER, BM25_B, BM25_K1
 from lakehouse.index.server import Capabilities
+from lakehouse.text.search_text import SEARCH_TEXT_VERSION
 
+LAYOUT_VERSION = 2
+"""Of the columns below and of what they hold. Raise it with every change: older collections are then built again."""
+LAYOUT = f"{LAYOUT_VERSION}.{SEARCH_TEXT_VERSION}"
+"""The layout and the search text of the collections that this release creates."""
 PREFIX = "lakehop_"  # a Milvus may be shared with other applications
 PASSAGE_COLUMNS = ("doc_id", "title", "heading", "text", "uri")
 NAMES = "names"

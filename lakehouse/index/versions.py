@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Literal, get_args
 
 from lakehouse.errors import Unavailable
-from lakehouse.index.layout import alias_name, version_of
+from lakehouse.index.layout import LAYOUT, alias_name, version_of
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import read_rows, upsert
 from lakehouse.tables import INDEX_VERSIONS
@@ -33,6 +33,12 @@ class Version:
     chunks: int | None = None
     recall: float | None = None
     live_from: datetime | None = None
+    layout: str | None = None
+
+    @property
+    def is_current(self) -> bool:
+        """Whether this release built it: its columns and its search text are those that searches expect."""
+        return self.layout == LAYOUT
 
     @property
     def number(self) -> int:
@@ -56,11 +62,11 @@ def live_version(settings: Settings, tenant_id: str) -> Version | None:
     return next((version for version in reversed(versions(settings, tenant_id)) if version.state == "live"), None)
 
 
-def model_of(settings: Settings, tenant_id: str, collection: str) -> str:
-    """The embedding model of a collection. `Unavailable` when no version records it."""
+def recorded_version(settings: Settings, tenant_id: str, collection: str) -> Version:
+    """The version of a collection, with its embedding model. `Unavailable` when none is recorded."""
     for version in versions(settings, tenant_id):
         if version.collection == collection:
-            return version.embedding_model
+            return version
     raise Unavailable(
         "index",
         f"collection {collection!r} of tenant {tenant_id!r} has no row in ops.index_versions, so its embedding "

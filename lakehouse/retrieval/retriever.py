@@ -4,6 +4,7 @@ A tenant's index can be exchanged for one by another embedding model while quest
 embedded by the model of the collection that it searches, so searches name the collection, not the alias.
 """
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +20,7 @@ from lakehouse.index.frequencies import FrequencyDirectory
 from lakehouse.index.index import Index
 from lakehouse.index.passages import Mode, Passage
 from lakehouse.index.reader import Reader, Superseded, no_tenant
-from lakehouse.index.versions import model_of
+from lakehouse.index.versions import Version, recorded_version
 from lakehouse.retrieval.multihop.ranking import Weights, shipped_weights
 from lakehouse.retrieval.multihop.search import Gathered, MultihopSearch
 from lakehouse.retrieval.reranking import RERANKED, load_reranker
@@ -28,6 +29,8 @@ from lakehouse.settings import LLM_RERANKER, Settings
 LIVE_AGE_S = 2.0
 """An exchanged index is seen this late. Until then the retired collection answers, which is kept."""
 _MAX_TENANTS = 4_096
+
+log = logging.getLogger("lakehop.retrieval")
 
 
 class Retriever:
@@ -51,7 +54,7 @@ class Retriever:
         self._load = load
         self._lock = threading.Lock()
         self._live: TTLCache[str, str] = TTLCache(_MAX_TENANTS, LIVE_AGE_S, timer)
-        self._models: LRUCache[tuple[str, str], str] = LRUCache(_MAX_TENANTS)
+        self._versions: LRUCache[tuple[str, str], Version] = LRUCache(_MAX_TENANTS)
 
     def search(self, tenant_id: str, groups: Iterable[str], query: str, *, k: int, mode: Mode) -> list[Passage]:
         """The k best passages of the tenant that a member of the groups may read, best first.
@@ -115,7 +118,7 @@ class Retriever:
 
     def _embed(self, tenant_id: str, collection: str, query: str) -> np.ndarray:
         """The question (dimension,) as the collection's model embeds it."""
-        return self._load(self._model(tenant_id, collection)).encode([query])[0]
+        return self._load(self._version(tenant_id, collection).embedding_model).encode([query])[0]
 
     def _retry_if_superseded[T](self, tenant_id: str, search: Callable[[], T]) -> T:
         """The result of `search`, repeated on the live collection if the collection was dropped meanwhile."""
@@ -133,7 +136,14 @@ class Retriever:
             raise no_tenant(tenant_id)
         return collection
 
-    @cachedmethod(lambda self: self._models, lock=lambda self: self._lock)
-    def _model(self, tenant_id: str, collection: str) -> str:
-        """The collection's embedding model, which never changes."""
-        return model_of(self._settings, tenant_id, collection)
+    @cachedmethod(lambda self: self._versions, lock=lambda self: self._lock)
+    def _version(self, tenant_id: str, collection: str) -> Version:
+        """The collection's version, whose embedding model and layout never change."""
+        version = recorded_version(self._settings, tenant_id, collection)
+        if not version.is_current:
+            log.warning(
+                "tenant %s: %s was built by an earlier release, so searches by words may miss some. The next ingest "
+                "builds it again, or run `lakehop reindex --embedding-model %s --tenant %s` now.",
+                *(tenant_id, collection, version.embedding_model, tenant_id),
+            )
+        return version

@@ -42,6 +42,13 @@ INDEX_VERSIONS = Table(
         ),
         Column("created_at", Type.TIME, "Time of its creation."),
         Column("live_from", Type.TIME, "Time when searches last began to read it; NULL before.", True),
+        Column(
+            "layout",
+            Type.STRING,
+            "Its columns and search text, e.g. `2.2`; another value than this release's: the next ingest builds it "
+            "again; NULL in rows of releases without this column.",
+            True,
+        ),
     ),
 )
 

@@ -25,7 +25,15 @@ from lakehouse.storage.spark import read
 from lakehouse.tables import CHUNKS, EMBEDDINGS, RECONCILE_RUNS
 from spark_jobs.index.embed import embed_missing
 from spark_jobs.index.name_frequencies import recount
-from spark_jobs.index.sync import INDEXED, agreed_version, heading, rows_to_write, tenants_with_chunks, write_rows
+from spark_jobs.index.sync import (
+    INDEXED,
+    agreed_version,
+    build_collection,
+    heading,
+    rows_to_write,
+    tenants_with_chunks,
+    write_rows,
+)
 from spark_jobs.index.sync import STEP as SYNC
 from spark_jobs.runner.change_feed import skip_to_now
 from spark_jobs.runner.counts import Counts
@@ -64,6 +72,8 @@ def reconcile_tenant(
     counts = dict.fromkeys(DRIFTS, 0)
     if live:
         embed_missing(spark, settings, run_id, live.embedding_model, chunks)
+        if not live.is_current:
+            live = build_collection(spark, settings, index, tenant_id, live, run_id) or live
         counts = repair(spark, settings, index, live, chunks)
     counts[COUNTS] = recount(spark, settings, tenant_id, run_id)
     row: dict[str, Any] = {"run_id": run_id, "tenant_id": tenant_id, "collection": live and live.collection}

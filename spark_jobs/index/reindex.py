@@ -66,7 +66,7 @@ def reindex_tenant(spark: SparkSession, settings: Settings, tenant_id: str, mode
     index = Index(settings)
     try:
         old = agreed_version(settings, index, tenant_id)
-        if old and old.embedding_model == model and _is_whole(index, old.collection):
+        if old and old.embedding_model == model and old.is_current:
             log.info("tenant %s: %s is by this model already", tenant_id, old.collection)
             return
         bring_up_to_date(spark, settings, tenant_id, run_id)
@@ -98,17 +98,12 @@ def _check_reads(model: str, tokens: int) -> None:
         )
 
 
-def _is_whole(index: Index, collection: str) -> bool:
-    """Whether a collection has every column that this version of Lakehop creates on this server."""
-    return index.collections.has_names(collection) or not index.capabilities.bm25
-
-
 def _kept_version(settings: Settings, index: Index, tenant_id: str, model: str) -> Version | None:
-    """The newest retired version by this model that Milvus still has; None without one."""
+    """The newest retired version by this model, of this release's layout, that Milvus still has; None without one."""
     present = index.collections.versions(tenant_id)
     retired = [v for v in versions(settings, tenant_id) if v.state == "retired" and v.collection in present]
-    kept = [version for version in retired if _is_whole(index, version.collection)]
-    return next((version for version in reversed(kept) if version.embedding_model == model), None)
+    fitting = [version for version in retired if version.embedding_model == model and version.is_current]
+    return fitting[-1] if fitting else None
 
 
 def _check(spark: SparkSession, settings: Settings, index: Index, version: Version, chunks: DataFrame) -> float:

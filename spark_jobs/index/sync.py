@@ -7,6 +7,7 @@ tenant without a live collection gets a new one, filled from Delta and published
 keeps the embedding model of its live collection; `spark_jobs.index.reindex` changes the model.
 """
 
+import logging
 from argparse import Namespace
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,6 +21,7 @@ from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own 
 
 from lakehouse.errors import Unavailable
 from lakehouse.index.index import Index
+from lakehouse.index.layout import LAYOUT
 from lakehouse.index.rows import IndexRow
 from lakehouse.index.versions import Version, live_version, save, tenant_model, versions
 from lakehouse.settings import Settings
@@ -34,6 +36,7 @@ from spark_jobs.runner.counts import Counts
 STEP = "sync_index"
 _WRITTEN = "written BIGINT, deleted BIGINT"
 _WRITERS = 8  # as many as a Milvus cluster has shards and proxies to spread them over
+log = logging.getLogger("spark_jobs")
 INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "text", "uri")
 
 
@@ -44,21 +47,36 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     try:
         embedded_by = tenant_model(settings, args.tenant)
         live = agreed_version(settings, index, args.tenant)
-        if live:
-            if live.embedding_model != embedded_by:  # the recorded version was outdated when embed_chunks ran
-                embed_chunks.run(spark, settings, args)
-            if sync_collection(spark, settings, live):
-                index.collections.settle(live.collection)
-        elif building := next_version(
-            spark, settings, index, args.tenant, tenant_model(settings, args.tenant), args.run_id
-        ):
-            sync_collection(spark, settings, building)
-            index.collections.publish(args.tenant, building.collection)
-            rows = index.reader.count(args.tenant, building.collection)
-            record_exchange(settings, index, building.gone_live(args.run_id, rows, recall=None), None)
+        if live and live.embedding_model != embedded_by:  # the recorded version was outdated when embed_chunks ran
+            embed_chunks.run(spark, settings, args)
+        is_built = (live is None or not live.is_current) and build_collection(
+            spark, settings, index, args.tenant, live, args.run_id
+        )
+        if live and not is_built and sync_collection(spark, settings, live):
+            index.collections.settle(live.collection)
         return {}
     finally:
         index.close()
+
+
+def build_collection(
+    spark: SparkSession, settings: Settings, index: Index, tenant_id: str, old: Version | None, run_id: str
+) -> Version | None:
+    """Fill a new collection from Delta and publish it in place of `old`; None without any chunk.
+
+    Searches read `old` until then. Vectors are kept in Delta, so no text is embedded again.
+    """
+    model = old.embedding_model if old else tenant_model(settings, tenant_id)
+    building = next_version(spark, settings, index, tenant_id, model, run_id)
+    if building is None:
+        return None
+    if old:
+        log.info("tenant %s: %s was built by an earlier release: build it again", tenant_id, old.collection)
+    sync_collection(spark, settings, building)
+    index.collections.publish(tenant_id, building.collection)
+    live = building.gone_live(run_id, index.reader.count(tenant_id, building.collection), recall=None)
+    record_exchange(settings, index, live, old)
+    return live
 
 
 def tenants_with_chunks(spark: SparkSession, settings: Settings) -> list[str]:
@@ -94,12 +112,13 @@ def next_version(
     if dimension is None:
         return None
     known, present = versions(settings, tenant_id), index.collections.versions(tenant_id)
-    begun = [v for v in known if v.state == "building" and v.embedding_model == model and v.collection in present]
+    fitting = [v for v in known if v.embedding_model == model and v.is_current and v.collection in present]
+    begun = [version for version in fitting if version.state == "building"]
     if begun:
         return begun[-1]
     after = max((version.number for version in known), default=0)
     collection = index.collections.create(tenant_id, dimension, after)
-    created = Version(tenant_id, collection, model, dimension, datetime.now(UTC), run_id)
+    created = Version(tenant_id, collection, model, dimension, datetime.now(UTC), run_id, layout=LAYOUT)
     save(settings, created)
     return created
 

@@ -107,6 +107,15 @@ def test_the_model_is_that_of_the_collection_searched(retriever, collections, cl
     assert collections.asked == [("lakehop_acme_v1", "old"), ("lakehop_acme_v1", "old"), ("lakehop_acme_v2", "new")]
 
 
+def test_searching_an_index_of_an_earlier_release_says_once_to_build_it_again(retriever, caplog):
+    ask(retriever)
+    ask(retriever)
+
+    assert [record.getMessage().partition(" was built")[0] for record in caplog.records] == [
+        "tenant acme: lakehop_acme_v1"
+    ]
+
+
 def test_a_collection_dropped_meanwhile_is_left_for_the_live_one(retriever, collections):
     ask(retriever)
     collections.live, collections.dropped = "lakehop_acme_v2", {"lakehop_acme_v1"}

@@ -18,7 +18,7 @@ from lakehouse.retrieval.retriever import LIVE_AGE_S, Retriever
 from lakehouse.storage.delta import upsert
 from lakehouse.tables import EMBEDDINGS, FREQUENCIES, RECONCILE_RUNS
 from lakehouse.text.name_keys import hashed
-from spark_jobs.index import reindex
+from spark_jobs.index import reindex, sync
 from spark_jobs.index.name_frequencies import NEXT_BATCH
 from tests.spark_jobs.conftest import Lake
 
@@ -110,6 +110,7 @@ def test_an_index_from_before_names_were_indexed_is_rebuilt_by_the_model_that_it
         before.setattr(
             "lakehouse.index.collections.layout", lambda able, dimension: layout(replace(able, bm25=False), dimension)
         )
+        before.setattr(sync, "LAYOUT", "1.1")
         lake.ingest(lake.write(ORION, PAY))
     old = live_version(lake.settings, lake.tenant)
     assert old
@@ -125,6 +126,24 @@ def test_an_index_from_before_names_were_indexed_is_rebuilt_by_the_model_that_it
     time.sleep(LIVE_AGE_S)
     assert [one.doc_id for one in retriever.search(lake.tenant, [], "Orion", k=5, mode="multihop")] == ["orion"]
     retriever.close()
+
+
+def test_an_index_of_an_earlier_release_is_built_again_by_the_next_ingest(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as before:
+        before.setattr(sync, "LAYOUT", "1.1")
+        lake.ingest(lake.write(ORION, PAY))
+    old = live_version(lake.settings, lake.tenant)
+
+    counts = lake.ingest(lake.write(ORION, PAY))
+
+    new = live_version(lake.settings, lake.tenant)
+    assert old
+    assert new
+    assert (old.layout, old.is_current, new.is_current, new.chunks) == ("1.1", False, True, 2)
+    assert (counts["unchanged"], counts["embedded"]) == (2, 0)
+    assert lake.found("Orion") == {"orion"}
 
 
 def by_model(lake: Lake, model: str) -> list[dict[str, Any]]:
