@@ -3,6 +3,7 @@
 Headings, fenced code, tables and lists stay whole where they fit. A block that does not fit is cut at list items, then
 lines, sentences, words, tokens and at last characters, because a model silently ignores the end of a chunk that is too
 long. Every chunk is a span of the document without blank edges; together the chunks cover all text that is not blank.
+The text of a chunk that begins among the rows of a table starts with the table's header, which names the columns.
 
 Time grows linearly with the document: it is tokenized once, and the number of tokens between two offsets is a binary
 search in the start offsets of the tokens. No Spark here: a document in, its chunks out.
@@ -11,15 +12,18 @@ search in the start offsets of the tokens. No Spark here: a document in, its chu
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 
+import numpy as np
 from tokenizers import Tokenizer
 
 from lakehouse.index.embedding import embedded_text
 from spark_jobs.documents.token_offsets import TokenOffsets, words_of
 from spark_jobs.formats.markdown_blocks import LINE_END, Block, blocks
 
+CUTTING_VERSION = 2
+"""Raise it when the same document gives other chunks: the next ingest of a tenant then cuts all its documents anew."""
 # A token may stand for a long text: BERT reads a word of over 100 letters as one `[UNK]`, and blanks as no token.
 # Milvus stores at most 65,535 bytes in a field, and a character has at most four bytes.
 CHARACTERS_PER_TOKEN = 20
@@ -29,11 +33,15 @@ _BATCH = 256
 _SENTENCE_END = re.compile(r"[.!?…]['\"”’)\]]*\s+|[。！？]\s*")
 _WORD_END = re.compile(r"\s+")
 _TEXT_BOUNDARIES = (LINE_END, _SENTENCE_END, _WORD_END)
+_CHARACTERS = len(_TEXT_BOUNDARIES) + 3  # the finest kind of boundary, after blocks, items, text and tokens
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A span of a document. `heading_path`: headings above its start; `token_count`: tokens of the embedded text."""
+    """A span of a document. `heading_path`: headings above its start; `token_count`: tokens of the embedded text.
+
+    `text` is the span, after the header of the table in whose rows it begins.
+    """
 
     start: int
     end: int
@@ -70,10 +78,14 @@ class _Chunker:
         self._token_starts = self._ruler.starts
         self._blocks = blocks(text)
         self._headings = _Headings(self._blocks, tokenizer, max_tokens // 4)
-        self._item_starts = sorted({cut for block in self._blocks for cut in (block.start, *block.items)})
-        pairs = [(block, after) for block, after in pairwise(self._blocks) if block.level and not after.level]
-        self._glued_starts = [block.start for block, _ in pairs]
-        self._glued_ends = [after.start for _, after in pairs]
+        self._block_starts = [block.start for block in self._blocks]
+        self._item_starts = [start for block in self._blocks for start in block.items]
+        glued = [
+            (block.start, after.start) for block, after in pairwise(self._blocks) if block.level > after.level == 0
+        ]
+        glued += [(block.start, block.rows) for block in self._blocks if block.rows]
+        self._glued = sorted(glued)  # a heading and its text, a table's header and its first row
+        self._tables = _Tables(text, self._blocks, tokenizer)
         # Tokens of the title and special tokens. The tokens of a joined text may differ from the sum of its parts;
         # `_measured` corrects that.
         self._overhead = len(tokenizer.encode(title).ids)
@@ -86,23 +98,30 @@ class _Chunker:
         )
 
     def _packed(self) -> Iterator[tuple[int, int]]:
-        """Neighbouring blocks joined while they fit, as (first, last). A heading stays with the block after it.
+        """Neighbouring sections joined while they fit, as (first, last) blocks.
 
-        A heading begins a new span, unless the open span is less than a quarter full and the heading is not above the
-        headings of that span: small sections share a chunk.
+        A section joins the open span unless its heading is above the headings of that span, so the text of a chunk
+        stands under one heading.
         """
-        first = 0
-        top = 7  # level of the outermost heading in the open span; 7: none
-        has_text = False
+        sections = self._sections()
+        first, last = next(sections)
+        top = self._blocks[first].level
+        for start, end in sections:
+            level = self._blocks[start].level
+            fits = self._fits(self._blocks[first].start, self._blocks[end].end, self._budget(first, end))
+            if level < top or not fits:
+                yield first, last
+                first, top = start, level
+            last = end
+        yield first, last
+
+    def _sections(self) -> Iterator[tuple[int, int]]:
+        """Each heading with the blocks below it, as (first, last); a heading without text goes with the next one."""
+        first, has_text = 0, False
         for number, block in enumerate(self._blocks):
-            start, budget = self._blocks[first].start, self._budget(first, number)
-            joins = self._fits(start, block.end, budget) or not has_text
             if block.level and has_text:
-                joins = joins and block.level >= top and self._tokens(start, block.start) < budget // 4
-            if number > first and not joins:
                 yield first, number - 1
-                first, top, has_text = number, 7, False
-            top = min(top, block.level or 7)
+                first, has_text = number, False
             has_text = has_text or not block.level
         yield first, len(self._blocks) - 1
 
@@ -117,52 +136,71 @@ class _Chunker:
     def _fits(self, start: int, end: int, budget: int) -> bool:
         return end - start <= self._max_characters and self._tokens(start, end) <= budget
 
-    def _split(self, start: int, end: int, budget: int, boundary: int = 0) -> Iterator[tuple[int, int]]:
-        """Cut a span into pieces that fit, at the coarsest possible boundaries."""
+    def _split(self, start: int, end: int, budget: int) -> Iterator[tuple[int, int]]:
+        """The span as the fewest pieces that fit, about equally long."""
         start, end = _trimmed(self._text, start, end)
         if self._fits(start, end, budget):
             if start < end:
                 yield start, end
             return
-        places = self._boundaries(boundary, start, end)
-        while start < end:
-            cut = self._next_cut(start, end, budget, places)
-            yield from self._split(start, cut, budget, boundary + 1)
-            start = cut
+        places = np.array([start, *self._cuts(start, end, budget), end], np.int64)
+        for left, right in pairwise(places[self._even_cuts(places, budget)].tolist()):
+            piece = _trimmed(self._text, left, right)
+            if piece[0] < piece[1]:
+                yield piece
+
+    def _cuts(self, start: int, end: int, budget: int, kind: int = 0) -> Iterator[int]:
+        """Offsets where a span may be cut: coarse boundaries, and finer boundaries inside a part that does not fit."""
+        for left, right in pairwise([start, *self._boundaries(kind, start, end), end]):
+            if left > start:
+                yield left
+            if kind < _CHARACTERS and not self._fits(*_trimmed(self._text, left, right), budget):
+                yield from self._cuts(left, right, budget, kind + 1)
+
+    def _even_cuts(self, places: np.ndarray, budget: int) -> list[int]:
+        """Numbers of the places that cut a span into the fewest pieces that fit, the pieces about equally long."""
+        tokens = np.searchsorted(self._token_starts, places)
+        room = budget - np.array([self._header(place)[1] for place in places.tolist()])
+        furthest = np.minimum(
+            np.searchsorted(tokens, tokens + room, "right"),
+            np.searchsorted(places, places + self._max_characters, "right"),
+        )
+        furthest = np.maximum(furthest - 1, np.arange(len(places)) + 1).tolist()
+        pieces = [0] * len(places)  # from each place to the end
+        for number in range(len(places) - 2, -1, -1):
+            pieces[number] = 1 + pieces[furthest[number]]
+        fewer = -np.array(pieces)  # ascending
+        cuts = [0]
+        while (here := cuts[-1]) < len(places) - 1:
+            share = -(-(tokens[-1] - tokens[here]) // pieces[here])
+            enough = int(np.searchsorted(tokens, tokens[here] + share))
+            feasible = int(np.searchsorted(fewer, 1 - pieces[here]))
+            cuts.append(min(max(enough, feasible, here + 1), furthest[here]))
+        return cuts
 
     def _boundaries(self, kind: int, start: int, end: int) -> Sequence[int]:
-        """Offsets for cuts. `kind` 0: blocks and items; 1 to 5: lines, sentences, words, tokens, characters."""
-        if kind == 0:
-            first, last = bisect_right(self._item_starts, start), bisect_left(self._item_starts, end)
-            places: Iterable[int] = self._item_starts[first:last]
-        elif kind <= len(_TEXT_BOUNDARIES):
-            matches = _TEXT_BOUNDARIES[kind - 1].finditer(self._text, start, end)
-            places = (match.end() for match in matches if match.end() < end)
-        elif kind == len(_TEXT_BOUNDARIES) + 1:
-            return self._token_starts[bisect_right(self._token_starts, start) : bisect_left(self._token_starts, end)]
+        """Offsets inside a span. `kind` 0: blocks; then list items, lines, sentences, words, tokens, characters."""
+        if kind == _CHARACTERS:
+            return range(start + self._max_characters, end, self._max_characters)
+        if kind == _CHARACTERS - 1:
+            return _within(self._token_starts, start, end)
+        if kind < 2:
+            places = _within(self._item_starts if kind else self._block_starts, start, end)
         else:
-            return range(start + 1, end)
-        return [place for place in places if not self._parts_heading(place)]
+            matches = _TEXT_BOUNDARIES[kind - 2].finditer(self._text, start, end)
+            places = [match.end() for match in matches if match.end() < end]
+        return [place for place in places if not self._is_glued(place)]
 
-    def _parts_heading(self, place: int) -> bool:
-        """Whether a cut at this offset would part a heading from its text."""
-        before = bisect_left(self._glued_starts, place) - 1
-        return before >= 0 and place <= self._glued_ends[before]
+    def _is_glued(self, place: int) -> bool:
+        """Whether a cut at this offset would part a heading from its text, or a table's header from its rows."""
+        before = bisect_left(self._glued, (place,)) - 1
+        return before >= 0 and place <= self._glued[before][1]
 
-    def _next_cut(self, start: int, end: int, budget: int, places: Sequence[int]) -> int:
-        """The next cut, for pieces that fit and are about equally long. Without a boundary the piece is too long."""
-        if self._fits(start, end, budget):
-            return end
-        remaining = self._tokens(start, end)
-        pieces = max(-(-remaining // max(budget, 1)), -(-(end - start) // self._max_characters))
-        limit = min(self._after_tokens(start, budget), start + self._max_characters)
-        enough = min(self._after_tokens(start, -(-remaining // pieces)), start + -(-(end - start) // pieces))
-        last = bisect_right(places, limit) - 1
-        wanted = min(bisect_left(places, enough), last)
-        if wanted >= 0 and places[wanted] > start:
-            return places[wanted]
-        after = bisect_right(places, start)
-        return places[after] if after < len(places) else end
+    def _header(self, start: int) -> tuple[str, int]:
+        """The header of the table in whose rows a span begins, and its tokens; no header of more than half the room."""
+        header, tokens = self._tables.header(start)
+        room = self._max_tokens - self._overhead - self._headings.tokens(start)
+        return (header, tokens) if tokens <= room // 2 else ("", 0)
 
     def _after_tokens(self, start: int, count: int) -> int:
         """The offset after `count` tokens, counted from `start`."""
@@ -173,28 +211,29 @@ class _Chunker:
         """Chunks with exact token counts. A piece that turns out too long is halved."""
         pieces = iter(pieces)
         while batch := list(islice(pieces, _BATCH)):
-            paths = [self._headings.path(start) for start, _ in batch]
-            for (start, end), path, count in zip(batch, paths, self._exact_counts(batch, paths), strict=True):
-                if count <= self._max_tokens or end - start == 1:
-                    yield Chunk(start, end, self._text[start:end], path, count)
+            chunks = [self._chunk(start, end) for start, end in batch]
+            for chunk, count in zip(chunks, self._exact_counts(chunks), strict=True):
+                if count <= self._max_tokens or chunk.end - chunk.start == 1:
+                    yield replace(chunk, token_count=count)
                 else:
-                    yield from self._measured(self._halves(start, end))
+                    yield from self._measured(self._halves(chunk.start, chunk.end))
 
-    def _exact_counts(self, spans: Sequence[tuple[int, int]], paths: Sequence[tuple[str, ...]]) -> list[int]:
-        """Tokens of the embedded text of each span: a sum where that is exact, else counted by the tokenizer."""
-        sums = [self._sum(start, end, path) for (start, end), path in zip(spans, paths, strict=True)]
+    def _chunk(self, start: int, end: int) -> Chunk:
+        """The chunk of a span, its tokens as far as they are known without its text; 0: not known."""
+        header, header_tokens = self._header(start)
+        path = self._headings.path(start)
+        tokens = 0
+        if self._words and self._ruler.is_exact(start, end):
+            tokens = self._overhead + sum(map(self._words.count, path)) + header_tokens + self._tokens(start, end)
+        return Chunk(start, end, header + self._text[start:end], path, tokens)
+
+    def _exact_counts(self, chunks: Sequence[Chunk]) -> list[int]:
+        """Tokens of the embedded text of each chunk, counted by the tokenizer where a sum is not exact."""
         texts = [
-            embedded_text(self._title, path, self._text[start:end])
-            for (start, end), path, tokens in zip(spans, paths, sums, strict=True)
-            if tokens is None
+            embedded_text(self._title, chunk.heading_path, chunk.text) for chunk in chunks if not chunk.token_count
         ]
         measured = iter(self._tokenizer.encode_batch(texts))
-        return [len(next(measured).ids) if tokens is None else tokens for tokens in sums]
-
-    def _sum(self, start: int, end: int, path: Sequence[str]) -> int | None:
-        if self._words is None or not self._ruler.is_exact(start, end):
-            return None
-        return self._overhead + sum(map(self._words.count, path)) + self._tokens(start, end)
+        return [chunk.token_count or len(next(measured).ids) for chunk in chunks]
 
     def _halves(self, start: int, end: int) -> list[tuple[int, int]]:
         middle = self._after_tokens(start, self._tokens(start, end) // 2)
@@ -234,6 +273,28 @@ class _Headings:
         return self._below[number]
 
 
+class _Tables:
+    """The headers of the pipe tables of a document."""
+
+    def __init__(self, text: str, blocks: Sequence[Block], tokenizer: Tokenizer) -> None:
+        self._blocks = [block for block in blocks if block.rows]
+        self._headers = [_header_text(text[block.start : block.rows]) for block in self._blocks]
+        self._tokens = [len(tokenizer.encode(header, add_special_tokens=False).ids) for header in self._headers]
+
+    def header(self, offset: int) -> tuple[str, int]:
+        """The header of the table whose rows hold the offset, and its tokens; empty outside rows."""
+        number = bisect_left(self._blocks, offset, key=lambda block: block.start) - 1
+        if number < 0 or not self._blocks[number].rows <= offset < self._blocks[number].end:
+            return "", 0
+        return self._headers[number], self._tokens[number]
+
+
+def _header_text(lines: str) -> str:
+    """The names of the columns, and the delimiter row as short as Markdown allows: each of its dashes is a token."""
+    names, delimiters = lines.strip().splitlines()
+    return f"{names}\n{re.sub(r'[ -]+', '-', delimiters)}\n"
+
+
 def _innermost(stack: Sequence[tuple[int, str, int]], max_tokens: int) -> tuple[tuple[str, ...], int]:
     kept: list[str] = []
     used = 0
@@ -255,6 +316,11 @@ def _first_tokens(text: str, tokenizer: Tokenizer, count: int) -> tuple[str, int
     if len(offsets) <= count:
         return text, len(offsets)
     return text[: offsets[count][0]].strip(), count
+
+
+def _within(places: Sequence[int], start: int, end: int) -> Sequence[int]:
+    """The ascending places after `start` and before `end`."""
+    return places[bisect_right(places, start) : bisect_left(places, end)]
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

@@ -49,13 +49,17 @@ _MARKDOWN.block.ruler.before("table", "plain_paragraph", _paragraph)
 
 @dataclass(frozen=True)
 class Block:
-    """A top-level block and the blank lines after it, as offsets of characters. `items`: starts of its list items."""
+    """A top-level block and the blank lines after it, as offsets of characters.
+
+    `items`: starts of its list items. `rows`: start of the rows below the header of a table; 0: no table.
+    """
 
     start: int
     end: int
     level: int = 0  # 1 to 6 for a heading; 0: no heading
     heading: str = ""
     items: list[int] = field(default_factory=list)
+    rows: int = 0
 
 
 def first_heading(text: str) -> str | None:
@@ -88,7 +92,7 @@ def blocks(text: str) -> list[Block]:
             start += 1
         return start
 
-    openings: list[tuple[int, int, str, list[int]]] = [(0, 0, "", [])] if skipped else []
+    openings: list[tuple[int, int, str, list[int], int]] = [(0, 0, "", [], 0)] if skipped else []
     tokens = _MARKDOWN.parse(text[skipped:])
     for number, token in enumerate(tokens):
         if token.map is None or token.level > 1:
@@ -96,12 +100,13 @@ def blocks(text: str) -> list[Block]:
         start = offset(token.map[0])
         if token.level == 0:
             level = int(token.tag[1]) if token.type == "heading_open" else 0
-            openings.append((start, level, tokens[number + 1].content.strip() if level else "", []))
+            rows = offset(token.map[0] + 2) if token.type == "table_open" else 0
+            openings.append((start, level, tokens[number + 1].content.strip() if level else "", [], rows))
         elif token.type == "list_item_open":
             openings[-1][3].append(start)
-    openings = openings or [(0, 0, "", [])]
+    openings = openings or [(0, 0, "", [], 0)]
     ends = [*[start for start, *_ in openings[1:]], len(text)]
     return [
-        Block(start, end, level, heading, items)
-        for (start, level, heading, items), end in zip(openings, ends, strict=True)
+        Block(start, end, level, heading, items, rows)
+        for (start, level, heading, items, rows), end in zip(openings, ends, strict=True)
     ]
