@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from lakehouse.text.folding import FoldedText
+
 Inputs = Mapping[str, Any]
 MAX_SPAN_CHARACTERS = 400
 NONE = "none"  # an output without an answer
@@ -78,9 +80,10 @@ class SpanOf:
         wanted = " ".join(text.split()).strip(" .\"'")[:MAX_SPAN_CHARACTERS]
         if not wanted or wanted.lower() == NONE:
             return NONE
-        start = passage.lower().find(wanted.lower())
+        searched, sought = FoldedText(passage), FoldedText(wanted).text
+        start = searched.text.find(sought) if sought else -1
         if start >= 0:
-            return _whole_words(passage, start, start + len(wanted))
+            return _whole_words(passage, *searched.span(start, start + len(sought)))
         match = difflib.SequenceMatcher(None, passage, wanted, autojunk=False).find_longest_match()
         shared = passage[match.a : match.a + match.size].strip()
         return shared if len(shared) > len(wanted) // 2 else NONE

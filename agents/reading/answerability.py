@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from agents.task.task import Task
 from lakehouse.index.passages import Passage
-from lakehouse.text.identifiers import with_words
 from lakehouse.text.names import own_names
+from lakehouse.text.search_text import all_words, paired
 from lakehouse.text.sentences import sentences
-from lakehouse.text.terms import key, stem, terms, words
+from lakehouse.text.terms import key, stem, terms
 
 COMMON = 0.5
 """A term is common up to this share of the rarity of the rarest missing term; common terms decide nothing.
@@ -48,7 +48,7 @@ async def check_answerability(task: Task, question: str, passages: Sequence[Pass
         return
     rarity = await task.idf(terms(question))
     if missing := decisive_terms(rarity, missing_terms(passages, rarity), COMMON):
-        words_by_term = {stem(word): word for word in words(with_words(question))}
+        words_by_term = {stem(word): word for word in paired(all_words(question))}
         raise SubjectMissing([words_by_term[term] for term in missing])
 
 

@@ -10,6 +10,7 @@ from agents.answer import Citation
 from agents.reading.citations import cite
 from agents.reading.confidence import is_needed, is_unlikely, may_be_needed
 from lakehouse.index.passages import Passage
+from lakehouse.text.folding import alike, folded, plain
 from lakehouse.text.mentions import is_mentioned, longest_mentioned, names_in, set_side_by_side, without
 from lakehouse.text.names import without_parenthesis
 from lakehouse.text.sentences import short_sentences
@@ -73,11 +74,12 @@ class ReadingOrder:
         others as they stand in its text."""
         if not self.start:
             return []
-        text, own_title = self.start.text, self.start.title.lower()
+        text, own_title = self.start.text, self.start.title
         likely = [passage.title for passage in passages[:LIKELY_TITLES] if is_mentioned(passage.title, text)]
         titles = {passage.title for passage in [*passages, *self.passages] if is_mentioned(passage.title, text)}
-        in_order = sorted({*titles, *names_in(text)}, key=lambda name: (text.lower().find(name.lower()), -len(name)))
-        return _distinct(name for name in [*likely, *in_order] if name.lower() != own_title)
+        searched = folded(plain(text))
+        in_order = sorted({*titles, *names_in(text)}, key=lambda name: (searched.find(folded(plain(name))), -len(name)))
+        return _distinct(name for name in [*likely, *in_order] if not alike(name, own_title))
 
     def follow(self, look_ups: list[Passage], needed: int) -> None:
         """Read the looked-up passages next, until `needed` facts are noted; change nothing without look-ups."""
@@ -121,8 +123,8 @@ def _enumerated_first(passages: list[Passage], text: str) -> list[Passage]:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """The first spelling of each name; capitals do not count."""
-    by_lower: dict[str, str] = {}
+    """The first spelling of each name; capitals and accents do not count."""
+    spellings: dict[str, str] = {}
     for name in names:
-        by_lower.setdefault(name.lower(), name)
-    return list(by_lower.values())
+        spellings.setdefault(folded(plain(name)), name)
+    return list(spellings.values())

@@ -11,7 +11,7 @@ from agents.task.actions import Action
 from agents.task.context import TaskContext
 from lakehouse.errors import InvalidInput
 from lakehouse.state.memory import Memories, Memory, Owner
-from lakehouse.text.terms import words
+from lakehouse.text.search_text import words
 
 MEMORY_PROGRAMS = ("react", "single_shot")
 RECALL = "recall"  # name of the reading of a memory in steps and records

@@ -3,7 +3,6 @@
 Numbers were measured on two pools of multi-hop questions (300 each, 2,960 and 5,021 passages, MiniLM vectors).
 """
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ import bm25s
 import numpy as np
 
 from lakehouse.text.stop_words import STOP_WORDS
+from lakehouse.text.terms import is_stopped
 
 # Flatter than the usual 1.2 and 0.75: chunks have about the same length, so length says little. Recall@5 after
 # fusion 82.5 and 58.4, with the usual values 82.3 and 56.9.
@@ -21,8 +21,12 @@ BM25_B = 0.4
 RRF_K = 1
 # Passages of each ranking that are fused; 100 find no more.
 FUSION_DEPTH = 50
+MOST_TIES = 3
+"""Passages of equal scores at most: two firsts, and one that is third in both rankings."""
+_SCORE_DIGITS = 6  # Milvus adds in 32 bits
 
-# Milvus's analyzer, written so that milvus-lite and a Milvus server give equal terms; `_terms` gives the same.
+# `lakehouse.text.search_text` cuts texts and queries into words of letters and digits; milvus-lite and a Milvus server
+# then split them alike at blanks. (milvus-lite knows no tokenizer `whitespace`.) `_terms` gives the same.
 ANALYZER: dict[str, Any] = {
     "tokenizer": "standard",
     "filter": ["lowercase", {"type": "stop", "stop_words": list(STOP_WORDS)}],
@@ -33,7 +37,7 @@ class LexicalIndex:
     """BM25 over one collection, in memory, for a Milvus older than 2.5; immutable once built."""
 
     def __init__(self, rows: Sequence[tuple[str, str, str]]) -> None:
-        """Index rows of chunk id, `acl_key` and text."""
+        """Index rows of chunk id, `acl_key` and search text."""
         self._chunk_ids = [chunk_id for chunk_id, _, _ in rows]
         self._acl_keys = np.array([key for _, key, _ in rows])
         self._bm25: bm25s.BM25 | None = None
@@ -43,7 +47,10 @@ class LexicalIndex:
             self._bm25.index(corpus, show_progress=False)
 
     def search(self, query: str, allowed_keys: Sequence[str], limit: int) -> list[tuple[str, float]]:
-        """Chunk ids and BM25 scores, best first, of chunks with an allowed key that share a term with the query."""
+        """Chunk ids and BM25 scores, best first, of chunks with an allowed key that share a term with the query.
+
+        `query`: a search text.
+        """
         terms = _terms(query)
         if self._bm25 is None or not terms:
             return []
@@ -65,5 +72,19 @@ def fuse(rankings: Sequence[Sequence[str]], limit: int) -> list[tuple[str, float
     return sorted(scores.items(), key=lambda item: -item[1])[:limit]
 
 
-def _terms(text: str) -> list[str]:
-    return [term for term in re.findall(r"\w+", text.lower()) if term not in STOP_WORDS]
+def ties_by_words(query: str, scores: Sequence[float], texts: Sequence[str]) -> list[int]:
+    """Places of passages, best first: by score, and passages of equal scores by the query's words that they hold.
+
+    A word counts the more the fewer of these passages hold it: a part number beats the words around it. `query` and
+    `texts` are search texts. Otherwise a passage that alone holds the words asked for loses to the nearest vector,
+    because each is the first of one ranking.
+    """
+    held = [set(text.split()) for text in texts]
+    asked = {word for word in query.split() if not is_stopped(word)}
+    worth = {word: 1 / count for word in asked if (count := sum(word in words for words in held))}
+    shares = [sum(worth[word] for word in worth.keys() & words) for words in held]
+    return sorted(range(len(scores)), key=lambda place: (-round(scores[place], _SCORE_DIGITS), -shares[place]))
+
+
+def _terms(search_text: str) -> list[str]:
+    return [term for term in search_text.split() if term not in STOP_WORDS]

@@ -9,6 +9,9 @@ and a reader needs the spelling and the order of the text.
 import re
 from collections.abc import Iterable
 
+from lakehouse.text.folding import FoldedText, folded, plain
+from lakehouse.text.search_text import is_character
+
 MAX_NAME_WORDS = 4
 MAX_NAMES = 40  # a passage of 200 tokens holds fewer; a table of contents may hold more
 _CAPITALISED = re.compile(r"\b[A-Z][\w.+&'-]*(?:\s(?:(?:of|the|de|von|van)\s)?[A-Z0-9][\w.+&'-]*)*")
@@ -17,6 +20,7 @@ _AFTER_COLON = re.compile(r":[ \t]+([^\n:;]+)")
 # Between two names of an enumeration: `and`, `or` or a comma, and three words at most.
 _JOINED = re.compile(r"(?=.*(?:,|\b(?:and|or)\b))[^.?!\w]*(?:\w+[^.?!\w]+){0,3}", re.IGNORECASE | re.DOTALL)
 _NO_PART = r"(?<![0-9A-Za-z]){}(?![0-9A-Za-z])"  # no 3 in 13; scripts without blanks have no such bounds
+_NOTHING = re.compile(r"(?!)")
 _LIST_ITEM = re.compile(r"^[ \t]*[-*•][ \t]+(.{1,60})$", re.MULTILINE)
 
 
@@ -35,12 +39,15 @@ def names_in(text: str) -> list[str]:
 
 def is_mentioned(name: str, text: str) -> bool:
     """Whether a text holds a name as a whole: `rich-toolkit` does not hold `rich`, `numpy.` holds `numpy`."""
-    return _whole(name).search(text) is not None
+    return _whole(name).search(folded(plain(text))) is not None
 
 
 def without(name: str, text: str) -> str:
     """The text without all mentions of a name."""
-    return " ".join(_whole(name).sub(" ", text).split())
+    searched = FoldedText(text)
+    spans = [searched.span(*match.span()) for match in _whole(name).finditer(searched.text)]
+    begins, ends = [0, *(end for _, end in spans)], [*(start for start, _ in spans), len(text)]
+    return " ".join(" ".join(text[begin:end] for begin, end in zip(begins, ends, strict=True)).split())
 
 
 def longest_mentioned(names: Iterable[str], text: str) -> str | None:
@@ -52,15 +59,16 @@ def longest_mentioned(names: Iterable[str], text: str) -> str | None:
 def set_side_by_side(names: Iterable[str], text: str) -> list[str]:
     """The longest enumeration of these names in a text, in its order: Oder and Warta in *Is the Oder or the Warta
     longer?*; empty if the text enumerates none."""
+    searched = folded(plain(text))
     places: list[tuple[int, int, str]] = []
     for name in sorted(dict.fromkeys(names), key=len, reverse=True):  # `Oder mouth` before `Oder`
-        match = _whole(name).search(text)
+        match = _whole(name).search(searched)
         if match and all(match.end() <= start or end <= match.start() for start, end, _ in places):
             places.append((*match.span(), name))
     runs: list[list[str]] = [[]]
     behind = len(text)
     for start, end, name in sorted(places):
-        runs = runs if _JOINED.fullmatch(text[behind:start]) else [*runs, []]
+        runs = runs if _JOINED.fullmatch(searched[behind:start]) else [*runs, []]
         runs[-1].append(name)
         behind = end
     longest = max(runs, key=len)
@@ -69,10 +77,17 @@ def set_side_by_side(names: Iterable[str], text: str) -> list[str]:
 
 def quote_of(span: str, text: str) -> str:
     """The span as the text writes it, with any blanks and line breaks between its words; "" if the text lacks it."""
-    words = [re.escape(word) for word in span.split()]
-    match = re.search(_NO_PART.format(r"\s*".join(words)), text, re.IGNORECASE) if words else None
-    return match.group(0) if match else ""
+    words = [re.escape(word) for word in FoldedText(span).text.split()]
+    searched = FoldedText(text)
+    match = re.search(_NO_PART.format(r"\s*".join(words)), searched.text) if words else None
+    return searched.cut(*match.span()) if match else ""
 
 
 def _whole(name: str) -> re.Pattern[str]:
-    return re.compile(rf"(?<![\w-]){re.escape(name)}(?![\w-])(?!\.\w)", re.IGNORECASE)
+    """Finds a name in a folded text. In a script without blanks a name has no bounds."""
+    key = folded(plain(name))
+    if not key:
+        return _NOTHING
+    before = "" if is_character(key) else r"(?<![\w-])"
+    behind = "" if is_character(key[-1]) else r"(?![\w-])(?!\.\w)"
+    return re.compile(f"{before}{re.escape(key)}{behind}")

@@ -11,10 +11,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from lakehouse.text.folding import plain
 from lakehouse.text.hyperlinks import Place, own_addresses, said_addresses
 from lakehouse.text.identifiers import identifiers, in_words, versions
+from lakehouse.text.search_text import words
 from lakehouse.text.sentences import sentences
-from lakehouse.text.terms import is_stopped, key, words
+from lakehouse.text.terms import is_stopped, key
 
 # How certainly a name means its document, by the way it was found.
 TITLE_WEIGHT = 1.0
@@ -75,9 +77,9 @@ def own_names(title: str, heading: str, text: str) -> dict[str, float]:
     The title, the title without a parenthesis, without `The` and before a comma, the name that begins the text, and the
     headings above or in the chunk; for identifiers in these also their words and their last part.
     """
-    whole = " ".join(title[:_TITLE_CHARACTERS].split())
+    whole = " ".join(plain(title[:_TITLE_CHARACTERS]).split())
     bare = without_parenthesis(whole)
-    headings = chunk_headings(heading, text)
+    headings = [plain(section) for section in chunk_headings(heading, text)]
     names: dict[str, float] = {}
 
     def add(name: str, weight: float) -> None:
@@ -92,7 +94,7 @@ def own_names(title: str, heading: str, text: str) -> dict[str, float]:
         add(bare[4:], WITHOUT_ARTICLE)
     for section in headings:
         add(section, HEADING_WEIGHT)
-    if lead := _LEAD.match(text[:_TITLE_CHARACTERS].lstrip('"“ ')):
+    if lead := _LEAD.match(plain(text[:_TITLE_CHARACTERS]).lstrip('"“ ')):
         add(lead[1].rstrip(".,"), LEAD_WEIGHT)
     for code in (code for line in (whole, *headings) for code in identifiers(line)):
         last = code.rpartition(".")[2]
@@ -120,7 +122,7 @@ def chunk_headings(heading: str, text: str) -> list[str]:
 
 def spoken_names(text: str) -> dict[str, float]:
     """Keys of the first `MAX_SPOKEN_NAMES` names in a text, each with a certainty from 0 to 1."""
-    beginning = text[:_TEXT_CHARACTERS]
+    beginning = plain(text[:_TEXT_CHARACTERS])
     code = ((code, 1.0) for code in _CODE.findall(beginning))
     spans = ((key(name), weight) for name, weight in chain(_spans(beginning), code, _identifiers(beginning)))
     numbers = ((key(version), 1.0) for version in versions(beginning))

@@ -9,6 +9,8 @@ import string
 from collections import Counter
 from collections.abc import Collection, Sequence
 
+from lakehouse.text.folding import folded, plain
+
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _MINUS, _POINT = re.compile(r"(?<!\S)[-\N{MINUS SIGN}](?=\d)"), re.compile(r"(?<=\d)\.(?=\d)")
@@ -46,8 +48,8 @@ def supported(answer: str, quotes: Collection[str], sums: Collection[tuple[str, 
 
     `sums`: pairs of an expression and its result. An answer in other words than its quote counts as not supported.
     """
-    cited = f" {' '.join(map(normalise, quotes))} "
-    given = normalise(answer)
+    cited = f" {' '.join(normalise(folded(plain(quote))) for quote in quotes)} "
+    given = normalise(folded(plain(answer)))
     if not given or given in _CLOSED:  # quotes can prove a yes, but not by holding the word
         return False
     if f" {given} " in cited:

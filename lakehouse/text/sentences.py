@@ -8,6 +8,8 @@ chunk may end, not for sentences; a position too many does no harm there.
 
 import re
 
+from lakehouse.text.search_text import words
+
 _SENTENCE_END = re.compile(r"(?<=[.!?])[\"”')\]]*\s+(?=[A-Z\"“(0-9])|(?<=[。！？])|\n+")
 _FULL_STOP = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 _ABBREVIATION = re.compile(
@@ -42,14 +44,10 @@ def short_sentences(text: str) -> list[str]:
 def closest_sentence(text: str, question: str) -> str:
     """The short sentence with most of the question's words, rare words counting more; the first of equals."""
     candidates = short_sentences(text)
-    words_of = [_words(sentence) for sentence in candidates]
+    words_of = [set(words(sentence)) for sentence in candidates]
     rarity = {}
-    for word in _words(question):
-        if count := sum(word in words for words in words_of):
+    for word in set(words(question)):
+        if count := sum(word in held for held in words_of):
             rarity[word] = 1 / count
-    weights = [sum(rarity[word] for word in rarity.keys() & words) for words in words_of]
+    weights = [sum(rarity[word] for word in rarity.keys() & held) for held in words_of]
     return candidates[weights.index(max(weights))] if candidates else ""
-
-
-def _words(text: str) -> set[str]:
-    return set(re.findall(r"\w+", text.lower()))

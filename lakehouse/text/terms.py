@@ -1,7 +1,6 @@
-"""Words as retrieval compares them: folded, stemmed, without stop words.
+"""Words as multi-hop search compares them: as `lakehouse.text.search_text` cuts them, stemmed, without stop words.
 
-Index time and question time must cut alike, so both import from here. Words of other scripts pass unchanged; in Chinese
-and Japanese a character counts as a word.
+Index time and question time must cut alike, so both import from here. Words of other alphabets pass unstemmed.
 
 The stemmer is our own, a few English suffix rules. Snowball's English stemmer (PyStemmer) keeps `director` apart from
 `directed` and `founder` from `founded`; here they must be one term, because a question asks "who directed" where the
@@ -10,17 +9,12 @@ search, and 90.5 (ours) and 90.0 (Snowball) by BM25. Snowball takes a quarter of
 before come from a cache (`python -m tests.benchmarks.stemming POOL`).
 """
 
-import re
-import unicodedata
-from collections.abc import Iterable
+from collections.abc import Sequence
 from functools import lru_cache
 
-from lakehouse.text.identifiers import with_words
+from lakehouse.text.search_text import all_words, paired, words
 from lakehouse.text.stop_words import STOP_WORDS
 
-_IDEOGRAPHS = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
-_WORD = re.compile(rf"[{_IDEOGRAPHS}]|[^\W_{_IDEOGRAPHS}]+")
-_ASCII_WORD = re.compile(r"[a-z0-9]+")
 # Words that form a question without naming its subject. BM25's list is shorter because it also cuts documents.
 _QUESTION_WORDS = """
 what which who whom whose when where why how does do did done has have had been being am are you he she we us our your
@@ -41,13 +35,6 @@ _ENDINGS = (
 _LEAST_STEM = 4
 
 
-def words(text: str) -> list[str]:
-    """The text's words, lower case and without accents, stop words included."""
-    if text.isascii():
-        return _ASCII_WORD.findall(text.lower())
-    return _WORD.findall(_folded(text))
-
-
 def key(name: str) -> str:
     """The key of a name, by which names are compared: its words with one blank between them."""
     return " ".join(words(name))
@@ -55,12 +42,12 @@ def key(name: str) -> str:
 
 def terms(text: str) -> list[str]:
     """The stems of the text's words and identifiers without stop words, in order, with repeats."""
-    return stems(words(with_words(text)))
+    return stems(all_words(text))
 
 
-def stems(folded_words: Iterable[str]) -> list[str]:
+def stems(folded_words: Sequence[str]) -> list[str]:
     """The stems of folded words without stop words, in order, with repeats."""
-    return [stem(word) for word in folded_words if word not in _STOPPED]
+    return [stem(word) for word in paired(folded_words) if word not in _STOPPED]
 
 
 def is_stopped(word: str) -> bool:
@@ -74,11 +61,6 @@ def stem(word: str) -> str:
     if len(word) < _LEAST_STEM or not (word.isascii() and word.isalpha()):
         return word
     return _without_last_vowel(_without_ending(_without_verb_ending(_without_plural(word))))
-
-
-def _folded(text: str) -> str:
-    parts = unicodedata.normalize("NFKD", text).casefold()
-    return "".join(part for part in parts if not unicodedata.combining(part))
 
 
 def _without_plural(word: str) -> str:

@@ -17,8 +17,9 @@ from sentence_transformers import SentenceTransformer
 
 from lakehouse.index.embedding import BUNDLED_MODEL, load_embedder, model_folder
 from lakehouse.text.names import own_names, spoken_names
+from lakehouse.text.search_text import words
 from lakehouse.text.sentences import sentences
-from lakehouse.text.terms import is_stopped, key, words
+from lakehouse.text.terms import is_stopped, key
 from tests.benchmarks.pool_index import MemoryIndex, PoolQuestion
 
 OTHER_WORDS = 1 / 3

@@ -19,6 +19,7 @@ import Stemmer
 from lakehouse.retrieval.multihop import features, texts
 from lakehouse.retrieval.multihop.ranking import SHIPPED, Weights, score
 from lakehouse.text import terms
+from lakehouse.text.search_text import words
 from tests.benchmarks.pool_index import MemoryIndex, PoolQuestion, Row, read_lines
 from tests.benchmarks.retrieval import features_of, recalls
 
@@ -85,7 +86,7 @@ def main(pools: tuple[Path, ...], questions: int, passages: int) -> None:
     weights = Weights.read(SHIPPED)
     for folder in pools:
         rows, vectors, asked = sample(folder, questions, passages)
-        words = sorted({word for row in rows for word in terms.words(row.text)})
+        words = sorted({word for row in rows for word in words(row.text)})
         for name, stem in (("ours", OURS), ("Snowball", snowball)):
             per_word = microseconds_per_word(stem.__wrapped__, words)
             use(stem)

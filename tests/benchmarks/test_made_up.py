@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from lakehouse.text.terms import words
+from lakehouse.text.search_text import words
 from tests.benchmarks.made_up import made_up
 from tests.benchmarks.pool_index import MemoryIndex, Row
 

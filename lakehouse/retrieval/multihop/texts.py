@@ -13,10 +13,10 @@ import numpy as np
 from lakehouse.index.frequencies import Frequencies
 from lakehouse.index.lexical import BM25_B, BM25_K1
 from lakehouse.text.hyperlinks import is_address, readable_address
-from lakehouse.text.identifiers import with_words
 from lakehouse.text.names import Names
+from lakehouse.text.search_text import all_words, paired, unbroken
 from lakehouse.text.sentences import sentences
-from lakehouse.text.terms import key, stem, stems, terms, words
+from lakehouse.text.terms import key, stem, stems, terms
 
 MAX_TERMS = 48
 MAX_SENTENCES = 40
@@ -76,8 +76,8 @@ class CandidatePassage:
     @cached_property
     def _sentences(self) -> tuple[list[str], list[list[str]]]:
         """The line and the terms of each sentence."""
-        texts = sentences(f"{self.heading}\n{self.text}"[:MAX_TEXT])[:MAX_SENTENCES] or [""]
-        words_of = [words(with_words(text)) for text in texts]
+        texts = sentences(unbroken(f"{self.heading}\n{self.text}"[:MAX_TEXT]))[:MAX_SENTENCES] or [""]
+        words_of = [all_words(text) for text in texts]
         return [f" {' '.join(sentence)} " for sentence in words_of], [stems(sentence) for sentence in words_of]
 
 
@@ -109,7 +109,7 @@ class CandidateTexts:
         rarest = sorted(sorted(held), key=lambda term: -idf[term])[:MAX_TERMS]
         self.terms = sorted(rarest)
         self._place = {term: number for number, term in enumerate(self.terms)}
-        written = {stem(word): word for word in words(with_words(question))}
+        written = {stem(word): word for word in paired(all_words(question))}
         self.words = [written[term] for term in self.terms]
         self.idf = np.array([idf[term] for term in self.terms], dtype=np.float32)
         self._all_idf = max(float(self.idf.sum()), TINY)

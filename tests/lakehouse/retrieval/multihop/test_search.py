@@ -26,7 +26,7 @@ from lakehouse.storage.delta import append
 from lakehouse.tables import FREQUENCIES
 from lakehouse.text.hyperlinks import Place
 from lakehouse.text.name_keys import counted_keys, hashed
-from lakehouse.text.terms import words
+from lakehouse.text.search_text import words
 from tests.lite_server import LiteServer
 
 pytestmark = pytest.mark.integration
