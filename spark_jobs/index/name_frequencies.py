@@ -19,11 +19,12 @@ from lakehouse.tables import CHUNKS, FREQUENCIES, Table
 from lakehouse.text.hyperlinks import Place
 from lakehouse.text.name_keys import counted_keys, hashed
 from lakehouse.text.names import HEADING_JOINT
+from lakehouse.text.search_text import SEARCH_TEXT_VERSION
 from spark_jobs.runner.change_feed import for_each_batch, start_over
 
 STEP = "count_names"
-RULES = "4"
-"""Version of the rules in `lakehouse.text`; raise it to have every tenant counted again."""
+RULES = f"4.{SEARCH_TEXT_VERSION}"
+"""Version of the rules in `lakehouse.text`, and of its words; raise it to have every tenant counted again."""
 NEXT_BATCH = hashed("next batch:")
 """The key of the row whose count is the number of the first batch that is not counted yet."""
 _SUMS = "key BIGINT, chunks BIGINT"
