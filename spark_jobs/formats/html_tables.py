@@ -1,25 +1,32 @@
-"""HTML tables in Markdown as lists: most of such a table are tags, which tell a search nothing.
+"""Tables of HTML: those of a page become tables of Markdown, those inside Markdown become lists.
 
-A row becomes one item, each cell behind the header of its column, so that a row keeps its meaning in any chunk:
-`- Description: Number of replicas.; Default Value: 3`. A table stays as it was written where its words could be lost:
-a table without an end, with code, or with text outside its cells. The same text always gives the same lists.
+In both, a merged cell stands in every place that it covers, so that a row keeps its meaning in any chunk.
+
+Of an HTML table in Markdown most are tags, which tell a search nothing. A row becomes one item, each cell behind the
+header of its column: `- Description: Number of replicas.; Default Value: 3`. A table stays as it was written where its
+words could be lost: a table without an end, with code, or with text outside its cells. The same text always gives the
+same lists.
 """
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from html import unescape
 from itertools import chain, takewhile, zip_longest
 from typing import Any
 
 from bs4 import BeautifulSoup, Tag
-from markdownify import MarkdownConverter
+from markdownify import ATX, MarkdownConverter
 
+from spark_jobs.formats.document import Refused
 from spark_jobs.formats.markdown_blocks import code_spans
+from spark_jobs.formats.tables import markdown_table, named_cells
 
 MAX_CHARACTERS = 1_000_000
 """Of one table; reading it takes some ten times as much memory."""
+MAX_PAGE_TABLE_CHARACTERS = 10_000_000
 _MAX_COLUMNS = 100
+_MAX_GRID_COLUMNS = 16_384  # as many as a spreadsheet has
 _MAX_ROWS_SPANNED = 50
 _MAX_REPEATED = 200
 """Characters of a cell that is repeated in every row that it spans; a longer cell is written once."""
@@ -117,9 +124,11 @@ def _read(html: str) -> list[str]:
 
 
 def _children(parent: Tag, *names: str) -> list[Tag]:
-    """The captions or rows of a table, or the cells of a row; nothing of a nested table."""
-    parents = [parent, *parent.find_all(["thead", "tbody", "tfoot"], recursive=False)]
-    return [child for tag in parents for child in tag.find_all(names, recursive=False)]
+    """The captions or rows of a table in their order, or the cells of a row; nothing of a nested table."""
+    found: list[Tag] = []
+    for child in parent.find_all([*names, "thead", "tbody", "tfoot"], recursive=False):
+        found += [child] if child.name in names else child.find_all(names, recursive=False)
+    return found
 
 
 def _hold_all_text(html: str, tags: Sequence[Tag]) -> bool:
@@ -129,29 +138,31 @@ def _hold_all_text(html: str, tags: Sequence[Tag]) -> bool:
 
 
 def _as_lines(rows: Sequence[Sequence[Tag]]) -> Iterator[str]:
-    header_rows = sum(1 for _ in takewhile(_is_header, rows))
-    grid = _grid(rows)
+    header_rows = _header_rows(rows)
+    grid = _grid(rows, _text)
     columns = zip_longest(*(next(grid) for _ in range(header_rows)), fillvalue="")
     headers = [" ".join(dict.fromkeys(filter(None, column))) for column in columns]
     if header_rows == len(rows):
         yield "; ".join(filter(None, headers))
     for row in grid:
+        if len(row) > _MAX_COLUMNS:
+            raise _Unreadable
         if not header_rows and len(row) == 2 and all(row):  # a name and its value
             yield f"{row[0].removesuffix(':')}: {row[1]}"
         elif any(row):
-            cells = zip_longest(headers, row, fillvalue="")
-            yield "; ".join(f"{header}: {cell}".strip() if header else cell for header, cell in cells if header or cell)
+            yield named_cells(pair for pair in zip_longest(headers, row, fillvalue="") if any(pair))
+
+
+def _header_rows(rows: Sequence[Sequence[Tag]]) -> int:
+    return sum(1 for _ in takewhile(_is_header, rows))
 
 
 def _is_header(row: Sequence[Tag]) -> bool:
     return bool(row) and all(cell.name == "th" for cell in row)
 
 
-def _grid(rows: Iterable[Sequence[Tag]]) -> Iterator[list[str]]:
-    """The text of each cell, row by row.
-
-    A cell that spans rows is repeated in each of them. A cell that spans columns stands in the first; a header in all.
-    """
+def _grid(rows: Iterable[Sequence[Tag]], text_of: Callable[[Tag], str]) -> Iterator[list[str]]:
+    """The text of each cell, row by row; a cell that spans rows or columns stands in each of them."""
     spanning: dict[int, tuple[str, int]] = {}  # by column: the text, and the rows that it still spans
     for row in rows:
         line: list[str] = []
@@ -162,15 +173,17 @@ def _grid(rows: Iterable[Sequence[Tag]]) -> Iterator[list[str]]:
                     spanning[len(line)] = text, rows_left - 1
                 line.append(text)
             if cell is not None:
-                text = _text(cell)
+                text = text_of(cell)
                 columns, rows_spanned = _span(cell, "colspan", _MAX_COLUMNS), _span(cell, "rowspan", _MAX_ROWS_SPANNED)
-                texts = [text, *[text if _is_header(row) else ""] * (columns - 1)]
+                repeated = text if len(text) <= _MAX_REPEATED else ""
+                is_alone = len(row) == 1 and not line and not _is_header(row)  # a line across the table
+                texts = [text, *["" if is_alone else repeated] * (columns - 1)]
                 if rows_spanned > 1:
-                    repeated = ((text if len(text) <= _MAX_REPEATED else "", rows_spanned - 1) for text in texts)
-                    spanning |= dict(enumerate(repeated, start=len(line)))
+                    below = (repeated if piece else "" for piece in texts)
+                    spanning |= {len(line) + at: (piece, rows_spanned - 1) for at, piece in enumerate(below)}
                 line += texts
-        if len(line) > _MAX_COLUMNS:
-            raise _Unreadable
+                if len(line) > _MAX_GRID_COLUMNS:
+                    raise Refused(f"a table of over {_MAX_GRID_COLUMNS:,} columns. Split it, or save it as CSV.")
         yield line
 
 
@@ -184,12 +197,17 @@ def _text(cell: Tag) -> str:
     return " ".join(_CELL.convert_soup(cell).split()).strip(" ;")
 
 
+def _list_item(text: str) -> str:
+    """An item of a list that is written on one line."""
+    item = text.strip()
+    return f"{item} " if item.endswith(_SENTENCE_ENDS) or not item else f"{item}; "
+
+
 class _CellConverter(MarkdownConverter):
     """Markdown on one line: semicolons separate list items, and the cells of a nested table."""
 
     def convert_li(self, el: Any, text: str, parent_tags: Any) -> str:
-        item = text.strip()
-        return f"{item} " if item.endswith(_SENTENCE_ENDS) or not item else f"{item}; "
+        return _list_item(text)
 
     convert_td = convert_th = convert_tr = convert_li
 
@@ -201,3 +219,60 @@ class _CellConverter(MarkdownConverter):
 
 
 _CELL = _CellConverter(escape_asterisks=False, escape_underscores=False, escape_misc=False)
+
+
+class PageConverter(MarkdownConverter):
+    """Markdown of a page, its tables by `markdown_table`; of text in a cell, each line break becomes a space."""
+
+    class Options:
+        escape_asterisks = escape_underscores = escape_misc = False
+        heading_style = ATX
+        bullets = "-"
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._cells: dict[int, str] = {}  # by identity: tags are equal, and slow to hash, by their whole content
+
+    def convert_td(self, el: Tag, text: str, parent_tags: Any) -> str:
+        self._cells[id(el)] = " ".join(text.split()).strip(" ;")
+        return f"{text} "
+
+    convert_th = convert_td
+
+    def convert_tr(self, el: Tag, text: str, parent_tags: Any) -> str:
+        return text
+
+    def convert_li(self, el: Tag, text: str, parent_tags: Any) -> str:
+        if {"td", "th"} & set(parent_tags):
+            return _list_item(text)
+        return str(super().convert_li(el, text, parent_tags))  # type: ignore[misc]  # no stub
+
+    def convert_table(self, el: Tag, text: str, parent_tags: Any) -> str:
+        rows = [_children(row, "td", "th") for row in _children(el, "tr")]
+        grid = _grid(rows, lambda cell: self._cells.get(id(cell), ""))
+        if {"td", "th"} & set(parent_tags):
+            header = next(grid, []) if len(rows) > 1 else []
+            lines = (named_cells(pair for pair in zip_longest(header, row, fillvalue="") if pair[1]) for row in grid)
+            return " " + "; ".join(filter(None, lines)) + " "
+        captions = [" ".join(caption.get_text().split()) for caption in _children(el, "caption")]
+        table = markdown_table(grid, MAX_PAGE_TABLE_CHARACTERS, _header_rows(rows))
+        return "\n\n" + "\n\n".join(filter(None, [*captions, table])) + "\n\n"
+
+    def convert_caption(self, el: Tag, text: str, parent_tags: Any) -> str:
+        return ""
+
+
+def unwrap_layout_tables(page: BeautifulSoup) -> None:
+    """Make blocks of the tables that only arrange a page: those of one column, and those that mostly hold tables."""
+    for table in page.find_all("table"):
+        cells = [_children(row, "td", "th") for row in _children(table, "tr")]
+        inner = table.find("table")
+        is_layout = (
+            table.get("role") in ("presentation", "none")
+            or all(len(row) < 2 for row in cells)
+            or (inner is not None and 2 * len(inner.get_text()) > len(table.get_text()))
+        )
+        if is_layout:
+            parts = [table, *_children(table, "caption"), *_children(table, "tr"), *chain.from_iterable(cells)]
+            for tag in [*parts, *table.find_all(["thead", "tbody", "tfoot", "colgroup"], recursive=False)]:
+                tag.name = "div"

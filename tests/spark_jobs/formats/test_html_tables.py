@@ -4,10 +4,11 @@ import re
 import time
 
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spark_jobs.formats.html_tables import MAX_CHARACTERS, tables_as_lists
+from spark_jobs.formats.html_tables import MAX_CHARACTERS, PageConverter, tables_as_lists, unwrap_layout_tables
 from spark_jobs.formats.markdown import markdown_title, read_markdown
 
 SETTING = """## `pump.maxStrokes`
@@ -125,3 +126,42 @@ def test_time_grows_with_the_text(odd: str) -> None:
 
     seconds(5)
     assert seconds(400) < 40 * max(seconds(40), 0.02)
+
+
+def page(html: str) -> str:
+    soup = BeautifulSoup(html, "html.parser")
+    unwrap_layout_tables(soup)
+    return PageConverter().convert_soup(soup).strip()
+
+
+def row(*cells: str, tag: str = "td") -> str:
+    return "<tr>" + "".join(cell if cell.startswith("<") else f"<{tag}>{cell}</{tag}>" for cell in cells) + "</tr>"
+
+
+def test_a_merged_cell_of_a_page_stands_in_every_place_that_it_covers() -> None:
+    html = row("Plant", '<th colspan="2">Pieces</th>', tag="th") + row('<td rowspan="2">Emden</td>', "7", "9")
+
+    assert page(f"<table><thead>{html}</thead>{row('1', '2')}</table>") == (
+        "| Plant | Pieces | Pieces |\n| --- | --- | --- |\n| Emden | 7 | 9 |\n| Emden | 1 | 2 |"
+    )
+
+
+def test_a_table_without_a_header_of_its_own_has_its_first_row_as_one() -> None:
+    assert page(f"<table>{row('a', 'b')}{row('1', '<td><p>x</p><p>y|z</p></td>')}</table>") == (
+        "| a | b |\n| --- | --- |\n| 1 | x y\\|z |"
+    )
+
+
+def test_a_table_in_a_cell_names_its_columns_there() -> None:
+    inner = f"<table>{row('A', 'B')}{row('rule', 'gauge')}</table>"
+
+    assert page(f"<table>{row('Tool', 'Kinds')}{row('Callipers of the hall', f'<td>{inner}</td>')}</table>").endswith(
+        "| Callipers of the hall | A: rule; B: gauge |"
+    )
+
+
+def test_a_table_that_arranges_a_page_is_no_table() -> None:
+    inner = f"<table>{row('A', 'B')}{row('rule', 'gauge')}</table>"
+    html = f"<table>{row('<td><h2>Tools</h2><p>All of them.</p></td>')}{row(f'<td>{inner}</td>')}</table>"
+
+    assert page(html) == "## Tools\n\nAll of them.\n\n| A | B |\n| --- | --- |\n| rule | gauge |"

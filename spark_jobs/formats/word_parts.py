@@ -1,0 +1,176 @@
+"""What Word shows and the body of a file does not hold, written into the body for the reader of the body.
+
+Automatic numbers, the text of page headers and footers, text boxes, equations, cells that a row leaves out; and
+revisions are accepted. Page headers and footers stand once, at the end, and are named so.
+"""
+
+import io
+import posixpath
+import zipfile
+from collections.abc import Iterator
+from typing import IO
+
+from lxml import etree
+
+from spark_jobs.formats.word_equations import M, latex
+from spark_jobs.formats.word_numbering import Numbering, Styles, W, value
+
+_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+_R = f"{{{_OFFICE}}}"
+_MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
+_V = "{urn:schemas-microsoft-com:vml}"
+_DC = "{http://purl.org/dc/elements/1.1/}"
+_PAGE_FIELDS = ("PAGE", "NUMPAGES", "SECTIONPAGES")
+_FURNITURE = (("headerReference", "Page header"), ("footerReference", "Page footer"))
+
+
+def written_out(package: IO[bytes]) -> tuple[IO[bytes], dict[str, str]]:
+    """The package with all that Word shows in its body, without pictures; and the properties of the file by name."""
+    with zipfile.ZipFile(package) as parts:
+        main = _main_part(parts)
+        related = {kind: path for kind, path, _ in _relations(parts, main)}
+        body = _parsed(parts, main)
+        assert body is not None, f"its part {main!r} is missing"
+        styles = Styles(_parsed(parts, related.get("styles")))
+        _number(body, Numbering(_parsed(parts, related.get("numbering")), styles), styles)
+        _accept_moves(body)
+        _fill_rows(body)
+        _show_boxes(body)
+        _write_equations(body)
+        _append_furniture(body, parts, main)
+        written = io.BytesIO()
+        with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as copy:
+            for name in parts.namelist():
+                if name.endswith((".xml", ".rels")):
+                    copy.writestr(name, etree.tostring(body) if name == main else parts.read(name))
+        properties = _parsed(parts, "docProps/core.xml")
+        texts = () if properties is None else ((str(one.tag).removeprefix(_DC), one.text or "") for one in properties)
+        return written, dict(texts)
+
+
+def _parsed(parts: zipfile.ZipFile, name: str | None) -> etree._Element | None:
+    if name is None or name not in parts.namelist():
+        return None
+    return etree.fromstring(parts.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
+
+
+def _relations(parts: zipfile.ZipFile, source: str) -> Iterator[tuple[str, str, str]]:
+    """Kind, path and id of each part that a part refers to."""
+    folder, name = posixpath.split(source)
+    relations = _parsed(parts, posixpath.join(folder, "_rels", f"{name}.rels"))
+    for relation in () if relations is None else relations:
+        path = posixpath.normpath(posixpath.join("/", folder, relation.get("Target", ""))).lstrip("/")
+        yield relation.get("Type", "").rpartition("/")[2], path, relation.get("Id", "")
+
+
+def _main_part(parts: zipfile.ZipFile) -> str:
+    return next((path for kind, path, _ in _relations(parts, "") if kind == "officeDocument"), "word/document.xml")
+
+
+def _run(text: str) -> etree._Element:
+    run = etree.Element(f"{W}r")
+    written = etree.SubElement(run, f"{W}t")
+    written.text = text
+    written.set("{http://www.w3.org/XML/1998/namespace}space", "preserve")
+    return run
+
+
+def _number(body: etree._Element, numbering: Numbering, styles: Styles) -> None:
+    """Write automatic numbers as text, and name headings by the style that readers know."""
+    for paragraph in body.iter(f"{W}p"):
+        properties = paragraph.find(f"{W}pPr")
+        if properties is not None and properties.find(f"{W}rPr/{W}del") is not None:
+            continue  # a paragraph that a revision took out does not count
+        label = numbering.label(paragraph)
+        style_id = value(properties, "pStyle")
+        level = value(properties, "outlineLvl") or styles.first(style_id, "pPr/outlineLvl")
+        if properties is None or (label is None and level is None):
+            continue
+        style = properties.find(f"{W}pStyle")
+        if level is not None and level.isdecimal() and int(level) < 9:
+            style = etree.Element(f"{W}pStyle") if style is None else style
+            style.set(f"{W}val", f"Heading{min(int(level), 5) + 1}")
+            properties.insert(0, style)
+        if label is not None:
+            for numbers in properties.findall(f"{W}numPr"):
+                properties.remove(numbers)
+            if style is not None and not style.get(f"{W}val", "").startswith("Heading"):
+                properties.remove(style)  # the style would number the paragraph once more
+            properties.addnext(_run(f"{label} "))
+
+
+def _accept_moves(body: etree._Element) -> None:
+    """Text that a revision moved stands where it was moved to."""
+    for moved in list(body.iter(f"{W}moveTo")):
+        moved.tag = f"{W}ins"
+
+
+def _fill_rows(body: etree._Element) -> None:
+    """An empty cell for those that a row leaves out at its beginning."""
+    for skipped in list(body.iter(f"{W}gridBefore")):
+        row = skipped.getparent().getparent()
+        cell = etree.Element(f"{W}tc")
+        span = etree.SubElement(etree.SubElement(cell, f"{W}tcPr"), f"{W}gridSpan")
+        span.set(f"{W}val", skipped.get(f"{W}val", "1"))
+        etree.SubElement(cell, f"{W}p")
+        row.insert(row.index(skipped.getparent()) + 1, cell)
+
+
+def _show_boxes(body: etree._Element) -> None:
+    """Text boxes of today's drawings in the older form, which readers know, where the file holds no older form."""
+    for drawing in list(body.iter(f"{W}drawing")):
+        alternative = next(drawing.iterancestors(f"{_MC}AlternateContent"), None)
+        old = None if alternative is None else alternative.find(f"{_MC}Fallback//{W}txbxContent")
+        if old is not None:
+            continue
+        for content in list(drawing.iter(f"{W}txbxContent")):
+            picture = etree.Element(f"{W}pict")
+            etree.SubElement(picture, f"{_V}textbox").append(content)
+            (drawing if alternative is None else alternative).addnext(picture)
+
+
+def _write_equations(body: etree._Element) -> None:
+    for name, mark in (("oMathPara", "$$"), ("oMath", "$")):
+        for equation in list(body.iter(M + name)):
+            text = latex(equation).strip()
+            equation.addnext(_run(f"{mark}{text}{mark}" if text else ""))
+            equation.getparent().remove(equation)
+
+
+def _append_furniture(body: etree._Element, parts: zipfile.ZipFile, main: str) -> None:
+    """The text of all page headers, then of all page footers, each once, as the last paragraphs."""
+    paths = {relation_id: path for _, path, relation_id in _relations(parts, main)}
+    place = body.find(f"{W}body")
+    if place is None:
+        return
+    for name, kind in _FURNITURE:
+        texts: dict[str, None] = {}
+        for reference in body.iter(W + name):
+            part = _parsed(parts, paths.get(reference.get(f"{_R}id", "")))
+            texts |= dict.fromkeys(() if part is None else _furniture_texts(part))
+        for text in texts:
+            paragraph = etree.SubElement(place, f"{W}p")
+            paragraph.append(_run(f"{kind}: {text}"))
+
+
+def _furniture_texts(part: etree._Element) -> Iterator[str]:
+    """The text of each paragraph, without the numbers of pages."""
+    for fallback in list(part.iter(f"{_MC}Fallback")):
+        fallback.getparent().remove(fallback)  # the same text boxes once more
+    for paragraph in part.iter(f"{W}p"):
+        words: list[str] = []
+        field: str | None = None
+        for one in paragraph.iter(f"{W}t", f"{W}tab", f"{W}br", f"{W}instrText", f"{W}fldChar", f"{W}fldSimple"):
+            if one.tag == f"{W}fldChar":
+                field = {"begin": "", "end": None}.get(one.get(f"{W}fldCharType", ""), field)
+            elif one.tag == f"{W}instrText":
+                field = (field or "") + (one.text or "")
+            elif one.tag == f"{W}t":
+                simple = next(one.iterancestors(f"{W}fldSimple"), None)
+                instruction = field or ("" if simple is None else simple.get(f"{W}instr", ""))
+                is_page = instruction.split()[:1] and instruction.split()[0].upper() in _PAGE_FIELDS
+                words.append("" if is_page or next(one.iterancestors(f"{W}p")) is not paragraph else one.text or "")
+            elif one.tag != f"{W}fldSimple":
+                words.append(" ")
+        if text := " ".join("".join(words).split()):
+            yield text
