@@ -38,6 +38,8 @@ from agents.task.task import Task
 from lakehouse.access.permissions import Caller
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.index.passages import Mode, Passage
+from lakehouse.index.search_filters import SearchFilters
+from lakehouse.retrieval.paging import Pages
 from lakehouse.state.programs import CompiledProgram, ProgramRegistry
 
 __all__ = ["Agents", "Dependencies", "Event", "SearchResult"]
@@ -52,12 +54,16 @@ NO_ANSWER_YET = "The budget ended before anything was found."
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The result of a search without a program: its passages, best first."""
+    """The result of a search without a program: documents by their best passages, best first.
+
+    `next_page_token`: of the page after this one; None where this is the last.
+    """
 
     results: list[Passage]
     took_ms: float
     task_id: str
     usage: Usage
+    next_page_token: str | None = None
     status: Status = "answered"
 
 
@@ -86,8 +92,9 @@ class Agents:
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         task_id: str | None = None,
+        filters: SearchFilters | None = None,
     ) -> Answer:
-        """Answer a question from the documents that the caller may read.
+        """Answer a question from the documents that the caller may read and that meet the filters.
 
         A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact; `recall`:
         whether the program reads the memories of the caller's user. With the `journal` of its `task_id`, a task
@@ -98,7 +105,9 @@ class Agents:
         check_quorum(program, quorum)
         if recall:
             check_memory(program)
-        task = self.new_task(caller, program, version, limits, max_hops, quorum, recall, on_event, journal, task_id)
+        task = self.new_task(
+            caller, program, version, limits, max_hops, quorum, recall, on_event, journal, task_id, filters
+        )
         # No trace and no history: DSPy would keep other tenants' questions in the process.
         with dspy.context(trace=None):
             return await self.run(task, module, check_question(question))
@@ -115,6 +124,7 @@ class Agents:
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         task_id: str | None = None,
+        filters: SearchFilters | None = None,
     ) -> Task:
         """A new task; its clock runs from now on."""
         return Task(
@@ -129,6 +139,7 @@ class Agents:
             on_event=on_event,
             journal=journal,
             id=task_id,
+            filters=filters,
         )
 
     async def run(
@@ -170,24 +181,30 @@ class Agents:
         *,
         k: int,
         mode: Mode,
+        filters: SearchFilters | None = None,
+        per_document: int = 1,
+        page_token: str | None = None,
         max_usd: Decimal | None = None,
         on_event: OnEvent | None = None,
     ) -> SearchResult:
-        """The k best passages that the caller may read. `max_usd`: for the fleet's model where it is the reranker.
+        """The k best documents that the caller may read and that meet the filters, each by its best passage.
 
-        Raises InvalidInput, NotFound, Unavailable.
+        `per_document`: passages of each; `page_token`: of the page before. `max_usd`: for the fleet's model where it is
+        the reranker. Raises InvalidInput, NotFound, Unavailable.
         """
         query = check_question(question)
         settings = self._deps.settings
         limits = Limits(settings.task_max_usd if max_usd is None else max_usd, settings.search_seconds)
-        task = self.new_task(caller, "search", UNCOMPILED, limits, 1, on_event=on_event)
+        pages = Pages.of((caller.tenant_id, query, mode, filters), page_token)
+        task = self.new_task(caller, "search", UNCOMPILED, limits, 1, on_event=on_event, filters=filters)
         started = time.perf_counter()
         try:
             with self._context(task, ShortAdapter(), 0.0):
-                passages = await task.search(query, hop=0, k=k, mode=mode)
+                documents = await task.search_documents(query, k=k, mode=mode, per_document=per_document, pages=pages)
         except BudgetReached as reached:  # a search has no other budget than its time, so a part of the stack hangs
             raise Unavailable("milvus", f"the search did not end: {reached}. See `lakehop status`.") from reached
-        return SearchResult(passages, (time.perf_counter() - started) * 1000, task.id, task.usage)
+        took_ms = (time.perf_counter() - started) * 1000
+        return SearchResult(documents, took_ms, task.id, task.usage, next_page_token=pages.next_token(documents, k))
 
     async def judge(
         self, question: str, answer: str, evidence: Sequence[str], caller: Caller, *, limits: Limits, on_event: OnEvent

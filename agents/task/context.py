@@ -16,6 +16,7 @@ from agents.task.loops import LoopDetector
 from agents.task.recorder import Recorder, TaskLabels
 from agents.tools.contract import Trust
 from lakehouse.access.permissions import Caller
+from lakehouse.index.search_filters import SearchFilters
 
 
 class TaskContext:
@@ -32,10 +33,13 @@ class TaskContext:
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         id: str | None = None,
+        filters: SearchFilters | None = None,
     ) -> None:
         self.id = id or new_task_id()
         self.deps = deps
         self.caller = caller
+        self.filters = filters
+        """What the asker narrowed the documents to; every search and every read of a document keeps to it."""
         self.budget = budget
         self.journal = journal or Journal()
         self.loops = LoopDetector()

@@ -9,8 +9,11 @@ from agents.task.budget import BudgetReached
 from agents.task.context import TaskContext
 from agents.task.reranking import rerank
 from lakehouse.index.passages import Mode, Passage
+from lakehouse.retrieval.by_document import spread
+from lakehouse.retrieval.paging import Pages
 from lakehouse.retrieval.reranking import RERANKED
 from lakehouse.settings import LLM_RERANKER
+from lakehouse.text.folding import alike
 
 QUERY_CHARACTERS = 1_000  # the embedding model reads 256 tokens of a query; more is only slower
 LOOK_UP_DEPTH = 10  # passages searched for a name's own document; with 30 no more documents were found
@@ -21,13 +24,48 @@ async def search(
 ) -> list[Passage]:
     """The caller's k best passages, reordered by the model where it is the reranker. Raises NotFound, Unavailable.
 
-    Mode `best` is `multihop` where the tenant's index holds names, and `hybrid` elsewhere.
+    One document takes a few of the k places while others are found. Mode `best` is `multihop` where the tenant's index
+    holds names, and `hybrid` elsewhere.
     """
     query = query[:QUERY_CHARACTERS]
     by_model = context.deps.settings.reranker == LLM_RERANKER
     depth = max(k, RERANKED) if by_model else k
-    passages = await _retrieve(context, "search", query, hop, lambda: _find(context, query, depth, mode))
+
+    def find() -> list[Passage]:
+        return spread(_find(context, query, 2 * depth, mode), depth, places_of_a_document(depth))
+
+    passages = await _retrieve(context, "search", query, hop, find)
     return (await rerank(context, query, passages, hop))[:k] if by_model else passages
+
+
+async def search_documents(
+    context: TaskContext, query: str, *, k: int, mode: Mode, per_document: int, pages: Pages
+) -> list[Passage]:
+    """The k best documents of a bare search, as of `Retriever.search_documents`; errors as of `search`."""
+    query = query[:QUERY_CHARACTERS]
+    retriever, caller = context.deps.retriever, context.caller
+    by_model = context.deps.settings.reranker == LLM_RERANKER
+    depth = max(k, RERANKED) if by_model else k
+
+    def find() -> list[Passage]:
+        return retriever.search_documents(
+            caller.tenant_id,
+            caller.groups,
+            query,
+            k=depth,
+            mode=mode,
+            filters=context.filters,
+            per_document=per_document,
+            pages=pages,
+        )
+
+    documents = await _retrieve(context, "search", query, 0, find)
+    return (await rerank(context, query, documents, 0))[:k] if by_model else documents
+
+
+def places_of_a_document(k: int) -> int:
+    """How many of k passages that a program reads may be of one document while others are found: 2 of 5, 4 of 20."""
+    return max(2, k // 5)
 
 
 async def look_up(context: TaskContext, names: Sequence[str], topic: str, *, hop: int) -> list[Passage]:
@@ -70,7 +108,7 @@ def _find(context: TaskContext, query: str, k: int, mode: Mode | Literal["best"]
     retriever, caller = context.deps.retriever, context.caller
     if mode == "best":
         mode = retriever.best_mode(caller.tenant_id)
-    return retriever.search(caller.tenant_id, caller.groups, query, k=k, mode=mode)
+    return retriever.search(caller.tenant_id, caller.groups, query, k=k, mode=mode, filters=context.filters)
 
 
 def _find_titled(context: TaskContext, names: Sequence[str], topic: str) -> list[Passage]:
@@ -78,5 +116,5 @@ def _find_titled(context: TaskContext, names: Sequence[str], topic: str) -> list
     passages = []
     for name in names:
         candidates = _find(context, f"{name} {topic}", LOOK_UP_DEPTH, "lexical")
-        passages += [passage for passage in candidates if passage.title.lower() == name.lower()][:1]
+        passages += [passage for passage in candidates if alike(passage.title, name)][:1]
     return passages

@@ -21,6 +21,8 @@ from agents.task.recorder import one_line
 from agents.task.tool_calls import ToolRunner
 from lakehouse.access.permissions import Caller
 from lakehouse.index.passages import Mode, Passage
+from lakehouse.index.search_filters import SearchFilters
+from lakehouse.retrieval.paging import Pages
 
 
 class Disagreement(Exception):
@@ -44,6 +46,7 @@ class Task:
         on_event: OnEvent | None = None,
         journal: Journal | None = None,
         id: str | None = None,
+        filters: SearchFilters | None = None,
     ) -> None:
         self.context = TaskContext(
             deps,
@@ -54,6 +57,7 @@ class Task:
             on_event=on_event,
             journal=journal,
             id=id,
+            filters=filters,
         )
         self.id = self.context.id
         self.caller = caller
@@ -81,6 +85,14 @@ class Task:
     async def search(self, query: str, *, hop: int, k: int, mode: Mode | Literal["best"] = "hybrid") -> list[Passage]:
         """The caller's k best passages, best first; none when nothing fits. Raises NotFound, Unavailable."""
         return await searching.search(self.context, query, hop=hop, k=k, mode=mode)
+
+    async def search_documents(
+        self, query: str, *, k: int, mode: Mode, per_document: int, pages: Pages
+    ) -> list[Passage]:
+        """The caller's k best documents, each by its best passage, best first. Raises NotFound, Unavailable."""
+        return await searching.search_documents(
+            self.context, query, k=k, mode=mode, per_document=per_document, pages=pages
+        )
 
     async def look_up(self, names: Sequence[str], topic: str, *, hop: int) -> list[Passage]:
         """For each name that is a document's title, the passage of that document that fits the topic best."""

@@ -150,7 +150,9 @@ class ToolRunner:
         context.budget.allow_step(tool.usd)
         left_s = context.budget.seconds_left()
         limit_s = min(left_s, tool.timeout_s)
-        given = ToolContext(context.caller, context.deps.settings, context.deps.retriever, call.key, limit_s)
+        given = ToolContext(
+            context.caller, context.deps.settings, context.deps.retriever, call.key, limit_s, context.filters
+        )
         action = Action(tool.kind, tool.name, call.hop, call.query, attempt=number)
         begun_by = await context.once("begin", _this_process) if tool.effects != "none" else _PROCESS
 

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 
 from lakehouse.access.permissions import Caller
 from lakehouse.index.passages import Passage
+from lakehouse.index.search_filters import SearchFilters
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
 
@@ -52,6 +53,8 @@ class ToolContext:
     retriever: Retriever
     idempotency_key: str
     seconds: float
+    filters: SearchFilters | None = None
+    """What the asker narrowed the documents to."""
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,19 @@ from agents.prompting.constraints import in_words
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
 from lakehouse.access.permissions import acl_directory
 from lakehouse.index.passages import Passage
+from lakehouse.index.search_filters import FILTER_COLUMNS
+from lakehouse.retrieval.by_document import spread
 from lakehouse.storage.delta import Filter, read_rows
 from lakehouse.tables import CHUNKS
 from lakehouse.text.names import HEADING_JOINT
 
 PASSAGES = 5
+PASSAGES_OF_A_DOCUMENT = 2
+"""While others are found; `fetch_document` reads the rest."""
 PASSAGE_CHARACTERS = 800  # a chunk of 200 tokens of prose
 MAX_CHUNKS = 200  # of a book; a model's prompt is cut long before
-_COLUMNS = ("chunk_id", "doc_id", "title", "heading_path", "text", "uri", "position", "acl_key")
+_SHOWN = ("chunk_id", "doc_id", "source", "title", "heading_path", "text", "uri")
+_COLUMNS = (*_SHOWN, "position", "acl_key", *FILTER_COLUMNS)
 
 
 class Query(BaseModel, extra="forbid"):
@@ -53,7 +58,10 @@ async def _search(given: Query, context: ToolContext) -> ToolResult:
 def _find(query: str, context: ToolContext) -> list[Passage]:
     caller = context.caller
     mode = context.retriever.best_mode(caller.tenant_id)
-    return context.retriever.search(caller.tenant_id, caller.groups, query, k=PASSAGES, mode=mode)
+    passages = context.retriever.search(
+        caller.tenant_id, caller.groups, query, k=2 * PASSAGES, mode=mode, filters=context.filters
+    )
+    return spread(passages, PASSAGES, PASSAGES_OF_A_DOCUMENT)
 
 
 async def _fetch(given: Document, context: ToolContext) -> ToolResult:
@@ -74,7 +82,8 @@ def _chunks(given: Document, context: ToolContext) -> list[Passage]:
     rows = read_rows(context.settings, CHUNKS, where=[("tenant_id", "=", tenant_id), named], columns=_COLUMNS)
     allowed = set(acl_directory(context.settings).allowed_keys(tenant_id, context.caller.groups))
     readable = sorted(
-        (row for row in rows if row["acl_key"] in allowed), key=lambda row: (row["doc_id"], row["position"])
+        (row for row in rows if row["acl_key"] in allowed and (not context.filters or context.filters.match(row))),
+        key=lambda row: (row["doc_id"], row["position"]),
     )
     return [_passage(row) for row in readable[:MAX_CHUNKS]]
 
@@ -87,6 +96,7 @@ def _passage(row: dict[str, Any]) -> Passage:
         heading=HEADING_JOINT.join(row["heading_path"]),
         text=row["text"],
         uri=row["uri"],
+        source=row["source"],
         score=1.0,
     )
 

@@ -1,6 +1,8 @@
 """Commands on documents: `ingest`, `search`, `ask`, `replay`, `forget`, `reindex`, `reconcile`."""
 
+import sys
 from decimal import Decimal
+from typing import Any
 
 import click
 
@@ -8,16 +10,19 @@ from infra.cli.terminal import (
     USD,
     confirm,
     emit,
+    filter_options,
     groups_option,
     json_option,
     program_option,
     question_argument,
     say,
     settings,
+    show_progress,
     tenant_option,
 )
 from lakehouse.settings import MAX_QUORUM
 
+REFUSED_STATUS = 3
 MODES = ("dense", "lexical", "hybrid", "multihop")
 
 
@@ -27,43 +32,85 @@ MODES = ("dense", "lexical", "hybrid", "multihop")
 @groups_option
 @click.option("--source", help="Name of the feed; default: the paths.")
 @click.option("--snapshot", is_flag=True, help="Delete documents of this source that the paths no longer hold.")
+@click.option(
+    "--allow-deleting",
+    is_flag=True,
+    help="Let --snapshot delete most of the source, or all; else that fails: a disk may not be mounted.",
+)
+@click.option("--strict", is_flag=True, help="Exit with 3 if a document was refused; the others are taken in.")
 @json_option
 def ingest(
-    paths: tuple[str, ...], tenant: str, groups: list[str], source: str | None, snapshot: bool, as_json: bool
+    paths: tuple[str, ...],
+    tenant: str,
+    groups: list[str],
+    source: str | None,
+    snapshot: bool,
+    allow_deleting: bool,
+    strict: bool,
+    as_json: bool,
 ) -> None:
     """Ingest documents by the ingest DAG, and wait for its end.
 
     PATH is a file, a folder, s3://…, a website's sitemap (https://…/sitemap.xml), or a JSONL or Parquet file
     of documents: {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run and one source.
-    --groups may read the documents that name no groups; without --groups, everybody in the tenant may.
+    --groups and --group may read the documents that name no groups; without, everybody in the tenant may.
 
     \b
     lakehop ingest docs/ --tenant acme --groups staff --snapshot
+    lakehop ingest sales/ --tenant acme --group "CN=Sales,OU=EMEA,DC=example,DC=com"
     """
     from infra.cli.render import print_ingest
+    from infra.dag_runs.ingest import Snapshot
     from infra.dag_runs.ingest import ingest as run
 
-    emit(as_json, run(settings(), paths, tenant, groups, source, snapshot, say), print_ingest)
+    document = run(settings(), paths, tenant, groups, source, Snapshot(snapshot, allow_deleting), say, show_progress)
+    emit(as_json, document, print_ingest)
+    if strict and document["refusals"]:
+        sys.exit(REFUSED_STATUS)
 
 
 @click.command()
 @question_argument
 @tenant_option
 @groups_option
-@click.option("-k", "k", type=click.IntRange(1, 50), default=5, show_default=True, help="Number of passages.")
+@click.option("-k", "k", type=click.IntRange(1, 50), default=5, show_default=True, help="Number of documents.")
 @click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True)
+@filter_options
+@click.option(
+    "--passages-per-document",
+    type=click.IntRange(1, 10),
+    default=1,
+    show_default=True,
+    help="The best passages of each document.",
+)
+@click.option("--page-token", help="`next_page_token` of the page before, for the next page.")
 @json_option
-def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_json: bool) -> None:
-    """Find the passages that the groups may read, best first.
+def search(
+    question: str,
+    tenant: str,
+    groups: list[str],
+    k: int,
+    mode: str,
+    filters: dict[str, Any],
+    passages_per_document: int,
+    page_token: str | None,
+    as_json: bool,
+) -> None:
+    """Find the documents that the groups may read, best first, each by its best passage.
 
     \b
     lakehop search "Orion replicas" --tenant acme --groups staff,hr -k 5
     lakehop search "Who leads the team that runs Orion?" --tenant acme --groups staff --mode multihop
+    lakehop search "notice period" --tenant acme --groups hr --type pdf --type docx --updated-after 2026-01-01
     """
     from infra.cli.render import print_search
     from infra.clients.gateway import GatewayClient
 
-    emit(as_json, GatewayClient(settings()).search(question, tenant, groups, k, mode), print_search)
+    document = GatewayClient(settings()).search(
+        question, tenant, groups, k, mode, filters=filters or None, page_token=page_token,
+        passages_per_document=passages_per_document,
+    )  # fmt: skip
+    emit(as_json, document, print_search)
 
 
 @click.command()
@@ -81,6 +128,7 @@ def search(question: str, tenant: str, groups: list[str], k: int, mode: str, as_
 @click.option("--user", help="The asking user, in the operator key's app; owner of the memory.")
 @click.option("--memory", is_flag=True, help="Give the program the memories of --user; for react and single_shot.")
 @click.option("--remember", is_flag=True, help="Store the answer in the memory of --user.")
+@filter_options
 @json_option
 def ask(
     question: str,
@@ -93,6 +141,7 @@ def ask(
     user: str | None,
     memory: bool,
     remember: bool,
+    filters: dict[str, Any],
     as_json: bool,
 ) -> None:
     """Answer a question from the documents that the groups may read, hop by hop, with citations and cost.
@@ -106,7 +155,7 @@ def ask(
 
     document = GatewayClient(settings()).ask(
         question, tenant, groups, program=program, max_usd=max_usd, max_seconds=max_seconds, quorum=quorum,
-        user=user, memory=memory or None, remember=remember or None,
+        user=user, memory=memory or None, remember=remember or None, filters=filters or None,
     )  # fmt: skip
     emit(as_json, document, print_answer)
 

@@ -49,6 +49,9 @@ def print_ingest(document: JsonDocument) -> None:
         f"{document['embedded']} embedded; {document['seconds']} s; run {escape(document['run_id'])}"
     )
     if documents["quarantined"]:
+        console.print(f"[bold]{documents['quarantined']} refused[/]; the others are in")
+        for refusal in document.get("refusals", ()):
+            console.print(escape(f"  {refusal['documents']} {refusal['kind']}, e.g. {refusal['example']}"))
         console.print('reasons: `lakehop sql "select ingest_run_id, doc_id, reason from bronze.quarantine"`')
 
 
@@ -87,16 +90,19 @@ def print_replay(document: JsonDocument) -> None:
 
 
 def print_search(document: JsonDocument) -> None:
-    """Passages, best first."""
+    """Documents by their best passages, best first."""
     for place, passage in enumerate(document["results"], 1):
         console.print(
             f"[bold]{place}. {escape(passage['title'])}[/]  {passage['score']:.3f}  {escape(passage['doc_id'])}"
         )
         if path := _path_text(passage):
             console.print(f"   [dim]{escape(path)}[/]")
-        console.print(f"   {escape(_short(passage['text'], 300))}")
+        for text in (passage["text"], *(other["text"] for other in passage.get("more", []))):
+            console.print(f"   {escape(_short(text, 300))}")
     if not document["results"]:
         console.print("No passage found that these groups may read.")
+    if token := document.get("next_page_token"):
+        console.print(f"[dim]More: repeat with --page-token {token}[/]", soft_wrap=True)
     usage = document["usage"]
     cost = f", ordered by a model for ${usage['usd']}" if usage["calls"] else ""
     console.print(f"[dim]{document['took_ms']:,.0f} ms{cost}[/]")

@@ -44,9 +44,12 @@ class GatewayClient:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
-    def search(self, question: str, tenant: str, groups: list[str], k: int, mode: str) -> dict[str, Any]:
-        """`POST /search`."""
+    def search(
+        self, question: str, tenant: str, groups: list[str], k: int, mode: str, **options: Any
+    ) -> dict[str, Any]:
+        """`POST /search`. `options`: the other fields of its body; None means the gateway's default."""
         body = {"question": question, "tenant": tenant, "groups": groups, "k": k, "mode": mode}
+        body |= {name: value for name, value in options.items() if value is not None}
         return self._post("/search", body, self._settings.search_seconds + MARGIN_S)
 
     def ask(self, question: str, tenant: str, groups: list[str], **options: Any) -> dict[str, Any]:

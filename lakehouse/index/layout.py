@@ -15,7 +15,7 @@ LAYOUT_VERSION = 2
 LAYOUT = f"{LAYOUT_VERSION}.{SEARCH_TEXT_VERSION}"
 """The layout and the search text of the collections that this release creates."""
 PREFIX = "lakehop_"  # a Milvus may be shared with other applications
-PASSAGE_COLUMNS = ("doc_id", "title", "heading", "text", "uri")
+PASSAGE_COLUMNS = ("source", "doc_id", "title", "heading", "text", "uri")
 NAMES = "names"
 """The chunk's names as a sparse vector."""
 STORED_COLUMNS = ("spoken", "direction")
@@ -52,8 +52,9 @@ def layout(capabilities: Capabilities, dimension: int) -> tuple[Any, Any]:
     schema.add_field("chunk_id", DataType.VARCHAR, max_length=512, is_primary=True)
     schema.add_field("tenant_id", DataType.VARCHAR, max_length=64)
     schema.add_field("acl_key", DataType.VARCHAR, max_length=64)
-    for name in ("source", *PASSAGE_COLUMNS):
+    for name in (*PASSAGE_COLUMNS, "document_type", "author"):
         schema.add_field(name, DataType.VARCHAR, max_length=MAX_TEXT_BYTES)
+    schema.add_field("updated_at", DataType.INT64)
     schema.add_field("vector", DataType.FLOAT_VECTOR, dim=dimension)
     indexes = MilvusClient.prepare_index_params()
     indexes.add_index("vector", index_type="AUTOINDEX", metric_type="COSINE")

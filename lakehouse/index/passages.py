@@ -1,8 +1,11 @@
 """A passage as a search returns it, and the modes of a search."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+MAX_K = 1000
+"""Passages of one search."""
 EngineMode = Literal["dense", "lexical", "hybrid"]
 """Modes that are one call to Milvus."""
 Mode = Literal["dense", "lexical", "hybrid", "multihop"]
@@ -27,6 +30,8 @@ class PathStep:
 class Passage:
     """A retrieved chunk. `score` compares within one result only: cosine, BM25, or the fused rank (at most 1).
 
+    Where a search gives documents, the passage is its document's best, and `more` are others of it, best first.
+
     Multi-hop search adds the `probability` that the question needs the passage, the `path` of passages that lead to it
     (empty for a passage that the first search returned) and the words of the question that it `covers` beyond them.
     """
@@ -38,6 +43,11 @@ class Passage:
     text: str
     uri: str
     score: float
+    source: str = ""
+    document_type: str | None = None
+    author: str | None = None
+    updated_at: datetime | None = None
+    more: tuple["Passage", ...] = ()
     probability: float | None = None
     path: tuple[PathStep, ...] = ()
     covers: tuple[str, ...] = ()

@@ -5,16 +5,44 @@ filter by `tenant_id` is the second lock. All filters on tenants, keys and ids a
 not end a literal.
 """
 
+import sys
 from collections.abc import Iterable, Iterator
 from itertools import batched
+
+from lakehouse.index.search_filters import UNKNOWN_TIME, SearchFilters
 
 # Both servers read all other control characters as they are.
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n", "\r": r"\r", "\t": r"\t"})
 
 
-def readable_chunks(tenant_id: str, allowed_keys: Iterable[str]) -> str:
+def readable_chunks(tenant_id: str, allowed_keys: Iterable[str], filters: SearchFilters | None = None) -> str:
     """The filter for chunks of the tenant whose `acl_key` is allowed; no allowed key matches no chunk."""
-    return f"{tenant_chunks(tenant_id)} and {any_of('acl_key', allowed_keys)}"
+    conditions = [tenant_chunks(tenant_id), any_of("acl_key", allowed_keys), *_conditions(filters or SearchFilters())]
+    return " and ".join(conditions)
+
+
+def _conditions(filters: SearchFilters) -> Iterator[str]:
+    for column in ("source", "document_type", "author"):
+        if values := getattr(filters, column):
+            yield any_of(column, values)
+    first, end = filters.times
+    if first is not None:
+        yield f"updated_at >= {first}"
+    if end is not None:
+        yield f"updated_at > {UNKNOWN_TIME} and updated_at < {end}"
+    if filters.path is not None:
+        yield beginning(filters.path_column, filters.path)
+
+
+def beginning(column: str, start: str) -> str:
+    """The condition that a column begins with a text. Not by LIKE, in which `%` and `_` of the text are patterns."""
+    condition = f"{column} >= {literal(start)}"
+    kept = start.rstrip(chr(sys.maxunicode))
+    if not kept:
+        return condition
+    after = ord(kept[-1]) + 1
+    end = kept[:-1] + chr(0xE000 if 0xD800 <= after < 0xE000 else after)  # surrogates are no characters
+    return f"{condition} and {column} < {literal(end)}"
 
 
 def tenant_chunks(tenant_id: str) -> str:

@@ -4,25 +4,23 @@ Every search carries the filter of `lakehouse.index.permission_filter`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, get_args
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from pymilvus import AnnSearchRequest, RRFRanker
 from pymilvus.exceptions import MilvusException
 
-from lakehouse.access.permissions import check_tenant
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.index.collections import Collections
 from lakehouse.index.layout import NAMES, alias_name
-from lakehouse.index.lexical import FUSION_DEPTH, RRF_K, fuse
+from lakehouse.index.lexical import MOST_TIES, RRF_K, fuse, ties_by_words
 from lakehouse.index.lexical_fallback import LexicalIndexes
 from lakehouse.index.passages import EngineMode, Passage
 from lakehouse.index.permission_filter import (
     any_of,
     chunk_id_range,
     document_filters,
-    readable_chunks,
     tenant_chunks,
 )
 from lakehouse.index.rows import (
@@ -33,10 +31,13 @@ from lakehouse.index.rows import (
     to_passage,
     to_stored_passage,
 )
+from lakehouse.index.search_filters import SearchFilters
+from lakehouse.index.search_request import SearchRequest, check_search, numbers
 from lakehouse.index.server import JOB_TIMEOUT_S, Capabilities, Server
 from lakehouse.text.name_keys import sparse
+from lakehouse.text.search_text import search_text
 
-MAX_K = 1000
+MAX_MATCHES = 1_000_000
 READ_BATCH = 1000
 _FILTER_BATCH = 500
 _LEAST_NAME_SCORE = 1e-5
@@ -44,26 +45,6 @@ _LEAST_NAME_SCORE = 1e-5
 
 class Superseded(Unavailable):
     """The collection was dropped after another collection had gone live: search that one."""
-
-
-@dataclass(frozen=True)
-class _Request:
-    """A checked search by one caller. `collection` None: the live collection."""
-
-    tenant_id: str
-    allowed_keys: tuple[str, ...]
-    words: str
-    vector: list[float]
-    k: int
-    collection: str | None
-
-    @property
-    def readable(self) -> str:
-        return readable_chunks(self.tenant_id, self.allowed_keys)
-
-    @property
-    def depth(self) -> int:
-        return max(self.k, FUSION_DEPTH)
 
 
 class Reader:
@@ -100,36 +81,58 @@ class Reader:
         mode: EngineMode,
         k: int,
         collection: str | None = None,
+        filters: SearchFilters | None = None,
     ) -> list[Passage]:
-        """The tenant's k best passages among those whose `acl_key` is allowed, best first.
+        """The tenant's k best passages among those whose `acl_key` is allowed and that meet the filters, best first.
 
         `vector` (dimension,) is the embedded query; a lexical search needs none. `collection` None: the live one. No
         allowed key: no passages, without a call. Raises `NotFound` for a tenant without a live collection,
-        `InvalidInput` for a wrong k or mode.
+        `InvalidInput` for a wrong k or mode, or for filters that the collection cannot answer.
         """
-        _check_search(tenant_id, mode, vector, k)
-        request = _Request(tenant_id, tuple(allowed_keys), query, _numbers(vector), k, collection)
-        if not allowed_keys or (mode == "lexical" and not query.strip()):
+        check_search(tenant_id, mode, vector, k)
+        self._check_filters(tenant_id, collection, filters)
+        words = search_text(query)
+        request = SearchRequest(tenant_id, tuple(allowed_keys), words, numbers(vector), k, collection, filters)
+        if not allowed_keys or (mode == "lexical" and not words):
             return []
-        if mode == "dense" or not query.strip():
+        if mode == "dense" or not words:
             return self._dense(request, k)
         if self.capabilities.bm25:
             return self._lexical(request) if mode == "lexical" else self._hybrid(request)
         by_words = self._lexical_in_memory(request)
-        return by_words[:k] if mode == "lexical" else _fused([self._dense(request, request.depth), by_words], k)
+        if mode == "lexical":
+            return by_words[:k]
+        return _words_first(words, _fused([self._dense(request, request.depth), by_words], k + MOST_TIES))[:k]
 
     def candidates(
-        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
+        self,
+        tenant_id: str,
+        allowed_keys: Sequence[str],
+        *,
+        query: str,
+        vector: np.ndarray,
+        k: int,
+        collection: str,
+        filters: SearchFilters | None = None,
     ) -> list[StoredPassage]:
         """As a hybrid `search`, with the names and vectors of the passages."""
-        request = _Request(tenant_id, tuple(allowed_keys), query, _numbers(vector), k, collection)
+        self._check_filters(tenant_id, collection, filters)
+        words = search_text(query)
+        request = SearchRequest(tenant_id, tuple(allowed_keys), words, numbers(vector), k, collection, filters)
         return [to_stored_passage(match) for match in self._hybrid_matches(request, CANDIDATE_COLUMNS)]
 
     def candidates_by_names(
-        self, tenant_id: str, allowed_keys: Sequence[str], *, wanted: Mapping[str, float], k: int, collection: str
+        self,
+        tenant_id: str,
+        allowed_keys: Sequence[str],
+        *,
+        wanted: Mapping[str, float],
+        k: int,
+        collection: str,
+        filters: SearchFilters | None = None,
     ) -> list[StoredPassage]:
         """The k passages with the highest sum of weights of these names (keys of `lakehouse.text.name_keys`)."""
-        request = _Request(tenant_id, tuple(allowed_keys), "", [], k, collection)
+        request = SearchRequest(tenant_id, tuple(allowed_keys), "", [], k, collection, filters)
         matches = self._search(request, NAMES, sparse(dict(wanted)), k, CANDIDATE_COLUMNS)
         # every passage has some score, because all passages share one key
         return [to_stored_passage(match) for match in matches if match["distance"] > _LEAST_NAME_SCORE]
@@ -187,21 +190,35 @@ class Reader:
         )
         return self._server.rows(pages)
 
-    def _dense(self, request: _Request, limit: int) -> list[Passage]:
+    def _check_filters(self, tenant_id: str, collection: str | None, filters: SearchFilters | None) -> None:
+        wanted = set(filters.columns) if filters else set()
+        if wanted and collection and (missing := wanted - self._collections.columns(collection)):
+            raise InvalidInput(
+                f"filters: collection {collection!r} was built by an earlier release, without {sorted(missing)}. Leave "
+                f"out that filter, or ingest again: the next ingest of tenant {tenant_id!r} builds it anew."
+            )
+
+    def _present(self, collection: str | None, columns: Sequence[str]) -> list[str]:
+        """The columns that the collection has; a collection of an earlier release lacks some."""
+        present = self._collections.columns(collection) if collection else columns
+        return [name for name in columns if name in present]
+
+    def _dense(self, request: SearchRequest, limit: int) -> list[Passage]:
         matches = self._search(request, "vector", request.vector, limit)
         return [to_passage(match["entity"], match["distance"]) for match in matches]
 
-    def _lexical(self, request: _Request) -> list[Passage]:
+    def _lexical(self, request: SearchRequest) -> list[Passage]:
         matches = self._search(request, "terms", request.words, request.k)
         # milvus-lite returns the score as a distance: below zero
         return [to_passage(match["entity"], abs(match["distance"])) for match in matches]
 
-    def _hybrid(self, request: _Request) -> list[Passage]:
-        matches = self._hybrid_matches(request, SEARCH_COLUMNS)
-        return [to_passage(match["entity"], match["distance"]) for match in matches]
+    def _hybrid(self, request: SearchRequest) -> list[Passage]:
+        matches = self._hybrid_matches(replace(request, k=request.k + MOST_TIES), SEARCH_COLUMNS)
+        passages = [to_passage(match["entity"], match["distance"]) for match in matches]
+        return _words_first(request.words, passages)[: request.k]
 
     def _search(
-        self, request: _Request, column: str, data: Any, limit: int, columns: Sequence[str] = SEARCH_COLUMNS
+        self, request: SearchRequest, column: str, data: Any, limit: int, columns: Sequence[str] = SEARCH_COLUMNS
     ) -> Sequence[Mapping[str, Any]]:
         matches: Sequence[Sequence[Mapping[str, Any]]] = self._read(
             request.tenant_id,
@@ -211,11 +228,11 @@ class Reader:
             anns_field=column,
             filter=request.readable,
             limit=limit,
-            output_fields=list(columns),
+            output_fields=self._present(request.collection, columns),
         )
         return matches[0]
 
-    def _hybrid_matches(self, request: _Request, columns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    def _hybrid_matches(self, request: SearchRequest, columns: Sequence[str]) -> Sequence[Mapping[str, Any]]:
         depth, readable = request.depth, request.readable
         searches = [
             AnnSearchRequest([request.vector], "vector", {"metric_type": "COSINE"}, depth, expr=readable),
@@ -228,18 +245,23 @@ class Reader:
             searches,
             RRFRanker(RRF_K),
             limit=request.k,
-            output_fields=list(columns),
+            output_fields=self._present(request.collection, columns),
         )
         return matches[0]
 
-    def _lexical_in_memory(self, request: _Request) -> list[Passage]:
+    def _lexical_in_memory(self, request: SearchRequest) -> list[Passage]:
         tenant_id, collection = request.tenant_id, request.collection or self._collections.live(request.tenant_id)
         if collection is None:
             raise no_tenant(tenant_id)
         # Every write adds to this count, also a write that replaces a row. Deleted rows drop out of the query below.
         write_count = int(self._read(tenant_id, collection, "get_collection_stats")["row_count"])
         index = self._lexical_indexes.get(collection, write_count, lambda: self._texts(tenant_id, collection))
-        scores = dict(index.search(request.words, request.allowed_keys, request.depth))
+        if request.filters:  # the index in memory knows no filters, so the best of all would be too few
+            every = index.search(request.words, request.allowed_keys, MAX_MATCHES)
+            matching = self._matching(request, collection)
+            scores = dict([match for match in every if match[0] in matching][: request.depth])
+        else:
+            scores = dict(index.search(request.words, request.allowed_keys, request.depth))
         if not scores:
             return []
         # The index in memory may be a moment old: the server filters by the permissions of now.
@@ -248,10 +270,22 @@ class Reader:
             collection,
             "query",
             filter=f"{request.readable} and {any_of('chunk_id', scores)}",
-            output_fields=list(SEARCH_COLUMNS),
+            output_fields=self._present(collection, SEARCH_COLUMNS),
         )
         readable = {row["chunk_id"]: row for row in rows}
         return [to_passage(readable[chunk_id], score) for chunk_id, score in scores.items() if chunk_id in readable]
+
+    def _matching(self, request: SearchRequest, collection: str) -> set[str]:
+        """Ids of all chunks that the caller may read and that meet the filters."""
+        pages = self._read(
+            request.tenant_id,
+            collection,
+            "query_iterator",
+            batch_size=READ_BATCH,
+            filter=request.readable,
+            output_fields=["chunk_id"],
+        )
+        return {row["chunk_id"] for row in self._server.rows(pages)}
 
     def _texts(self, tenant_id: str, collection: str) -> Iterator[tuple[str, str, str]]:
         """Chunk id, `acl_key` and text of each of the tenant's chunks."""
@@ -294,18 +328,11 @@ def no_tenant(tenant_id: str) -> NotFound:
     )
 
 
-def _check_search(tenant_id: str, mode: str, vector: np.ndarray | None, k: int) -> None:
-    check_tenant(tenant_id)
-    if mode not in get_args(EngineMode):
-        raise InvalidInput(f"mode={mode!r}: must be one of {', '.join(get_args(EngineMode))}. Choose one of them.")
-    if not 1 <= k <= MAX_K:
-        raise InvalidInput(f"k={k!r}: must be 1 to {MAX_K}. Ask for fewer passages, or split the question.")
-    if vector is None and mode != "lexical":
-        raise InvalidInput(f"mode={mode!r}: needs the embedded query. Pass `vector`, or search by mode 'lexical'.")
-
-
-def _numbers(vector: np.ndarray | None) -> list[float]:
-    return [] if vector is None else np.asarray(vector, dtype=np.float32).tolist()
+def _words_first(words: str, passages: Sequence[Passage]) -> list[Passage]:
+    """The passages by score; of equal scores those first that hold more of the words asked for."""
+    texts = [index_text(passage.title, passage.heading, passage.text) for passage in passages]
+    order = ties_by_words(words, [passage.score for passage in passages], texts)
+    return [passages[place] for place in order]
 
 
 def _fused(rankings: Sequence[Sequence[Passage]], k: int) -> list[Passage]:

@@ -5,19 +5,25 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
 from lakehouse.errors import InvalidInput
-from lakehouse.index.layout import MAX_TEXT_BYTES, NAMES, PASSAGE_COLUMNS, STORED_COLUMNS
+from lakehouse.index.layout import (
+    MAX_TEXT_BYTES,
+    NAMES,
+    PASSAGE_COLUMNS,
+    STORED_COLUMNS,
+)
 from lakehouse.index.passages import Passage
+from lakehouse.index.search_filters import FILTER_COLUMNS, UNKNOWN_TIME, time_of
 from lakehouse.text.hyperlinks import Place
-from lakehouse.text.identifiers import with_words
 from lakehouse.text.name_keys import name_vector, sparse
 from lakehouse.text.names import Names
+from lakehouse.text.search_text import search_text
 
-SEARCH_COLUMNS = ("chunk_id", *PASSAGE_COLUMNS)
+SEARCH_COLUMNS = ("chunk_id", *PASSAGE_COLUMNS, *FILTER_COLUMNS)
 """Columns that `to_passage` needs."""
 CANDIDATE_COLUMNS = (*SEARCH_COLUMNS, *STORED_COLUMNS)
 """Columns that `to_stored_passage` needs."""
@@ -26,7 +32,7 @@ _CHUNK_ID = re.compile(r'[^\x00-\x1f"\\]{1,128}')
 
 
 class IndexRow(TypedDict):
-    """One chunk as it is indexed; `heading` is its heading path joined by ` › `."""
+    """One chunk as it is indexed; `heading` is its heading path joined by ` › `, `updated_at` as of `index_time`."""
 
     chunk_id: str
     tenant_id: str
@@ -38,6 +44,12 @@ class IndexRow(TypedDict):
     text: str
     uri: str
     vector: Sequence[float] | np.ndarray
+    document_type: NotRequired[str]
+    author: NotRequired[str]
+    updated_at: NotRequired[int]
+
+
+_UNKNOWN = {"document_type": "", "author": "", "updated_at": UNKNOWN_TIME}
 
 
 @dataclass(frozen=True)
@@ -69,7 +81,10 @@ def to_row(chunk: IndexRow, columns: Collection[str]) -> dict[str, Any]:
             "characters. Use a hash."
         )
     title, heading, text = chunk["title"], chunk["heading"], chunk["text"]
-    row: dict[str, Any] = {**chunk, "vector": np.asarray(chunk["vector"], dtype=np.float32)}
+    row: dict[str, Any] = {**_UNKNOWN, **chunk, "vector": np.asarray(chunk["vector"], dtype=np.float32)}
+    for name in FILTER_COLUMNS:
+        if name not in columns:
+            del row[name]
     for name in ("title", "heading", "text", "uri"):
         row[name] = _cut(row[name])
     if "index_text" in columns:
@@ -83,8 +98,14 @@ def to_row(chunk: IndexRow, columns: Collection[str]) -> dict[str, Any]:
 
 
 def to_passage(row: Mapping[str, Any], score: float) -> Passage:
-    """A row with `SEARCH_COLUMNS` as a passage."""
-    return Passage(**{name: row[name] for name in SEARCH_COLUMNS}, score=float(score))
+    """A row with `SEARCH_COLUMNS` as a passage; older collections lack `FILTER_COLUMNS`."""
+    return Passage(
+        **{name: row[name] for name in ("chunk_id", *PASSAGE_COLUMNS)},
+        score=float(score),
+        document_type=row.get("document_type") or None,
+        author=row.get("author") or None,
+        updated_at=time_of(row.get("updated_at", UNKNOWN_TIME)),
+    )
 
 
 def to_stored_passage(match: Mapping[str, Any]) -> StoredPassage:
@@ -94,8 +115,8 @@ def to_stored_passage(match: Mapping[str, Any]) -> StoredPassage:
 
 
 def index_text(title: str, heading: str, text: str) -> str:
-    """The text that lexical search looks in: title and headings count like text; identifiers also as words."""
-    return with_words("\n".join(part for part in (title, heading, text) if part))
+    """The text that lexical search looks in: the words of title, headings and text."""
+    return search_text("\n".join((title, heading, text)), is_document=True)
 
 
 def encode_names(names: Names) -> str:

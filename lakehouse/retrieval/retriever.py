@@ -20,9 +20,12 @@ from lakehouse.index.frequencies import FrequencyDirectory
 from lakehouse.index.index import Index
 from lakehouse.index.passages import Mode, Passage
 from lakehouse.index.reader import Reader, Superseded, no_tenant
+from lakehouse.index.search_filters import SearchFilters
 from lakehouse.index.versions import Version, recorded_version
+from lakehouse.retrieval.by_document import best_documents
 from lakehouse.retrieval.multihop.ranking import Weights, shipped_weights
 from lakehouse.retrieval.multihop.search import Gathered, MultihopSearch
+from lakehouse.retrieval.paging import Pages
 from lakehouse.retrieval.reranking import RERANKED, load_reranker
 from lakehouse.settings import LLM_RERANKER, Settings
 
@@ -56,18 +59,46 @@ class Retriever:
         self._live: TTLCache[str, str] = TTLCache(_MAX_TENANTS, LIVE_AGE_S, timer)
         self._versions: LRUCache[tuple[str, str], Version] = LRUCache(_MAX_TENANTS)
 
-    def search(self, tenant_id: str, groups: Iterable[str], query: str, *, k: int, mode: Mode) -> list[Passage]:
-        """The k best passages of the tenant that a member of the groups may read, best first.
+    def search(
+        self,
+        tenant_id: str,
+        groups: Iterable[str],
+        query: str,
+        *,
+        k: int,
+        mode: Mode,
+        filters: SearchFilters | None = None,
+    ) -> list[Passage]:
+        """The k best passages of the tenant that a member of the groups may read, best first, of any documents.
 
-        Raises `NotFound` for a tenant without an index, `InvalidInput` for a wrong k or mode, `Unavailable`.
+        Raises `NotFound` for a tenant without an index, `InvalidInput` for a wrong k or mode or for filters that the
+        index cannot answer, `Unavailable`.
         """
-        allowed = self._acl.allowed_keys(tenant_id, groups)
-        if not self._cross_encoder:
-            return self._retry_if_superseded(tenant_id, lambda: self._search(tenant_id, allowed, query, k, mode))
-        reranker = load_reranker(self._cross_encoder)
-        depth = max(k, RERANKED)
-        passages = self._retry_if_superseded(tenant_id, lambda: self._search(tenant_id, allowed, query, depth, mode))
-        return reranker.best(query, passages, k)
+        depth = max(k, RERANKED) if self._cross_encoder else k
+        passages = self._found(tenant_id, groups, query, mode, filters)(depth)
+        return load_reranker(self._cross_encoder).best(query, passages, k) if self._cross_encoder else passages
+
+    def search_documents(
+        self,
+        tenant_id: str,
+        groups: Iterable[str],
+        query: str,
+        *,
+        k: int,
+        mode: Mode,
+        filters: SearchFilters | None = None,
+        per_document: int = 1,
+        pages: Pages | None = None,
+    ) -> list[Passage]:
+        """The k best documents, each by its best passage; `more` holds up to `per_document` - 1 others.
+
+        `pages`: leave out the documents of earlier pages. Errors as of `search`.
+        """
+        shown = pages or Pages(b"")
+        depth = max(k, RERANKED) if self._cross_encoder else k
+        find = self._found(tenant_id, groups, query, mode, filters)
+        documents = best_documents(find, depth, per_document, shown.is_shown, len(shown.shown))
+        return load_reranker(self._cross_encoder).best(query, documents, k) if self._cross_encoder else documents
 
     def gather(self, tenant_id: str, groups: Iterable[str], query: str) -> Gathered:
         """The candidates that a multi-hop search would score, to learn its weights from; errors as of `search`."""
@@ -106,15 +137,39 @@ class Retriever:
         """Close the connection to Milvus."""
         self._reader.close()
 
-    def _search(self, tenant_id: str, allowed: tuple[str, ...], query: str, k: int, mode: Mode) -> list[Passage]:
-        collection = self._live_collection(tenant_id)
-        vector = None if mode == "lexical" else self._embed(tenant_id, collection, query)
-        if mode == "multihop":
-            assert vector is not None
-            return self._multihop.search(tenant_id, allowed, query=query, vector=vector, k=k, collection=collection)
-        return self._reader.search(
-            tenant_id, allowed, query=query, vector=vector, mode=mode, k=k, collection=collection
-        )
+    def _found(
+        self, tenant_id: str, groups: Iterable[str], query: str, mode: Mode, filters: SearchFilters | None
+    ) -> Callable[[int], list[Passage]]:
+        """A function that gives so many of the best passages; the question is embedded once."""
+        allowed = self._acl.allowed_keys(tenant_id, groups)
+        vectors: dict[str, np.ndarray] = {}
+
+        def search_live(k: int) -> list[Passage]:
+            collection = self._live_collection(tenant_id)
+            if mode != "lexical" and collection not in vectors:
+                vectors[collection] = self._embed(tenant_id, collection, query)
+            if mode == "multihop":
+                return self._multihop.search(
+                    tenant_id,
+                    allowed,
+                    query=query,
+                    vector=vectors[collection],
+                    k=k,
+                    collection=collection,
+                    filters=filters,
+                )
+            return self._reader.search(
+                tenant_id,
+                allowed,
+                query=query,
+                vector=vectors.get(collection),
+                mode=mode,
+                k=k,
+                collection=collection,
+                filters=filters,
+            )
+
+        return lambda k: self._retry_if_superseded(tenant_id, lambda: search_live(k))
 
     def _embed(self, tenant_id: str, collection: str, query: str) -> np.ndarray:
         """The question (dimension,) as the collection's model embeds it."""

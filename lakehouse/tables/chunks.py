@@ -1,6 +1,19 @@
 """Tables made from documents: chunks, group sets, name frequencies, embeddings."""
 
-from lakehouse.tables.schema import ACL, DOC, GROUPS, RUN, SOURCE, TENANT, Column, Forget, Table, Type
+from lakehouse.tables.schema import (
+    ACL,
+    AUTHOR,
+    DOC,
+    DOCUMENT_TYPE,
+    GROUPS,
+    RUN,
+    SOURCE,
+    TENANT,
+    Column,
+    Forget,
+    Table,
+    Type,
+)
 
 CHUNKS = Table(
     "silver.chunks",
@@ -27,7 +40,12 @@ CHUNKS = Table(
             Type.STRINGS,
             "Headings above the chunk, outermost first; empty before the first heading.",
         ),
-        Column("text", Type.STRING, "The chunk's span of the document's text, unchanged."),
+        Column(
+            "text",
+            Type.STRING,
+            "The chunk's span of the document's text, unchanged; a span that begins among the rows of a table follows "
+            "its header.",
+        ),
         Column("start_offset", Type.INT, "Start of the span in the document's text, in characters, e.g. 0."),
         Column("end_offset", Type.INT, "End of the span, exclusive, in characters, e.g. 812."),
         Column(
@@ -44,6 +62,14 @@ CHUNKS = Table(
         GROUPS,
         ACL,
         RUN,
+        DOCUMENT_TYPE,
+        AUTHOR,
+        Column(
+            "updated_at",
+            Type.TIME,
+            "Time of the document's last change according to its source; NULL when the source gives none.",
+            True,
+        ),
     ),
 )
 

@@ -1,6 +1,19 @@
 """Tables of ingested documents, and of refused documents with the reason."""
 
-from lakehouse.tables.schema import DOC, GROUPS, RUN, SOURCE, TENANT, Column, Forget, Rule, Table, Type
+from lakehouse.tables.schema import (
+    AUTHOR,
+    DOC,
+    DOCUMENT_TYPE,
+    GROUPS,
+    RUN,
+    SOURCE,
+    TENANT,
+    Column,
+    Forget,
+    Rule,
+    Table,
+    Type,
+)
 
 DOCUMENTS = Table(
     "bronze.documents",
@@ -34,6 +47,8 @@ DOCUMENTS = Table(
             "`near-duplicate` was off.",
             True,
         ),
+        DOCUMENT_TYPE,
+        AUTHOR,
     ),
     rules=(
         Rule("empty text", "`text` holds more than white space."),
@@ -113,6 +128,12 @@ QUARANTINE = Table(
             "like_doc_id",
             Type.STRING,
             "Id of the document that it repeats; NULL: refused for another reason.",
+            True,
+        ),
+        Column(
+            "kind",
+            Type.STRING,
+            "The reason without values and advice, for counts, e.g. `encrypted`; NULL in rows of releases without it.",
             True,
         ),
     ),

@@ -85,6 +85,19 @@ SOURCE = Column(
 DOC = Column(
     "doc_id", Type.STRING, "The document's id in its source, given or the path below the folder, e.g. `hr/plan.docx`."
 )
+DOCUMENT_TYPE = Column(
+    "document_type",
+    Type.STRING,
+    "Format by the usual suffix, e.g. `pdf`, `md` or `html`; of a line or row: its own `document_type`, else `record`; "
+    "NULL in rows of releases without this column.",
+    True,
+)
+AUTHOR = Column(
+    "author",
+    Type.STRING,
+    "Author by the file's properties or headers, or by the line or row, e.g. `Ida Kestrel`; NULL: none is named.",
+    True,
+)
 RUN = Column(
     "ingest_run_id",
     Type.STRING,

@@ -10,6 +10,10 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from agents.answer import Usage
+from lakehouse.index.search_filters import MAX_CHARACTERS as MAX_CHARACTERS_OF_VALUE
+from lakehouse.index.search_filters import MAX_VALUES, SearchFilters
+from lakehouse.retrieval.by_document import MAX_PASSAGES
+from lakehouse.retrieval.paging import MAX_SHOWN, MAX_TOKEN_CHARACTERS
 from lakehouse.settings import MAX_EVIDENCE, MAX_QUORUM, MAX_TASK_SECONDS, Program
 from lakehouse.state.memory import MAX_CHARACTERS
 
@@ -24,6 +28,40 @@ QuestionText = Annotated[
         examples=["Under which licence is the library that renders templates for Flask published?"],
     ),
 ]
+
+
+FilterValues = Annotated[
+    list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_CHARACTERS_OF_VALUE)]],
+    Field(min_length=1, max_length=MAX_VALUES),
+]
+
+
+class Filters(BaseModel):
+    """Documents that a search may return, among those that the asker may read; all given fields must be met."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: FilterValues | None = Field(None, description="Names of sources, any of them, e.g. `wiki`.")
+    document_type: FilterValues | None = Field(
+        None, description="Formats by their usual suffix, any of them, e.g. `pdf`, `md`; lines and rows: `record`."
+    )
+    author: FilterValues | None = Field(None, description="Authors as results show them, any of them.")
+    updated_after: datetime | None = Field(
+        None, description="Changed at this time or later, ISO 8601, UTC where no zone is given."
+    )
+    updated_before: datetime | None = Field(
+        None, description="Changed before this time. Documents without a date meet neither bound."
+    )
+    path: Annotated[str, StringConstraints(min_length=1, max_length=MAX_CHARACTERS_OF_VALUE)] | None = Field(
+        None, description="How the document's id begins, e.g. `hr/`; with `://` in it, how its address begins."
+    )
+
+    def as_filters(self) -> SearchFilters:
+        """The filters as searches take them. Raises `InvalidInput` for times with nothing in between."""
+        lists = {name: tuple(getattr(self, name) or ()) for name in ("source", "document_type", "author")}
+        return SearchFilters(
+            **lists, updated_after=self.updated_after, updated_before=self.updated_before, path=self.path
+        )
 
 
 class Body(BaseModel):
@@ -45,7 +83,17 @@ class Body(BaseModel):
     )
 
 
-class AskBody(Body):
+class DocumentsBody(Body):
+    """A question about documents."""
+
+    filters: Filters | None = Field(None, description="Only documents that meet these; left out: all.")
+
+    def search_filters(self) -> SearchFilters | None:
+        """The filters as searches take them; None for all documents."""
+        return self.filters.as_filters() if self.filters else None
+
+
+class AskBody(DocumentsBody):
     """A question to answer."""
 
     program: Program | None = Field(
@@ -130,12 +178,21 @@ class ForgottenEntries(BaseModel):
     rows_left: int = Field(description="Rows found by reading all remaining files: 0.")
 
 
-class SearchBody(Body):
+class SearchBody(DocumentsBody):
     """A question to find passages for."""
 
-    k: int = Field(5, ge=1, le=50, description="How many passages, 1 to 50.")
+    k: int = Field(5, ge=1, le=50, description="How many documents, 1 to 50.")
     mode: Literal["dense", "lexical", "hybrid", "multihop"] = Field(
         "hybrid", description="dense, lexical, hybrid or multihop."
+    )
+    passages_per_document: int = Field(
+        1, ge=1, le=MAX_PASSAGES, description=f"Passages of each document, 1 to {MAX_PASSAGES}; the best, then `more`."
+    )
+    page_token: str | None = Field(
+        None,
+        max_length=MAX_TOKEN_CHARACTERS,
+        description="`next_page_token` of the page before, with the same question, mode and filters; left out: the "
+        "first page.",
     )
 
 
@@ -167,8 +224,16 @@ class PathStep(BaseModel):
     via: str = Field(description="The connecting name in lower case, or the linked page; empty for `continues`.")
 
 
+class OtherPassage(BaseModel):
+    """Another passage of a document that was found."""
+
+    chunk_id: str
+    score: float
+    text: str
+
+
 class FoundPassage(BaseModel):
-    """A passage. Only mode multihop sets the fields after `uri`."""
+    """A document by its best passage. Only mode multihop sets `probability`, `path` and `covers`."""
 
     chunk_id: str
     doc_id: str
@@ -176,6 +241,13 @@ class FoundPassage(BaseModel):
     score: float
     text: str
     uri: str
+    source: str = Field("", description="Source of the document.")
+    document_type: str | None = Field(None, description="Format by its usual suffix; null: not known.")
+    author: str | None = Field(None, description="null: the document names none.")
+    updated_at: datetime | None = Field(None, description="Last change by the source; null: it gives none.")
+    more: list[OtherPassage] = Field(
+        [], description="Other passages of the document, best first, up to `passages_per_document` - 1."
+    )
     probability: float | None = Field(None, description="Probability that the question needs this passage, 0 to 1.")
     path: list[PathStep] = Field(
         [], description="Passages that led to this passage, in order; empty if the question led to it directly."
@@ -184,9 +256,12 @@ class FoundPassage(BaseModel):
 
 
 class SearchAnswer(BaseModel):
-    """The passages that the caller may read, best first."""
+    """The documents that the caller may read, each by its best passage, best first."""
 
     results: list[FoundPassage]
+    next_page_token: str | None = Field(
+        None, description=f"For the next page; null: this is the last. {MAX_SHOWN} documents at most in all pages."
+    )
     took_ms: float
     task_id: str
     usage: Usage = Field(description="Zero unless a model reranks the passages.")

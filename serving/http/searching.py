@@ -11,7 +11,16 @@ router = APIRouter(dependencies=[API_KEY], responses=PROBLEM_RESPONSES, tags=["q
 
 @router.post("/search", summary="Find passages")
 async def search(body: SearchBody, key: CallerKey, services: GatewayServices) -> SearchAnswer:
-    """Find the passages that the asker may read, best first. No model call, unless the reranker is a model."""
+    """Find the documents that the asker may read, best first, each by its best passage.
+
+    No model call, unless the reranker is a model.
+    """
     result = await services.tasks.search(key, body)
     passages = [FoundPassage.model_validate(passage, from_attributes=True) for passage in result.results]
-    return SearchAnswer(results=passages, took_ms=result.took_ms, task_id=result.task_id, usage=result.usage)
+    return SearchAnswer(
+        results=passages,
+        next_page_token=result.next_page_token,
+        took_ms=result.took_ms,
+        task_id=result.task_id,
+        usage=result.usage,
+    )

@@ -21,6 +21,7 @@ from agents.task.remembered import check_memory
 from lakehouse.access.ledger import Key, Ledger, Reservation
 from lakehouse.access.permissions import Caller
 from lakehouse.errors import BudgetExceeded, LakehopError, Unavailable
+from lakehouse.index.search_filters import SearchFilters
 from lakehouse.settings import LLM_RERANKER, Settings
 from lakehouse.state.memory import Memories, Owner
 from serving.contract.access import caller_of
@@ -57,6 +58,7 @@ class Admitted:
     quorum: int = 1  # defaults, for durable tasks that an earlier version stored
     remember: bool = False
     recall: bool = False
+    filters: SearchFilters | None = None
 
 
 class Paid(Protocol):
@@ -132,7 +134,16 @@ class Tasks:
     async def search(self, key: Key, body: SearchBody) -> "SearchResult":
         """A search. A model that reranks is paid by the key; at the key's cap the search does without it."""
         caller = caller_of(key, body.tenant, body.groups, body.user)
-        find = partial(self._agents.search, body.question, caller, k=body.k, mode=body.mode)
+        find = partial(
+            self._agents.search,
+            body.question,
+            caller,
+            k=body.k,
+            mode=body.mode,
+            filters=body.search_filters(),
+            per_document=body.passages_per_document,
+            page_token=body.page_token,
+        )
         if self._settings.reranker != LLM_RERANKER:
             return await find()
         max_seconds = self._settings.search_seconds
@@ -176,10 +187,11 @@ class Tasks:
             check_memory(program)
         if body.memory or body.remember:
             Owner.of(caller)  # raises without a user: a memory belongs to a user
+        filters = body.search_filters()  # before money is held: it may be refused
         max_seconds = body.max_seconds or self._settings.task_max_seconds
         reservation = await self._reserved(caller, max_seconds + waits_s, body.max_usd)
         return Admitted(
-            body.question, caller, program, max_seconds, reservation, body.quorum, body.remember, body.memory
+            body.question, caller, program, max_seconds, reservation, body.quorum, body.remember, body.memory, filters
         )
 
     async def work(
@@ -203,6 +215,7 @@ class Tasks:
                 on_event=watch,
                 journal=journal,
                 task_id=task_id,
+                filters=admitted.filters,
             )
             return await asyncio.to_thread(self._remembered, admitted, answer) if admitted.remember else answer
 

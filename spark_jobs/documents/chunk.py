@@ -22,12 +22,15 @@ from lakehouse.settings import Settings
 from lakehouse.storage.delta import arrow_schema
 from lakehouse.storage.spark import append, read, struct_type
 from lakehouse.tables import ACL_KEYS, CHUNKS, DOCUMENTS
-from spark_jobs.documents.chunking import chunk_document, embedded_title
+from spark_jobs.documents.chunking import CUTTING_VERSION, chunk_document, embedded_title
 from spark_jobs.runner.change_feed import differences, for_each_change, write_differences
 from spark_jobs.runner.counts import Counts
+from spark_jobs.runner.progress import done
 
 STEP = "chunk_documents"
 _BATCH_CHUNKS = 2000
+_COPIED = ("tenant_id", "source", "doc_id", "uri", "acl_groups", "document_type", "author", "updated_at")
+_READ = (*_COPIED, "title", "text")
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
@@ -37,8 +40,8 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     def chunk_batch(documents: DataFrame) -> None:
         counts.update(_bring_up_to_date(spark, settings, args, documents))
 
-    # another tokenizer or another limit gives other chunks
-    variant = f"{settings.embedding_model} {settings.chunk_max_tokens}"
+    # another tokenizer, limit or way of cutting gives other chunks
+    variant = f"{settings.embedding_model} {settings.chunk_max_tokens} {CUTTING_VERSION}"
     for_each_change(spark, settings, DOCUMENTS, args.tenant, STEP, variant, chunk_batch)
     return dict(counts)
 
@@ -46,9 +49,7 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 def _bring_up_to_date(spark: SparkSession, settings: Settings, args: Namespace, documents: DataFrame) -> Counts:
     live = documents.filter((F.col("_change_type") != "delete") & ~F.col("deleted"))
     cut = chunking(settings.embedding_model, settings.chunk_max_tokens, args.run_id)
-    chunks = live.select("tenant_id", "source", "doc_id", "title", "text", "uri", "acl_groups").mapInArrow(
-        cut, struct_type(CHUNKS)
-    )
+    chunks = live.select(*_READ).mapInArrow(cut, struct_type(CHUNKS))
     known = read(spark, settings, CHUNKS).filter(F.col("tenant_id") == args.tenant)
     touched = known.join(documents.select("source", "doc_id"), on=["source", "doc_id"], how="left_semi")
     changes = differences(chunks, touched, CHUNKS)
@@ -67,6 +68,7 @@ def chunking(
         rows: list[dict[str, Any]] = []
         for batch in batches:
             for document in batch.to_pylist():
+                done(1)
                 rows += chunk_rows(document, tokenizer, max_tokens, run_id)
                 if len(rows) >= _BATCH_CHUNKS:
                     yield pa.RecordBatch.from_pylist(rows, arrow_schema(CHUNKS))
@@ -84,7 +86,7 @@ def _tokenizer(model: str) -> Tokenizer:
 def chunk_rows(document: dict[str, Any], tokenizer: Tokenizer, max_tokens: int, run_id: str) -> list[dict[str, Any]]:
     """The rows of `silver.chunks` of one row of `bronze.documents`."""
     title = embedded_title(document["title"], tokenizer, max_tokens)
-    shared = {name: document[name] for name in ("tenant_id", "source", "doc_id", "uri", "acl_groups")}
+    shared = {name: document.get(name) for name in _COPIED}
     shared |= {"title": title, "acl_key": acl_key(document["acl_groups"]), "ingest_run_id": run_id}
     repeats: Counter[str] = Counter()
     rows = []

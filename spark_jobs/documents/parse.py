@@ -19,6 +19,7 @@ from lakehouse.storage.spark import delta_table, read, struct_type
 from lakehouse.tables import DOCUMENTS, QUARANTINE
 from spark_jobs.documents.near_duplicates import place, refuse_near_duplicates, signatures, store_missing_signatures
 from spark_jobs.documents.replay import ids_to_read, refused_earlier, replayed_documents, settle_quarantine
+from spark_jobs.documents.safeguards import check_names, check_snapshot, kind_of
 from spark_jobs.runner.counts import Counts, record, recorded
 from spark_jobs.sources.inputs import read_input
 
@@ -37,7 +38,8 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     started_at = datetime.now(UTC)
     refused = refused_earlier(spark, settings, args) if args.replay else None
     ids = None if refused is None else ids_to_read(refused)
-    inputs = [read_input(spark, path, settings, ids) for path in args.path]
+    paths = list(dict.fromkeys(args.path))
+    inputs = [read_input(spark, path, settings, ids) for path in paths]
     if settings.near_duplicate_similarity:
         store_missing_signatures(spark, settings, args.tenant, args.source)
     known = known_documents(read(spark, settings, DOCUMENTS), args.tenant, args.source)
@@ -45,10 +47,12 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
     log.info("%s: skipped files: %s", STEP, ", ".join(f"{count} {why}" for why, count in skipped.items()) or "none")
     parsed = unique_documents(in_order([part.parsed for part in inputs]))
     if refused is not None:
-        parsed = replayed_documents(spark, parsed, refused, args.path)
+        parsed = replayed_documents(spark, parsed, refused, paths)
     compared = compared_documents(parsed, known, args.groups, sign=settings.near_duplicate_similarity > 0).persist()
     judged = compared
     try:
+        if len(paths) > 1:
+            check_names(compared)
         gone = missing_documents(known, compared) if args.snapshot else known.limit(0).select("doc_id")
         if settings.near_duplicate_similarity:
             judged = refuse_near_duplicates(compared, known, gone, settings.near_duplicate_similarity).persist()
@@ -56,6 +60,8 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
             "documents_skipped": skipped.total(),
             "documents_deleted": gone.count() if args.snapshot else 0,
         }
+        if args.snapshot and not args.allow_deleting:
+            check_snapshot(settings, args.source, paths, compared, known, counts["documents_deleted"])
         counts = _of_all_attempts(counts, recorded(settings, args, STEP), known, args.run_id)
         record(settings, args, STEP, counts, started_at)
         if counts["documents_quarantined"]:
@@ -75,7 +81,16 @@ def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
 def known_documents(documents: DataFrame, tenant_id: str, source: str) -> DataFrame:
     """The columns of the source's documents that a comparison needs, also of deleted documents."""
     return documents.filter((F.col("tenant_id") == tenant_id) & (F.col("source") == source)).select(
-        "doc_id", "content_hash", "uri", "acl_groups", "updated_at", "deleted", "ingest_run_id", "signature"
+        "doc_id",
+        "content_hash",
+        "uri",
+        "acl_groups",
+        "updated_at",
+        "deleted",
+        "ingest_run_id",
+        "signature",
+        "document_type",
+        "author",
     )
 
 
@@ -85,17 +100,30 @@ def in_order(inputs: Sequence[DataFrame]) -> DataFrame:
 
 
 def unique_documents(parsed: DataFrame) -> DataFrame:
-    """`parsed`, with each later document of an id as a rejection; the first one stays."""
+    """`parsed`, with each later document of an id as a rejection; the first one stays.
+
+    `twin`: address of the first document, where it came by another path; `check_names` then refuses the run.
+    """
     same_id = Window.partitionBy("doc_id", F.col("reason").isNull()).orderBy("input", F.abs("number"), "uri")
     is_repeat = F.col("reason").isNull() & (F.row_number().over(same_id) > 1)
     quoted_id = F.concat(F.lit("'"), "doc_id", F.lit("'"))
+    first_uri = F.first("uri").over(same_id)
     reason = F.concat(
         place("number"),
         F.lit("duplicate id "),
         quoted_id,
-        F.lit(": must be unique in one input, and an earlier document has it. Rename or remove one of them."),
+        F.lit(": must be unique in one input, and an earlier document has it: "),
+        first_uri,
+        F.lit(". Rename or remove one of them."),
     )
-    return parsed.withColumn("reason", F.when(is_repeat, reason).otherwise(F.col("reason")))
+    is_by_another_path = is_repeat & (F.first("input").over(same_id) != F.col("input"))
+    # one step for both columns: each would otherwise see the other's result
+    return parsed.withColumns(
+        {
+            "reason": F.when(is_repeat, reason).otherwise(F.col("reason")),
+            "twin": F.when(is_by_another_path, first_uri),
+        }
+    )
 
 
 def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str], *, sign: bool) -> DataFrame:
@@ -107,7 +135,8 @@ def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str
     given_groups = F.coalesce(F.col("new.acl_groups"), F.lit(list(groups)).cast("array<string>"))
     differs = F.col("known.deleted") | (F.col("new.content_hash") != F.col("known.content_hash"))
     differs |= (F.col("new.uri") != F.col("known.uri")) | (given_groups != F.col("known.acl_groups"))
-    differs |= ~F.col("new.updated_at").eqNullSafe(F.col("known.updated_at"))
+    for name in ("updated_at", "document_type", "author"):
+        differs |= ~F.col(f"new.{name}").eqNullSafe(F.col(f"known.{name}"))
     state = (
         F.when(F.col("new.reason").isNotNull(), "quarantined")
         .when(F.col("known.doc_id").isNull(), "added")
@@ -121,7 +150,7 @@ def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str
     is_unsigned = F.col("new.reason").isNull() & known_signature.isNull()
     new_signature = signatures(F.when(is_unsigned, F.col("new.text"))) if sign else F.lit(None)
     joined = parsed.alias("new").join(known.alias("known"), on=F.expr("new.doc_id = known.doc_id"), how="left")
-    kept = [F.col(f"new.{name}") for name in parsed.columns if name not in ("acl_groups", "input")]
+    kept = [F.col(f"new.{name}") for name in parsed.columns if name != "acl_groups"]
     return joined.select(
         *kept,
         given_groups.alias("acl_groups"),
@@ -199,6 +228,7 @@ def _write_quarantine(settings: Settings, args: Namespace, compared: DataFrame) 
         F.lit(args.groups).cast("array<string>").alias("default_groups"),
         F.lit(None).cast("string").alias("resolved_by"),
         "like_doc_id",
+        kind_of("reason").alias("kind"),
     )
     quoted_run = args.run_id.replace("\\", "\\\\").replace("'", "\\'")
     (

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 MAX_ID_CHARACTERS = 1024
 MAX_TITLE_CHARACTERS = 1000
+MAX_AUTHOR_CHARACTERS = 500
+MAX_TYPE_CHARACTERS = 50
 EXCERPT_CHARACTERS = 200
 
 
@@ -35,6 +37,8 @@ class ParsedDocument:
     uri: str
     acl_groups: list[str] | None = None
     updated_at: datetime | None = None
+    document_type: str | None = None  # the usual suffix without its dot, e.g. `md`
+    author: str | None = None
 
     @property
     def content_hash(self) -> str:
@@ -71,6 +75,16 @@ class ExtractedText(NamedTuple):
 def clean_title(title: str, fallback: str) -> str:
     """The title on one line, at most `MAX_TITLE_CHARACTERS` long; `fallback` where nothing is left."""
     return " ".join(title.split())[:MAX_TITLE_CHARACTERS] or fallback
+
+
+def clean_author(author: str | None) -> str | None:
+    """The author on one line, at most `MAX_AUTHOR_CHARACTERS` long; None where nothing is left."""
+    return " ".join((author or "").split())[:MAX_AUTHOR_CHARACTERS].rstrip() or None
+
+
+def clean_type(name: str | None) -> str | None:
+    """A type of documents as filters compare it: lower case, without a dot before it; None where nothing is left."""
+    return (name or "").strip().lower().removeprefix(".")[:MAX_TYPE_CHARACTERS] or None
 
 
 def too_large(size: int, max_bytes: int, setting: str = "LAKEHOP_DOCUMENT_MAX_BYTES") -> str:

@@ -8,17 +8,24 @@ from typing import IO
 
 from spark_jobs.formats import (
     archives,
+    asciidoc,
+    data_documents,
     docx,
+    epub,
     html,
     mail,
     markdown,
+    notebooks,
+    open_document,
     pdf,
     pptx,
     restructured_text,
+    rich_text,
     source_code,
     spreadsheets,
     tables,
     text,
+    transcripts,
 )
 from spark_jobs.formats.document import (
     EXCERPT_CHARACTERS,
@@ -27,7 +34,9 @@ from spark_jobs.formats.document import (
     ParseLimits,
     Refused,
     Rejection,
+    clean_author,
     clean_title,
+    clean_type,
     excerpt,
 )
 from spark_jobs.formats.format import FileReader, Format
@@ -36,12 +45,19 @@ FORMATS: tuple[Format, ...] = (
     *markdown.FORMATS,
     *text.FORMATS,
     *restructured_text.FORMATS,
+    *asciidoc.FORMATS,
     *html.FORMATS,
+    *notebooks.FORMATS,
+    *transcripts.FORMATS,
+    *data_documents.FORMATS,
     *source_code.FORMATS,
     *pdf.FORMATS,
     *docx.FORMATS,
     *pptx.FORMATS,
     *spreadsheets.FORMATS,
+    *open_document.FORMATS,
+    *rich_text.FORMATS,
+    *epub.FORMATS,
     *tables.FORMATS,
     *mail.FORMATS,
     *archives.FORMATS,
@@ -50,12 +66,22 @@ _FORMAT_BY_SUFFIX = {suffix: file_format for file_format in FORMATS for suffix i
 _SUFFIX_BY_MEDIA_TYPE = {
     media_type: file_format.suffixes[0] for file_format in FORMATS for media_type in file_format.media_types
 }
+_USUAL_SUFFIX = {
+    "markdown": "md", "mdown": "md", "mkd": "md", "htm": "html", "xhtml": "html", "text": "txt", "yml": "yaml",
+    "jpeg": "jpg", "tiff": "tif", "adoc": "asciidoc", "asc": "asciidoc",
+}  # fmt: skip
 _INGESTED_BY_PATH = (".jsonl", ".ndjson", ".parquet")
 
 
 def format_of(name: str) -> Format | None:
     """The format of a file by the suffix of its name, in any case; None: no reader for it."""
     return _FORMAT_BY_SUFFIX.get(_suffix(name))
+
+
+def document_type(name: str) -> str | None:
+    """The type of a file by the suffix of its name: the usual one where a format has several; None without a suffix."""
+    suffix = _suffix(name).removeprefix(".")
+    return clean_type(_USUAL_SUFFIX.get(suffix, suffix))
 
 
 def suffix_of_media_type(media_type: str) -> str | None:
@@ -103,7 +129,15 @@ def read_document(doc_id: str, uri: str, file: IO[bytes], limits: ParseLimits) -
         raise Refused("empty text: a document needs some. Write it, or remove the file.")
     own_title = markdown.markdown_title(extracted.text) if extracted.title is None else extracted.title
     title = clean_title(own_title or "", fallback=name)
-    return ParsedDocument(doc_id, title, extracted.text, uri, updated_at=extracted.updated_at)
+    return ParsedDocument(
+        doc_id,
+        title,
+        extracted.text,
+        uri,
+        updated_at=extracted.updated_at,
+        document_type=document_type(name),
+        author=clean_author(extracted.author),
+    )
 
 
 def _convert(read: FileReader, suffix: str, file: IO[bytes], limits: ParseLimits) -> ExtractedText:

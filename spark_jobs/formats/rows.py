@@ -1,7 +1,7 @@
 """A line of JSONL or a row of a table as a document, or the reason why it was refused. Nothing here raises."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
@@ -14,20 +14,24 @@ from spark_jobs.formats.document import (
     ParsedDocument,
     Refused,
     Rejection,
+    clean_author,
     clean_title,
+    clean_type,
     excerpt,
     too_large,
 )
 from spark_jobs.formats.markdown import markdown_title
-from spark_jobs.formats.text import decode_utf8
+
+RECORD = "record"
+"""The type of a line or row that names none."""
 
 
 def parse_line(line: bytes, uri: str, max_bytes: int) -> ParsedDocument | Rejection:
-    """A line of JSONL: an object with `id` and `text`, optionally `title`, `uri`, `groups` and `updated_at`."""
+    """A line of JSONL: an object with `id` and `text`, optionally `title`, `uri`, `groups`, `updated_at` and more."""
     values: Any = None
     try:
         try:
-            values = json.loads(decode_utf8(line))
+            values = json.loads(_utf8(line))
         except RecursionError:
             raise Refused("invalid JSON: nested too deep. Write one flat object a line.") from None
         except ValueError as error:
@@ -56,6 +60,18 @@ def parse_row(values: Mapping[str, Any], uri: str, max_bytes: int) -> ParsedDocu
         return Rejection(str(refused), _usable_id(values.get("id")), excerpt(start.encode(errors="replace")))
 
 
+def _utf8(line: bytes) -> str:
+    """JSON Lines are UTF-8 by their standard; a line is too short to tell another encoding."""
+    if b"\0" in line:
+        raise Refused("a line in UTF-16 or binary (it holds NUL bytes). Save the file as UTF-8.")
+    try:
+        return line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused(
+            f"invalid UTF-8: byte {line[error.start]:#04x} at offset {error.start}. Save the file as UTF-8."
+        ) from None
+
+
 def _document(values: Mapping[str, Any], uri: str, max_bytes: int) -> ParsedDocument:
     doc_id = _id(values.get("id"))
     text = values.get("text")
@@ -76,6 +92,8 @@ def _document(values: Mapping[str, Any], uri: str, max_bytes: int) -> ParsedDocu
         uri=own_uri or f"{uri}#{quote(doc_id, safe='')}",
         acl_groups=_groups(values.get("groups")),
         updated_at=_updated_at(values.get("updated_at")),
+        document_type=_plain(values.get("document_type"), clean_type) or RECORD,
+        author=_plain(values.get("author"), clean_author),
     )
 
 
@@ -136,6 +154,14 @@ def _groups(value: Any) -> list[str] | None:
     if value and not names:  # blank names were meant to restrict access; an empty list opens it to the tenant
         raise Refused(f"groups {_printed(value)}: no name in it. Name groups, or write [] for all of the tenant.")
     return list(names)
+
+
+def _plain(value: Any, clean: Callable[[str], str | None]) -> str | None:
+    """A text, or several as one; None for anything else: a field of another meaning may have the same name."""
+    texts = value if isinstance(value, list) else [value]
+    if not all(isinstance(text, str) for text in texts):
+        return None
+    return clean(", ".join(texts).encode(errors="replace").decode())
 
 
 def _updated_at(value: Any) -> datetime | None:

@@ -28,8 +28,8 @@ from spark_jobs.index.name_frequencies import recount
 from spark_jobs.index.sync import (
     INDEXED,
     agreed_version,
+    as_indexed,
     build_collection,
-    heading,
     rows_to_write,
     tenants_with_chunks,
     write_rows,
@@ -40,10 +40,10 @@ from spark_jobs.runner.counts import Counts
 
 DRIFTS = ("missing", "extra", "stale_text", "stale_permissions")
 COUNTS = "stale_counts"
-_COMPARED = (*INDEXED, "heading")
-_TEXTS = ("doc_id", "source", "title", "text", "uri", "heading")
+_TEXTS = ("doc_id", "source", "title", "text", "uri", "heading", "document_type", "author")
 _PERMISSIONS = ("tenant_id", "acl_key")
-_HELD = T.StructType([T.StructField(name, T.StringType()) for name in _COMPARED])
+_NUMBERS = ("updated_at",)
+_HELD = T.StructType([T.StructField(name, T.LongType() if name in _NUMBERS else T.StringType()) for name in INDEXED])
 _BATCH_ROWS = 1000
 # Chunk ids are hexadecimal hashes: two digits divide them evenly. Other ids fall into the first or last part.
 _BOUNDS = ["", *(f"{number:02x}" for number in range(1, 256)), ""]
@@ -107,13 +107,13 @@ def repair(
 
 def drift(chunks: DataFrame, held: DataFrame) -> DataFrame:
     """Every chunk that differs in Milvus, as it should be, and every row without a chunk; `drift` is the kind."""
-    wanted = chunks.withColumn("heading", heading())
+    wanted = as_indexed(chunks)
     both = wanted.alias("wanted").join(held.alias("held"), on=F.expr("wanted.chunk_id = held.chunk_id"), how="full")
     kind = (
         F.when(F.col("held.chunk_id").isNull(), "missing")
         .when(F.col("wanted.chunk_id").isNull(), "extra")
         .when(_differs(_PERMISSIONS), "stale_permissions")
-        .when(_differs(_TEXTS), "stale_text")
+        .when(_differs(_TEXTS) | F.expr("wanted.updated_at != held.updated_at"), "stale_text")
     )
     columns = [F.coalesce(f"wanted.{name}", f"held.{name}").alias(name) for name in INDEXED]
     wanted_only = [F.col(f"wanted.{name}").alias(name) for name in ("heading_path", "content_hash")]
@@ -140,7 +140,7 @@ def held_rows(spark: SparkSession, settings: Settings, collection: str) -> DataF
 
 def reading(settings: Settings, collection: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
     """A function for `mapInArrow`: numbers of id ranges in, the rows of Milvus in these ranges out."""
-    schema = pa.schema([(name, pa.string()) for name in _COMPARED])
+    schema = pa.schema([(name, pa.int64() if name in _NUMBERS else pa.string()) for name in INDEXED])
 
     def read_all(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         index = Index(settings)
@@ -148,8 +148,8 @@ def reading(settings: Settings, collection: str) -> Callable[[Iterator[pa.Record
             for batch in batches:
                 for number in batch.column(0).to_pylist():
                     rows: list[dict[str, Any]] = []
-                    for row in index.reader.rows(collection, _COMPARED, _BOUNDS[number], _BOUNDS[number + 1]):
-                        rows.append({name: row[name] for name in _COMPARED})
+                    for row in index.reader.rows(collection, INDEXED, _BOUNDS[number], _BOUNDS[number + 1]):
+                        rows.append({name: row[name] for name in INDEXED})
                         if len(rows) == _BATCH_ROWS:
                             yield pa.RecordBatch.from_pylist(rows, schema)
                             rows = []

@@ -16,13 +16,14 @@ from typing import cast
 
 import numpy as np
 import pyarrow as pa
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own documentation uses
 
 from lakehouse.errors import Unavailable
 from lakehouse.index.index import Index
 from lakehouse.index.layout import LAYOUT
 from lakehouse.index.rows import IndexRow
+from lakehouse.index.search_filters import FILTER_COLUMNS, UNKNOWN_TIME
 from lakehouse.index.versions import Version, live_version, save, tenant_model, versions
 from lakehouse.settings import Settings
 from lakehouse.storage.spark import read
@@ -32,12 +33,15 @@ from spark_jobs.index import embed as embed_chunks
 from spark_jobs.index.name_frequencies import bring_up_to_date
 from spark_jobs.runner.change_feed import for_each_change
 from spark_jobs.runner.counts import Counts
+from spark_jobs.runner.progress import done
 
 STEP = "sync_index"
 _WRITTEN = "written BIGINT, deleted BIGINT"
 _WRITERS = 8  # as many as a Milvus cluster has shards and proxies to spread them over
 log = logging.getLogger("spark_jobs")
-INDEXED = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "text", "uri")
+_TEXTS = ("chunk_id", "tenant_id", "acl_key", "doc_id", "source", "title", "heading", "text", "uri")
+INDEXED = (*_TEXTS, *FILTER_COLUMNS)
+"""Columns of `as_indexed` that a collection holds."""
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
@@ -165,12 +169,19 @@ def rows_to_write(changes: DataFrame, embeddings: DataFrame, model: str) -> Data
     """Changed chunks with their vectors; `_change_type` is `delete` for chunks to remove."""
     by_model = embeddings.filter(F.col("embedding_model") == model).select("content_hash", "vector")
     joined = changes.join(by_model, on="content_hash", how="left")
-    return joined.select(*INDEXED, heading().alias("heading"), "vector", "_change_type")
+    return as_indexed(joined).select(*INDEXED, "vector", "_change_type")
 
 
-def heading() -> Column:
-    """A chunk's heading path as one text."""
-    return F.concat_ws(HEADING_JOINT, "heading_path")
+def as_indexed(chunks: DataFrame) -> DataFrame:
+    """Chunks with the values that the index holds of them: what is unknown is empty, and a time is in seconds."""
+    return chunks.withColumns(
+        {
+            "heading": F.concat_ws(HEADING_JOINT, "heading_path"),
+            "document_type": F.coalesce("document_type", F.lit("")),
+            "author": F.coalesce("author", F.lit("")),
+            "updated_at": F.coalesce(F.col("updated_at").cast("long"), F.lit(UNKNOWN_TIME)),
+        }
+    )
 
 
 def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.RecordBatch]], Iterator[pa.RecordBatch]]:
@@ -185,6 +196,7 @@ def writing(settings: Settings, collection: str) -> Callable[[Iterator[pa.Record
                 deleted = index.writer.delete(collection, gone.column("chunk_id").to_pylist()) if gone.num_rows else 0
                 kept = batch.filter(pa.array([not flag for flag in is_delete]))
                 written = index.writer.upsert(collection, _index_rows(kept))
+                done(batch.num_rows)
                 yield pa.RecordBatch.from_pydict({"written": [written], "deleted": [deleted]})
         finally:
             index.close()

@@ -151,7 +151,8 @@ def _parsed(current: Frame, frame: Frame) -> ParsedDocument | Rejection:
     if "reason" in frame:
         return file_rejection(frame["reason"], current["begin"], uri=current["uri"])
     moment = frame["updated_at"] and datetime.fromisoformat(frame["updated_at"])
-    return ParsedDocument(current["begin"], frame["title"], frame["text"], current["uri"], updated_at=moment)
+    read = {name: frame[name] for name in ("title", "text", "document_type", "author")}
+    return ParsedDocument(doc_id=current["begin"], uri=current["uri"], updated_at=moment, **read)
 
 
 def _unread_rest(doc_id: str, done: int, cause: str) -> Rejection:

@@ -83,7 +83,8 @@ def _result(read: Callable[[], ParsedDocument], limits: ParseLimits) -> Frame:
     except MemoryError:
         return {"reason": too_much_memory(limits)}
     moment = document.updated_at and document.updated_at.isoformat()
-    return {"title": document.title, "text": document.text, "updated_at": moment}
+    fields = {name: getattr(document, name) for name in ("title", "text", "document_type", "author")}
+    return fields | {"updated_at": moment}
 
 
 def too_much_memory(limits: ParseLimits) -> str:

@@ -21,8 +21,10 @@ from pyspark.sql import types as T  # noqa: N812
 
 from lakehouse.errors import InvalidInput
 from lakehouse.settings import Settings
+from lakehouse.storage.local_paths import given_path
 from spark_jobs.formats.document import ParsedDocument, ParseLimits, Rejection
 from spark_jobs.formats.rows import parse_line, parse_row, too_large_line
+from spark_jobs.runner.progress import done, expect
 from spark_jobs.sources.buckets import SCHEME, ObjectStore, list_bucket, read_object
 from spark_jobs.sources.files import read_path
 from spark_jobs.sources.folders import list_folder
@@ -40,6 +42,8 @@ PARSED = T.StructType(
         T.StructField("acl_groups", T.ArrayType(T.StringType())),
         T.StructField("content_hash", T.StringType()),
         T.StructField("updated_at", T.TimestampType()),
+        T.StructField("document_type", T.StringType()),
+        T.StructField("author", T.StringType()),
         T.StructField("reason", T.StringType()),  # NULL for a document
         T.StructField("excerpt", T.StringType()),
         # of a rejection: prefix of ids; documents with such ids count as seen, so a snapshot keeps them
@@ -56,6 +60,8 @@ _ARROW = pa.schema(
         ("acl_groups", pa.list_(pa.string())),
         ("content_hash", pa.string()),
         ("updated_at", pa.timestamp("us", tz="UTC")),
+        ("document_type", pa.string()),
+        ("author", pa.string()),
         ("reason", pa.string()),
         ("excerpt", pa.string()),
         ("covers", pa.string()),
@@ -70,6 +76,8 @@ _ROW_COLUMNS = {
     "updated_at": ("timestamp", "timestamp_ntz", "string", "void"),
 }
 """Columns of a table of documents, and the types that each may have."""
+_PLAIN_COLUMNS = ("document_type", "author")
+"""Read where they are texts; of another type they mean something else."""
 _BUNDLE_FILES = 500
 _BATCH_BYTES = 32 * 1024 * 1024
 # JSON may write a character of two bytes as \uXXXX, six bytes: only a line beyond three times the limit is surely
@@ -118,7 +126,7 @@ def read_input(spark: SparkSession, path: str, settings: Settings, only: Collect
 def input_uri(path: str) -> str:
     """The address of a path: the `uri` of every rejection is this address, or begins with it."""
     path = _with_sparks_scheme(path)
-    return path if "://" in path else Path(path).resolve().as_uri()
+    return path if "://" in path else given_path(path).as_uri()
 
 
 def _with_sparks_scheme(path: str) -> str:
@@ -168,7 +176,7 @@ def _line_number(lines: DataFrame) -> Column:
     number = F.monotonically_increasing_id()
     part = F.shiftright(number, 33)
     in_part = number.bitwiseAND(F.lit((1 << 33) - 1)) + 1
-    if lines.rdd.getNumPartitions() == 1:
+    if lines.rdd.getNumPartitions() <= 1:  # none for a file of 0 bytes
         return in_part
     counts = lines.groupBy(F.spark_partition_id().alias("part")).count().orderBy("part").collect()
     before = accumulate((row["count"] for row in counts), initial=0)
@@ -179,7 +187,9 @@ def _line_number(lines: DataFrame) -> Column:
 def _rows(spark: SparkSession, uri: str, limits: ParseLimits) -> DataFrame:
     # merging schemas opens every file: a file with other types is found here, and not in the middle of the run
     rows = spark.read.option("__globPaths__", "false").option("mergeSchema", "true").parquet(_spark_path(uri))
+    plain = [field.name for field in rows.schema if field.dataType.simpleString() in ("string", "array<string>")]
     columns = [name for name in _ROW_COLUMNS if name in rows.columns]
+    columns += [name for name in _PLAIN_COLUMNS if name in plain]
     _check_types(uri, rows)
 
     def parse(row: Row) -> Iterator[NumberedResult]:
@@ -246,6 +256,7 @@ def _objects(spark: SparkSession, objects: pa.Table, store: ObjectStore, limits:
 def _bundled(spark: SparkSession, files: pa.Table) -> DataFrame:
     """A listing in parts of some `_BUNDLE_FILES` files, so that a slow file delays few others."""
     rows = spark.createDataFrame(files)
+    expect(files.num_rows)
     bundles = files.num_rows // _BUNDLE_FILES
     return rows.repartition(bundles) if bundles > spark.sparkContext.defaultParallelism else rows
 
@@ -272,6 +283,7 @@ def _arrow_parser(
             rows: list[Row] = []
             size = 0
             for row in batch.to_pylist():
+                done(1)
                 for number, result in parse(row):
                     if isinstance(result, ParsedDocument):
                         result = check_quality(result, limits.languages)

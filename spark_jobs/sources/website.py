@@ -6,6 +6,7 @@ pages are not followed.
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
@@ -73,7 +74,7 @@ def _read_page(
             yield file_rejection(result.reason, doc_id, result.excerpt, result.uri or address)
         else:
             title = result.title if result.title != PurePosixPath(name).name else unquote(address)
-            yield ParsedDocument(doc_id, title, result.text, result.uri, updated_at=updated_at or result.updated_at)
+            yield replace(result, doc_id=doc_id, title=title, updated_at=updated_at or result.updated_at)
 
 
 def _file_name(address: str, media_type: str) -> str:

@@ -30,6 +30,7 @@ from lakehouse.costs.prices import Prices
 from lakehouse.errors import InvalidInput
 from lakehouse.index.layout import collection_name
 from lakehouse.index.passages import Passage
+from lakehouse.index.search_filters import SearchFilters
 from lakehouse.index.versions import Version, save
 from lakehouse.retrieval.retriever import Retriever
 from lakehouse.settings import Settings
@@ -229,7 +230,9 @@ class Names:
     def best_mode(self, tenant_id: str) -> str:
         return "multihop"
 
-    def search(self, tenant_id: str, groups: Sequence[str], query: str, *, k: int, mode: str) -> list[Passage]:
+    def search(
+        self, tenant_id: str, groups: Sequence[str], query: str, *, k: int, mode: str, filters: SearchFilters | None
+    ) -> list[Passage]:
         self.searches.append(mode)
         if mode == "multihop":
             return list(self.found)[:k]

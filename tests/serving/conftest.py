@@ -53,6 +53,11 @@ PASSAGE = {
     "score": 0.75,
     "text": "Jinja2 is a template engine.",
     "uri": "pypi:jinja2",
+    "source": "pypi",
+    "document_type": "md",
+    "author": "Armin Ronacher",
+    "updated_at": "2026-11-03T12:00:00Z",
+    "more": [{"chunk_id": "c2", "score": 0.5, "text": "It renders text."}],
 }
 
 
@@ -64,6 +69,7 @@ class Found:
     took_ms: float
     task_id: str
     usage: Usage = field(default_factory=Usage)
+    next_page_token: str | None = "page2"
 
 
 @dataclass

@@ -16,6 +16,7 @@ from lakehouse.index.frequencies import Frequencies, FrequencyDirectory
 from lakehouse.index.passages import Passage
 from lakehouse.index.reader import Reader
 from lakehouse.index.rows import StoredPassage
+from lakehouse.index.search_filters import SearchFilters
 from lakehouse.retrieval.multihop.candidates import (
     FETCHED,
     FIRST_DEPTH,
@@ -60,13 +61,23 @@ class MultihopSearch:
         self._rows = _DecodedRows()
 
     def search(
-        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, k: int, collection: str
+        self,
+        tenant_id: str,
+        allowed_keys: Sequence[str],
+        *,
+        query: str,
+        vector: np.ndarray,
+        k: int,
+        collection: str,
+        filters: SearchFilters | None = None,
     ) -> list[Passage]:
         """The k passages (at most `KEPT`) that the question needs most, best first, each with the path to it.
 
         Raises `InvalidInput` where the server or the collection cannot be searched by names, `Unavailable`.
         """
-        gathered = self.gather(tenant_id, allowed_keys, query=query, vector=vector, collection=collection)
+        gathered = self.gather(
+            tenant_id, allowed_keys, query=query, vector=vector, collection=collection, filters=filters
+        )
         ranking = rank(query, vector, gathered.candidates, self.weights, k=k, frequencies=gathered.frequencies)
         return [
             replace(
@@ -80,7 +91,14 @@ class MultihopSearch:
         ]
 
     def gather(
-        self, tenant_id: str, allowed_keys: Sequence[str], *, query: str, vector: np.ndarray, collection: str
+        self,
+        tenant_id: str,
+        allowed_keys: Sequence[str],
+        *,
+        query: str,
+        vector: np.ndarray,
+        collection: str,
+        filters: SearchFilters | None = None,
     ) -> Gathered:
         """The candidates for a question, by two calls to Milvus; errors as of `search`."""
         self._reader.check_names(tenant_id, collection)
@@ -88,7 +106,13 @@ class MultihopSearch:
         if not allowed_keys or not query.strip():
             return Gathered(query, vector, [], {}, frequencies)
         first = self._reader.candidates(
-            tenant_id, allowed_keys, query=query, vector=vector, k=FIRST_DEPTH, collection=collection
+            tenant_id,
+            allowed_keys,
+            query=query,
+            vector=vector,
+            k=FIRST_DEPTH,
+            collection=collection,
+            filters=filters,
         )
         if not first:
             return Gathered(query, vector, [], {}, frequencies)
@@ -96,7 +120,7 @@ class MultihopSearch:
         seed_ids = {seed.chunk_id for seed in seeds}
         wanted = names_to_find(query, seeds, scores, frequencies)
         by_names = self._reader.candidates_by_names(
-            tenant_id, allowed_keys, wanted=wanted, k=FETCHED + STARTS, collection=collection
+            tenant_id, allowed_keys, wanted=wanted, k=FETCHED + STARTS, collection=collection, filters=filters
         )
         second = [row for row in by_names if row.passage.chunk_id not in seed_ids]
         fetched, promise = [self._rows.candidate(row) for row in second], [row.passage.score for row in second]

@@ -5,16 +5,22 @@ Vectors are made by hand: a chunk's is one of four axes, and a question lies nea
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
+from pymilvus import MilvusClient
 
 from lakehouse.access.permissions import acl_key
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.index.index import Index
+from lakehouse.index.layout import layout
 from lakehouse.index.lexical import BM25_K1
-from lakehouse.index.reader import MAX_K, Superseded
+from lakehouse.index.passages import MAX_K
+from lakehouse.index.reader import Superseded
 from lakehouse.index.rows import IndexRow
+from lakehouse.index.search_filters import FILTER_COLUMNS, SearchFilters
 from lakehouse.settings import Settings
 from tests.lakehouse.index import milvus_server
 from tests.lite_server import LiteServer
@@ -38,6 +44,11 @@ def chunk(chunk_id, text, axis=0, key="everyone", tenant="acme", title="", headi
         uri=f"https://wiki/{chunk_id}",
         vector=AXES[axis],
     )
+
+
+def filed(chunk_id, key="everyone", **given) -> IndexRow:
+    """A chunk that says "gnu", with these values of its document."""
+    return chunk(chunk_id, f"gnu {chunk_id}", key=key, tenant="filed") | given
 
 
 # ---- without a server ---------------------------------------------------------------------------------------
@@ -128,11 +139,86 @@ def acme(index):
     return index
 
 
+@pytest.fixture(scope="module")
+def files(index):
+    """Documents that differ in what filters read."""
+    rows = [
+        filed("plan", doc_id="hr/plan", document_type="pdf", author="Ida", updated_at=100),
+        filed("note", doc_id="hr/note", document_type="md", author=NASTY[0], updated_at=-5),
+        filed("page", doc_id="hr0", source="site", document_type="html"),
+        filed("percent", doc_id="h%/x_y", document_type="md", updated_at=0),
+        filed("secret", HR, doc_id="hr/secret", document_type="pdf", author="Ida", updated_at=100),
+        *(filed(f"many{number}", doc_id="hr/many", document_type="csv") for number in range(80)),
+    ]
+    publish(index, "filed", rows)
+    return index
+
+
 def publish(index, tenant, rows) -> str:
     collection = index.collections.create(tenant, 4)
     index.writer.upsert(collection, rows)
     index.collections.publish(tenant, collection)
     return collection
+
+
+WHEN = {seconds: datetime.fromtimestamp(seconds, UTC) for seconds in (-5, -4, 0, 1, 100, 101)}
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"document_type": ("pdf", "html")}, {"plan", "page"}),
+        ({"source": ("site",)}, {"page"}),
+        ({"author": ("Ida",)}, {"plan"}),
+        ({"author": (NASTY[0],)}, {"note"}),
+        ({"author": ('x"] or 1==1 or author in ["',)}, set()),
+        ({"updated_after": WHEN[0]}, {"plan", "percent"}),
+        ({"updated_before": WHEN[1]}, {"note", "percent"}),
+        ({"updated_after": WHEN[-4], "updated_before": WHEN[100]}, {"percent"}),
+        ({"path": "h%/x_"}, {"percent"}),
+        ({"path": "hr/n"}, {"note"}),
+        ({"path": "hr/", "document_type": ("md",)}, {"note"}),
+        ({"path": "https://wiki/pl"}, {"plan"}),
+    ],
+)
+def test_filters_narrow_a_search_inside_the_engine_and_never_widen_it(files, mode, given, expected):
+    found = files.reader.search(
+        "filed", ["everyone"], query="gnu", vector=AXES[0], mode=mode, k=5, filters=SearchFilters(**given)
+    )
+
+    assert {passage.chunk_id for passage in found} == expected
+
+
+def test_a_passage_tells_what_filters_read(files):
+    found = files.reader.search(
+        "filed", ["everyone"], query="plan", vector=AXES[0], mode="hybrid", k=3, filters=SearchFilters(author=("Ida",))
+    )[0]
+
+    assert (found.source, found.document_type, found.author, found.updated_at) == ("wiki", "pdf", "Ida", WHEN[100])
+
+
+def test_a_collection_of_an_earlier_release_is_searched_and_refuses_filters_that_it_cannot_answer(index, monkeypatch):
+    with monkeypatch.context() as before:
+        before.setattr("lakehouse.index.collections.layout", earlier_layout)
+        collection = publish(index, "earlier", [chunk("old", "gnu", tenant="earlier")])
+    asked = {"query": "gnu", "vector": AXES[0], "mode": "dense", "k": 3, "collection": collection}
+
+    found = index.reader.search("earlier", ["everyone"], filters=SearchFilters(source=("wiki",)), **asked)
+
+    assert [(passage.chunk_id, passage.author, passage.updated_at) for passage in found] == [("old", None, None)]
+    with pytest.raises(InvalidInput, match=r"built by an earlier release, without \['author'\].*next ingest"):
+        index.reader.search("earlier", ["everyone"], filters=SearchFilters(author=("Ida",)), **asked)
+
+
+def earlier_layout(capabilities, dimension):
+    """The layout without the columns of filters, and without words."""
+    present, indexes = layout(replace(capabilities, bm25=False), dimension)
+    schema = MilvusClient.create_schema(auto_id=False, enable_dynamic_field=False)
+    for field in present.fields:
+        if field.name not in FILTER_COLUMNS:
+            schema.add_field(field.name, field.dtype, is_primary=field.is_primary, **field.params)
+    return schema, indexes
 
 
 def ids(index, keys, query, axis=0, mode="hybrid", k=5, tenant="acme", collection=None):

@@ -45,7 +45,7 @@ class RecordingReader:
         if collection == "lakehop_acme_v1":
             raise InvalidInput("mode='multihop': made before names were indexed.")
 
-    def search(self, tenant_id, allowed_keys, *, query, vector, mode, k, collection):
+    def search(self, tenant_id, allowed_keys, *, query, vector, mode, k, collection, filters):
         if collection in self.dropped:
             raise Superseded("milvus", "gone")
         self.asked.append((collection, None if vector is None else str(vector[0])))

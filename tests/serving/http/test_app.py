@@ -1,6 +1,7 @@
 """Every route and every status of the gateway, in process."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from agents.task.budget import Limits
 from lakehouse.access.permissions import Caller
 from lakehouse.errors import BudgetExceeded, InvalidInput, NotAllowed, NotFound, Unavailable
+from lakehouse.index.search_filters import SearchFilters
 from tests.serving.conftest import ANSWER, PASSAGE, USAGE
 
 QUESTION = {"question": "Which licence has Jinja2?"}
@@ -44,6 +46,7 @@ async def test_the_caller_comes_from_the_key_and_the_caps_from_the_settings(gate
             "recall": False,
             "journal": None,
             "task_id": None,
+            "filters": None,
         }
     ]
 
@@ -63,8 +66,61 @@ async def test_search_gives_the_passages(gateway):
     set_by_multihop = {"probability": None, "path": [], "covers": []}
     document = response.json()
     assert document.pop("usage") == dict.fromkeys(USAGE, 0) | {"usd": "0.0000000000"}
-    assert document == {"results": [PASSAGE | set_by_multihop], "took_ms": 3.5, "task_id": "task_2"}
+    told = {"next_page_token": "page2", "took_ms": 3.5, "task_id": "task_2"}
+    assert document == {"results": [PASSAGE | set_by_multihop]} | told
     assert (gateway.agents.asked[0]["k"], gateway.agents.asked[0]["mode"]) == (50, "lexical")
+
+
+FILTERS = {
+    "source": ["wiki"], "document_type": [".PDF"], "author": ["Ida"], "path": "hr/", "updated_after": "2026-05-01",
+    "updated_before": "2026-06-01T02:00:00+02:00",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["/search", "/ask"])
+async def test_filters_of_a_body_reach_the_search(gateway, path):
+    await gateway.http.post(path, json=QUESTION | {"filters": FILTERS}, headers=gateway.key())
+    await gateway.http.post(path, json=QUESTION, headers=gateway.key())
+
+    narrowed, everything = (asked["filters"] for asked in gateway.agents.asked)
+    assert narrowed == SearchFilters(
+        source=("wiki",),
+        document_type=("pdf",),
+        author=("Ida",),
+        path="hr/",
+        updated_after=datetime(2026, 5, 1, tzinfo=UTC),
+        updated_before=datetime(2026, 6, 1, tzinfo=UTC),
+    )
+    assert everything is None
+
+
+@pytest.mark.parametrize("path", ["/search", "/ask"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        {"source": []},
+        {"source": "wiki"},
+        {"source": [""]},
+        {"author": ["x"] * 101},
+        {"path": "x" * 1_025},
+        {"path": "a\0"},
+        {"updated_after": "yesterday"},
+        {"updated_after": "2026-05-02", "updated_before": "2026-05-01"},
+        {"group": ["hr"]},
+    ],
+)
+async def test_a_filter_that_means_nothing_is_refused_before_anything_is_read(gateway, path, filters):
+    response = await gateway.http.post(path, json=QUESTION | {"filters": filters}, headers=gateway.key())
+
+    assert "filter" in problem(response, 400, "invalid-input")
+    assert gateway.agents.asked == []
+
+
+async def test_a_page_is_asked_for_by_the_token_of_the_one_before(gateway):
+    body = QUESTION | {"page_token": "page2", "passages_per_document": 3}
+    await gateway.http.post("/search", json=body, headers=gateway.key())
+
+    assert gateway.agents.asked[0].items() >= {"page_token": "page2", "per_document": 3}.items()
 
 
 async def test_usage_shows_what_the_day_has_cost(gateway):
@@ -124,8 +180,14 @@ async def test_a_bad_question_is_told_its_value_and_what_is_allowed(gateway, bod
 @pytest.mark.parametrize(
     ("field", "says"),
     [
-        ({"k": 0}, "k=0: Input should be greater than or equal to 1. How many passages, 1 to 50."),
-        ({"k": 51}, "k=51: Input should be less than or equal to 50. How many passages, 1 to 50."),
+        (
+            {"k": 0},
+            "k=0: Input should be greater than or equal to 1. How many documents, 1 to 50.",
+        ),
+        (
+            {"k": 51},
+            "k=51: Input should be less than or equal to 50. How many documents, 1 to 50.",
+        ),
         ({"k": "many"}, "k='many': Input should be a valid integer"),
         ({"mode": "best"}, "mode='best': Input should be 'dense', 'lexical', 'hybrid' or 'multihop'"),
         ({"max_usd": 1}, "max_usd: not a field"),
@@ -323,6 +385,22 @@ async def test_health_and_readiness_need_no_key(gateway):
     assert (health.status_code, ready.status_code) == (200, 200)
 
 
+@pytest.mark.parametrize(
+    "path", ["/healthz", "/readyz", "/", "/docs", "/openapi.json", "/console/console.css", "/usage"]
+)
+async def test_head_gives_what_get_gives_without_a_body(gateway, path):
+    got, head = await gateway.http.get(path), await gateway.http.head(path)
+
+    assert (head.status_code, head.headers["content-type"]) == (got.status_code, got.headers["content-type"])
+    assert (head.content, head.headers["content-length"]) == (b"", str(len(got.content)))
+
+
+async def test_head_of_readiness_is_503_when_a_part_is_down_and_head_of_a_post_is_no_method(gateway):
+    gateway.parts.down.add("milvus")
+
+    assert [(await gateway.http.head(path)).status_code for path in ("/readyz", "/search")] == [503, 405]
+
+
 @pytest.mark.parametrize("down", [{"milvus"}, {"vllm"}, {"milvus", "vllm"}])
 async def test_readiness_names_what_is_down(gateway, down):
     gateway.parts.down = down
@@ -371,4 +449,5 @@ async def test_the_openapi_document_names_every_field_and_problem(gateway):
         "quorum",
         "remember",
         "memory",
+        "filters",
     }
