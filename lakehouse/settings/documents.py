@@ -48,6 +48,13 @@ class DocumentSettings(SettingsGroup, frozen=True):
         description="A document this similar to another of its source and groups is quarantined: share of five-word "
         "sequences that both have, 0.5 to 1, e.g. 0.9. 0: near-duplicates are accepted.",
     )
+    snapshot_max_deleted_share: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Largest share of a source's documents that a snapshot deletes; above it the run fails, unless it "
+        "has `--allow-deleting`. Two documents may always go.",
+    )
     website_max_pages: int = Field(1000, gt=0, description="Most pages of one sitemap that one run reads.")
     website_max_seconds: float = Field(
         1800,

@@ -100,30 +100,17 @@ def in_order(inputs: Sequence[DataFrame]) -> DataFrame:
 
 
 def unique_documents(parsed: DataFrame) -> DataFrame:
-    """`parsed`, with each later document of an id as a rejection; the first one stays.
-
-    `twin`: address of the first document, where it came by another path; `check_names` then refuses the run.
-    """
+    """`parsed`, with each later document of an id as a rejection; the first one stays."""
     same_id = Window.partitionBy("doc_id", F.col("reason").isNull()).orderBy("input", F.abs("number"), "uri")
     is_repeat = F.col("reason").isNull() & (F.row_number().over(same_id) > 1)
     quoted_id = F.concat(F.lit("'"), "doc_id", F.lit("'"))
-    first_uri = F.first("uri").over(same_id)
     reason = F.concat(
         place("number"),
         F.lit("duplicate id "),
         quoted_id,
-        F.lit(": must be unique in one input, and an earlier document has it: "),
-        first_uri,
-        F.lit(". Rename or remove one of them."),
+        F.lit(": must be unique in one input, and an earlier document has it. Rename or remove one of them."),
     )
-    is_by_another_path = is_repeat & (F.first("input").over(same_id) != F.col("input"))
-    # one step for both columns: each would otherwise see the other's result
-    return parsed.withColumns(
-        {
-            "reason": F.when(is_repeat, reason).otherwise(F.col("reason")),
-            "twin": F.when(is_by_another_path, first_uri),
-        }
-    )
+    return parsed.withColumn("reason", F.when(is_repeat, reason).otherwise(F.col("reason")))
 
 
 def compared_documents(parsed: DataFrame, known: DataFrame, groups: Sequence[str], *, sign: bool) -> DataFrame:

@@ -3,6 +3,7 @@
 Spark's own listing silently drops every name that begins with `_`, and follows links out of the folder.
 """
 
+import errno
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ from urllib.parse import quote
 import pyarrow as pa
 
 from lakehouse.errors import InvalidInput
+from lakehouse.storage.local_paths import given_path
 
 FILES = pa.schema(
     [
@@ -58,7 +60,7 @@ def list_folder(root: Path, only: Collection[str] | None = None) -> Listing:
             batches.append(pa.RecordBatch.from_pylist(rows, FILES))
             rows = []
     files = pa.Table.from_batches([*batches, pa.RecordBatch.from_pylist(rows, FILES)], FILES)
-    return Listing(files, Counter() if is_wanted else _skipped(root, listed, tuple(refused)))
+    return Listing(files, Counter() if is_wanted else _skipped(Path(os.path.realpath(root)), listed, tuple(refused)))
 
 
 def _skipped(root: Path, listed: Collection[str | None], refused: tuple[str, ...]) -> Counter[str]:
@@ -72,9 +74,12 @@ def _skipped(root: Path, listed: Collection[str | None], refused: tuple[str, ...
             if name.startswith(refused):
                 skipped["below a folder that was refused"] += 1
             else:
-                is_hidden = any(part.startswith(".") for part in name.split("/"))
-                skipped["hidden" if is_hidden else "ignored by git"] += 1
+                skipped["hidden" if _is_hidden(name) else "ignored by git"] += 1
     return skipped
+
+
+def _is_hidden(name: str) -> bool:
+    return any(part.startswith(".") for part in name.split("/"))
 
 
 def related_to(ids: Collection[str]) -> Callable[[str | None], bool]:
@@ -95,21 +100,26 @@ def _and_parents(path: str) -> Iterator[str]:
 def local_files(root: Path) -> Iterator[Row]:
     """Files below a folder, or the file itself, as rows of `FILES`. Hidden files are skipped unless git tracks them.
 
-    `problem` says why a file is refused: its name is not UTF-8, it is a link out of the folder or to nothing, or it is
-    no regular file. A link to a folder inside is skipped, because its files are listed at their own place.
+    `problem` says why a file is refused: its name is not UTF-8, it is a link out of the folder, to nothing or to
+    itself, or it is no regular file. A link to a folder inside is skipped, because its files are listed at their own
+    place. Where `root` is a link, `uri` is the address as given, and `path` lies in the folder that it leads to now: a
+    link that moves while the job runs does not mix two releases. Raises `InvalidInput` where `root` cannot be listed.
     """
-    real_root = root.resolve()
-    if root.is_file():
-        yield _row(root.name, str(real_root), real_root.as_uri(), None, None)
+    given = given_path(str(root))
+    real_root = Path(os.path.realpath(given))
+    if real_root.is_file():
+        yield _row(given.name, str(real_root), given.as_uri(), None, None)
         return
-    candidates = _listed_by_git(root, real_root) if _is_working_tree(real_root) else _walked(root)
+    candidates = _listed_by_git(real_root) if _is_working_tree(real_root) else _walked(real_root)
     # strings, not Paths, from here on: a folder may hold a hundred thousand files, and a Path takes ten times as long
-    below, address = len(os.path.join(root, "")), real_root.as_uri().rstrip("/") + "/"
+    below, address = len(os.path.join(real_root, "")), given.as_uri().rstrip("/") + "/"
     for path, problem, hides_files in candidates:
         name = path[below:]
         problem = problem or _problem(path, real_root)
         if problem is None and os.path.isdir(path):
-            continue
+            if not _is_hidden(os.path.realpath(path)[below:]):
+                continue
+            problem, hides_files = "a link to a hidden folder. Ingest it by its own path.", True
         place = os.path.realpath(path) if problem is None and os.path.islink(path) else path
         yield _row(name, place, address + quote(os.fsencode(name)), problem, f"{name}/" if hides_files else None)
 
@@ -128,19 +138,21 @@ def _walked(root: Path) -> Iterator[_Candidate]:
     """Every file below a plain folder, ordered by name, and every folder that cannot be read."""
     unread: list[OSError] = []
     for folder, folders, names in os.walk(root, onerror=unread.append):
-        yield from _unread(unread)
+        yield from _unread(root, unread)
         folders.sort()
         links = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         folders[:] = [name for name in folders if not name.startswith(".") and name not in links]
         for name in sorted(names + links):
             if not name.startswith("."):
                 yield os.path.join(folder, name), None, False
-    yield from _unread(unread)
+    yield from _unread(root, unread)
 
 
-def _unread(errors: list[OSError]) -> Iterator[_Candidate]:
+def _unread(root: Path, errors: list[OSError]) -> Iterator[_Candidate]:
     while errors:
         error = errors.pop()
+        if error.filename == str(root):
+            raise InvalidInput(f"path {str(root)!r}: cannot be read: {error.strerror}. Make it readable.")
         yield str(error.filename), f"a folder that cannot be read: {error.strerror}. Make it readable.", True
 
 
@@ -150,10 +162,10 @@ def _is_working_tree(real_root: Path) -> bool:
     return any(path.is_file() or (path / "HEAD").exists() for path in candidates)
 
 
-def _listed_by_git(root: Path, real_root: Path) -> Iterator[_Candidate]:
+def _listed_by_git(root: Path) -> Iterator[_Candidate]:
     """Every file that git tracks, and the files that it would add unless they are hidden (`.env` holds secrets)."""
     # both settings name programs that git runs, and a stranger's repository may set them
-    git = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(real_root)]
+    git = ["git", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-C", str(root)]
     if shutil.which("git") is None:
         raise InvalidInput(f"path {str(root)!r}: a git working tree needs git to list it. Install git on the driver.")
     tracked = _output_of_git(root, [*git, "ls-files", "-z", "--cached", "--stage", "--", "."])
@@ -194,14 +206,24 @@ def _output_of_git(root: Path, command: list[str]) -> Iterator[bytes]:
 
 def _problem(path: str, real_root: Path) -> str | None:
     if os.path.islink(path):
-        target = Path(path).resolve()
-        if not target.is_relative_to(real_root):
-            return f"a link to {str(target)!r}, outside the folder. Put the file itself there, or ingest its folder."
-        if not target.exists():
-            return f"a link to {str(target)!r}, where nothing is. Repair or remove it."
+        target = os.path.realpath(path)  # unlike `Path.resolve`, it raises nothing for links in a circle
+        if _is_circle(path):
+            return f"a link to {os.readlink(path)!r} that leads back to itself. Repair or remove it."
+        if not Path(target).is_relative_to(real_root):
+            return f"a link to {target!r}, outside the folder. Put the file itself there, or ingest its folder."
+        if not os.path.exists(target):
+            return f"a link to {target!r}, where nothing is. Repair or remove it."
     if not os.path.isfile(path) and not os.path.isdir(path):
         return "neither a file nor a folder. Remove it."
     return None
+
+
+def _is_circle(link: str) -> bool:
+    try:
+        os.stat(link)
+    except OSError as error:
+        return error.errno == errno.ELOOP
+    return False
 
 
 def _is_text(name: str) -> bool:

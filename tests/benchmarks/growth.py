@@ -118,7 +118,7 @@ def ingested(spark: SparkSession, settings: Settings, tenant: str, paths: list[P
     """Run the steps of an ingest as its DAG does; return seconds by step and the recorded counts."""
     args = Namespace(
         run_id=f"{tenant}-{run}", tenant=tenant, source="s", path=[str(path) for path in paths], groups=["staff"],
-        snapshot=True, replay=[], embedding_model=None, document=[],
+        snapshot=True, allow_deleting=True, replay=[], embedding_model=None, document=[],
     )  # fmt: skip
     steps = {}
     for step in INGEST_STEPS:

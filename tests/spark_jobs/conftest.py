@@ -73,13 +73,15 @@ class Lake:
         return path
 
     def run(
-        self, *steps: str, path: Path | str = "", groups: str = "", snapshot: bool = False, run_id: str | None = None,
+        self, *steps: str, path: Path | str | Sequence[Path] = "", groups: str = "", snapshot: bool = False,
+        allow_deleting: bool = False, run_id: str | None = None,
         settings: Settings | None = None, embedding_model: str | None = None, replay: Sequence[str] = (),
     ) -> dict[str, Any]:  # fmt: skip
         """Run the steps; return the recorded counts of the run."""
         run_id = run_id or f"{self.tenant}-run{next(self._runs)}"
         args = Namespace(
-            run_id=run_id, tenant=self.tenant, source="wiki", path=[str(path)], snapshot=snapshot,
+            run_id=run_id, tenant=self.tenant, source="wiki", snapshot=snapshot, allow_deleting=allow_deleting,
+            path=[str(path)] if isinstance(path, Path | str) else [str(part) for part in path],
             groups=list(canonical_groups(groups.split(","))), embedding_model=embedding_model, replay=list(replay),
         )  # fmt: skip
         for step in steps:
@@ -92,7 +94,7 @@ class Lake:
             if value is not None and name.startswith(("documents_", "chunks_", "embedded"))
         }
 
-    def parse(self, path: Path | str, **options: Any) -> dict[str, Any]:
+    def parse(self, path: Path | str | Sequence[Path], **options: Any) -> dict[str, Any]:
         return self.run("parse_documents", path=path, **options)
 
     def ingest(self, path: Path | str, **options: Any) -> dict[str, Any]:

@@ -143,6 +143,74 @@ def test_a_snapshot_deletes_what_is_gone_but_not_what_became_unreadable(lake: La
     assert documents(lake)["old"]["deleted"] is False
 
 
+def test_a_snapshot_that_finds_nothing_fails_and_deletes_nothing(lake: Lake, tmp_path: Path) -> None:
+    full, empty, emptied = tmp_path / "full", tmp_path / "mountpoint", tmp_path / "emptied.jsonl"
+    for folder in (full, empty):
+        folder.mkdir()
+    (full / "page.md").write_text("Ventil-1 is described here.")
+    (empty / ".keep").write_text("")
+    emptied.write_bytes(b"")
+    lake.parse(full)
+
+    for path in (empty, emptied, [full, empty]):
+        with pytest.raises(InvalidInput, match=r"nothing is there.*--allow-deleting"):
+            lake.parse(path, snapshot=True)
+
+    assert not documents(lake)["page.md"]["deleted"]
+    assert lake.parse(empty, snapshot=True, allow_deleting=True) == counts(deleted=1, skipped=1)
+
+
+def test_a_snapshot_that_would_delete_most_of_a_source_needs_to_be_allowed(lake: Lake) -> None:
+    lake.parse(lake.write(*({"id": f"d{number}", "text": f"Text {number}."} for number in range(6))))
+    two = lake.write({"id": "d0", "text": "Text 0."}, {"id": "d1", "text": "Text 1."})
+
+    with pytest.raises(InvalidInput, match="would delete 4 of the 6 documents of source 'wiki'"):
+        lake.parse(two, snapshot=True)
+
+    assert not any(row["deleted"] for row in documents(lake).values())
+    assert lake.parse(two, snapshot=True, allow_deleting=True) == counts(seen=2, unchanged=2, deleted=4)
+
+
+def test_one_id_by_two_paths_is_refused_before_anything_is_taken(lake: Lake, tmp_path: Path) -> None:
+    for folder in ("hr", "it"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "README.md").write_text(f"Text of {folder}.")
+    (tmp_path / "it" / "other.md").write_text("Another text.")
+
+    with pytest.raises(InvalidInput) as error:
+        lake.parse([tmp_path / "hr", tmp_path / "it"])
+
+    assert all((tmp_path / folder / "README.md").as_uri() in str(error.value) for folder in ("hr", "it"))
+    assert documents(lake) == {}
+    assert lake.parse([tmp_path / "it", tmp_path / "it"]) == counts(seen=2, added=2)
+
+
+def test_a_path_that_is_a_link_to_another_folder_now_changes_its_documents(lake: Lake, tmp_path: Path) -> None:
+    current = tmp_path / "current"
+    for release in ("release-41", "release-42"):
+        (tmp_path / release).mkdir()
+        (tmp_path / release / "guide.md").write_text(f"Hafenkante, as of {release}.")
+        current.unlink(missing_ok=True)
+        current.symlink_to(release)
+        counted = lake.parse(current, snapshot=True)
+
+    assert counted == counts(seen=1, changed=1)
+    assert documents(lake)["guide.md"]["uri"] == (current / "guide.md").as_uri()
+
+
+def test_a_kind_of_refusal_holds_no_value_of_its_document(lake: Lake) -> None:
+    lake.parse(
+        lake.write({"id": "a", "text": "x"}, {"id": "a", "text": "y"}, {"id": 5, "text": "x"}, b"{bad", {"id": "b"})
+    )
+
+    assert sorted(row["kind"] for row in lake.rows(QUARANTINE)) == [
+        "duplicate id …: must be unique in one input",
+        "id …: must be a string",
+        "invalid JSON",
+        "text is missing",
+    ]
+
+
 def test_a_run_without_snapshot_deletes_nothing(lake: Lake) -> None:
     lake.parse(lake.write(PLAN, TEAM))
 

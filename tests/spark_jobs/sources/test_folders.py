@@ -108,3 +108,65 @@ def test_a_folder_that_cannot_be_looked_into_hides_what_is_below_it(
     shut = list_folder(tmp_path).files.to_pylist()[1]
     assert (shut["doc_id"], shut["covers"]) == ("shut", "shut/")
     assert shut["problem"] == "a folder that cannot be read: Permission denied. Make it readable."
+
+
+@pytest.mark.parametrize("in_git", [False, True])
+def test_a_link_that_leads_back_to_itself_is_refused_and_costs_no_other_file(tmp_path: Path, in_git: bool) -> None:
+    (tmp_path / "good.md").write_text("Good.")
+    (tmp_path / "sub").mkdir()
+    for name, target in (("self.md", "self.md"), ("a.md", "b.md"), ("b.md", "a.md"), ("gone.md", "no"), ("s", "s/x")):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "sub" / "again").symlink_to("../sub")
+    if in_git:
+        git(tmp_path, "init", "-q")
+        git(tmp_path, "add", "-A")
+
+    found = {file["doc_id"]: file["problem"] for file in local_files(tmp_path)}
+
+    back = "a link to {!r} that leads back to itself. Repair or remove it."
+    assert found == {
+        "good.md": None,
+        "gone.md": f"a link to '{tmp_path}/no', where nothing is. Repair or remove it.",
+        "self.md": back.format("self.md"),
+        "a.md": back.format("b.md"),
+        "b.md": back.format("a.md"),
+        "s": back.format("s/x"),
+    }
+
+
+def test_a_path_that_is_a_link_keeps_its_address_when_it_moves_to_another_folder(tmp_path: Path) -> None:
+    for release in ("release-41", "release-42"):
+        (tmp_path / release / "docs").mkdir(parents=True)
+        (tmp_path / release / "docs" / "guide.md").write_text(release)
+    current, seen = tmp_path / "current", []
+    for release in ("release-41", "release-42"):
+        current.unlink(missing_ok=True)
+        current.symlink_to(release)
+        seen += [(file["uri"], file["path"]) for root in (current, current / "docs") for file in local_files(root)]
+
+    uri = (current / "docs" / "guide.md").as_uri()
+    paths = [str(tmp_path / release / "docs" / "guide.md") for release in ("release-41", "release-42")]
+    assert seen == [(uri, paths[0]), (uri, paths[0]), (uri, paths[1]), (uri, paths[1])]
+
+
+def test_a_link_to_a_hidden_folder_is_refused_because_its_files_are_listed_nowhere(tmp_path: Path) -> None:
+    (tmp_path / ".releases" / "41").mkdir(parents=True)
+    (tmp_path / ".releases" / "41" / "guide.md").write_text("Text.")
+    (tmp_path / "current").symlink_to(".releases/41")
+
+    (row,) = local_files(tmp_path)
+
+    assert (row["doc_id"], row["covers"]) == ("current", "current/")
+    assert row["problem"] == "a link to a hidden folder. Ingest it by its own path."
+
+
+def test_a_folder_that_cannot_be_listed_itself_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import os
+
+    def refusing(path: str) -> object:
+        raise OSError(116, "Stale file handle", str(path))
+
+    monkeypatch.setattr(os, "scandir", refusing)
+
+    with pytest.raises(InvalidInput, match="Stale file handle"):
+        list(local_files(tmp_path))
