@@ -108,6 +108,38 @@ def test_pages_of_all_parts_of_a_sitemap_are_documents(site: Site) -> None:
     assert {agent for _, _, agent in site.requests} == {USER_AGENT}
 
 
+@pytest.mark.parametrize(
+    ("robots", "forbidden"),
+    [
+        ("User-agent: *\nDisallow: /\nAllow: /a\nAllow: /sitemap\n", {"/b", "/b.txt"}),  # the longest rule decides
+        ("User-agent: *\nDisallow: /*.txt$\n", {"/b.txt"}),
+        ("\ufeffUser-agent: *\nDisallow: /b\n", {"/b", "/b.txt"}),
+        ("User-agent: other\nUser-agent: LakeHop/2.0\nDisallow: /a\n\nUser-agent: *\nDisallow: /\n", {"/a"}),
+        ("User-agent: lakehop\nDisallow: /a\n\nUser-agent: lakehop\nDisallow: /b.\n", {"/a", "/b.txt"}),
+        ("User-agent: hop\nDisallow: /\n\nUser-agent: *\nAllow: /\n", set()),
+    ],
+)
+def test_robots_txt_is_read_by_rfc_9309(site: Site, robots: str, forbidden: set[str]) -> None:
+    site.page("/robots.txt", robots, "text/plain")
+    site.sitemap("/sitemap.xml", *(site.loc(path) for path in ("/a", "/b", "/b.txt")))
+    for path in ("/a", "/b", "/b.txt"):
+        site.page(path, "Some text.", "text/plain")
+
+    refused = {path for path, text in site.results().items() if "robots.txt" in text}
+
+    assert refused == forbidden
+    assert {path for path, _, _ in site.requests} == {"/robots.txt", "/sitemap.xml", "/a", "/b", "/b.txt"} - forbidden
+
+
+def test_a_sitemap_behind_a_byte_order_mark_is_read(site: Site) -> None:
+    site.sitemap("/sitemap.xml", site.loc("/a"))
+    status, media_type, body = site.responses["/sitemap.xml"]
+    site.responses["/sitemap.xml"] = (status, media_type, gzip.compress(b"\xef\xbb\xbf" + body))
+    site.page("/a", "Some text.", "text/plain")
+
+    assert site.results() == {"/a": "Some text."}
+
+
 def test_what_robots_txt_forbids_is_not_requested_and_its_delay_is_kept(site: Site) -> None:
     site.page("/robots.txt", "User-agent: *\nDisallow: /private\nCrawl-delay: 1\n", "text/plain")
     site.sitemap("/sitemap.xml", site.loc("/private/a"), site.loc("/b"))
