@@ -46,7 +46,8 @@ class Citation(BaseModel, frozen=True):
 class Step(BaseModel, frozen=True):
     """One search, model call, tool call or note on the task's blackboard. Steps stand in the order in which they ended.
 
-    `started_at` is None for a note and for a refused call, which take no time.
+    `started_at` is None for a note and for a refused call, which take no time. `usage_source`: who counted the tokens
+    of a model call, the `server`, or we where it told none: `counted` by the model's tokenizer, or `estimated`.
     """
 
     kind: Literal["search", "chat", "tool", "note"]
@@ -61,6 +62,7 @@ class Step(BaseModel, frozen=True):
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    usage_source: str | None = None
     usd: Usd = Decimal(0)
     latency_ms: float
     error: str | None = None

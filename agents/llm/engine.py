@@ -16,6 +16,7 @@ from dspy.lm15 import ContextLengthError, Message, Request, Response
 from dspy.lm15 import Usage as ModelUsage
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt
 
+from agents.llm.token_counts import prompt_bytes, token_counter
 from agents.task.actions import Action, Attempt, Done
 from agents.task.budget import BudgetReached
 from agents.task.context import TaskContext
@@ -28,7 +29,6 @@ CONNECT_TIMEOUT_S = 5.0
 MAX_OUTPUT_TOKENS = 512  # of a call that states no limit
 MAX_LINE_BYTES = 1_000_000  # a server that sends a longer line does not speak this protocol
 CHARACTERS_A_TOKEN = 32  # more than any token has: the cut for a server that ignores max_tokens
-PROMPT_OVERHEAD_BYTES = 64  # of the chat template, for each message
 
 
 def model_client(settings: Settings) -> httpx.AsyncClient:
@@ -90,9 +90,9 @@ class TaskEngine:
     async def _hedged(self, body: dict[str, Any], purpose: CallPurpose, number: int) -> Done:
         """One call, or two where the first takes too long. Books their cost, however they end."""
         budget, hedging = self._context.budget, self._context.deps.hedging
-        prompt_bytes = sum(len(message["content"].encode()) + PROMPT_OVERHEAD_BYTES for message in body["messages"])
-        worst_usd = self._context.worst_usd(prompt_bytes, body["max_tokens"])
-        worst_tokens = prompt_bytes + body["max_tokens"]
+        most_input = prompt_bytes(body["messages"])
+        worst_usd = self._context.worst_usd(most_input, body["max_tokens"])
+        worst_tokens = most_input + body["max_tokens"]
         holds = [budget.allow_call(worst_usd, worst_tokens)]
         attempts = [self._attempt(body, purpose, number)]
 
@@ -144,11 +144,27 @@ class TaskEngine:
                 if response.status_code == httpx.codes.BAD_REQUEST and "context length" in reason:
                     raise ContextLengthError(reason)
                 raise Unavailable("vllm", self._down(f"HTTP {response.status_code}: {reason}"))
-            async for event in _events(response):
-                if text := _add(event, action):
-                    await self._context.recorder.emit("token", {"agent": action.agent, "hop": action.hop, "text": text})
-                if len(action.output or "") > body["max_tokens"] * CHARACTERS_A_TOKEN:
-                    return
+            pieces = 0
+            try:
+                async for event in _events(response):
+                    if text := _add(event, action):
+                        pieces += 1
+                        token = {"agent": action.agent, "hop": action.hop, "text": text}
+                        await self._context.recorder.emit("token", token)
+                    if len(action.output or "") > body["max_tokens"] * CHARACTERS_A_TOKEN:
+                        return
+            finally:  # the stream may be cut off before the usage at its end
+                self._count_missing(body, action, pieces)
+
+    def _count_missing(self, body: dict[str, Any], action: Action, pieces: int) -> None:
+        """Count the tokens that the server did not: a call that was answered is never free."""
+        counter = token_counter(self._settings.llm_model)
+        action.usage_source = "server"
+        if not action.input_tokens:
+            action.input_tokens, action.usage_source = counter.of_prompt(body["messages"]), counter.source
+        if action.output and not action.output_tokens:
+            action.output_tokens = counter.of_output(action.output, pieces, body["max_tokens"])
+            action.usage_source = counter.source
 
     def _down(self, reason: str) -> str:
         return (

@@ -28,6 +28,8 @@ class Action:
     input_tokens: int = 0
     cached_tokens: int = 0
     output_tokens: int = 0
+    usage_source: str | None = None
+    """Of a model call that was answered: who counted the tokens, as in `silver.llm_calls`."""
     work_ended: bool = False
     """Only its record is still to be written."""
     beaten: bool = False

@@ -113,6 +113,7 @@ class Recorder:
             "attempt": action.attempt,
             "latency_ms": (time.perf_counter() - clock) * 1000,
             "error": one_line(error) if error else None,
+            "usage_source": action.usage_source,
         } | {name: getattr(action, name) for name in _TOKENS}
         await self._write(operation=_OPERATIONS[action.kind], **self._priced(action, started_at), **measured)
         if error is not None and not isinstance(error, Exception):

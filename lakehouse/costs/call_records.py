@@ -57,6 +57,7 @@ class CallRecord:
     cache_hit: bool = False
     outcome: str
     error: str | None = None
+    usage_source: str | None = None
 
     def __post_init__(self) -> None:
         if self.started_at.tzinfo is None:

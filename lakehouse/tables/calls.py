@@ -79,6 +79,13 @@ LLM_CALLS = Table(
         ),
         Column("error", Type.STRING, "Error, one line; NULL without an error.", True),
         Column("loaded_at", Type.TIME, "Time of loading into the lakehouse."),
+        Column(
+            "usage_source",
+            Type.STRING,
+            "Who counted the tokens: `server`; `counted`: we, by the model's tokenizer; `estimated`: we, a token for "
+            "each byte of UTF-8, so never too few; NULL without an answering model, and in rows of earlier releases.",
+            True,
+        ),
     ),
 )
 

@@ -9,9 +9,11 @@ from dspy.lm15 import Config, Message, Request
 
 from agents.answer import PassageRef
 from agents.llm.engine import ATTEMPTS, CHARACTERS_A_TOKEN, MAX_LINE_BYTES, MAX_OUTPUT_TOKENS
+from agents.llm.token_counts import PROMPT_OVERHEAD_BYTES, TokenCounter
 from agents.task.budget import BudgetReached
 from agents.task.purpose import CallPurpose, call_purpose
 from lakehouse.errors import Unavailable
+from lakehouse.index.embedding import BUNDLED_MODEL, model_folder
 from tests.agents.conftest import BROKEN, SAVED_USD, SILENT, TOKENS, USD, Reply, event, piece
 
 READING = CallPurpose("read", 2, (PassageRef(doc_id="Flask", chunk_id="Flask#0", title="Flask"),))
@@ -290,7 +292,49 @@ async def test_a_stream_without_words_is_an_empty_answer(model, engine_of, new_t
     response = await engine_of(new_task()).complete(request())
 
     assert response.message.text == " "
-    assert [(record.outcome, record.usd) for record in spooled()] == [("ok", 0)]
+    assert [(record.outcome, record.usd > 0, record.output_tokens) for record in spooled()] == [("ok", True, 0)]
+
+
+# ---- a server that tells no usage ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", ["vllm", "openai"])
+async def test_a_stream_without_usage_is_counted_by_us_and_never_free(model, engine_of, new_task, spooled, dialect):
+    model.says(Reply(raw=event(choices=[piece("BSD 3")]) + event(choices=[piece(" é")]) + b"data: [DONE]\n\n"))
+    task = new_task()
+
+    await engine_of(task, llm_dialect=dialect).complete(request(text="Why?"))
+
+    [record] = spooled()
+    bytes_of_prompt = len("Be short.") + len("Why?") + 2 * PROMPT_OVERHEAD_BYTES
+    counted = (record.input_tokens, record.output_tokens, record.usage_source)
+    assert counted == (bytes_of_prompt, len("BSD 3 é".encode()), "estimated")
+    assert task.steps[-1].usage_source == "estimated"
+    assert 0 < record.usd == task.budget.spent_usd
+
+
+async def test_a_stream_that_breaks_off_before_its_usage_is_counted_by_us(model, engine_of, new_task, spooled):
+    model.says(Reply(raw=event(choices=[piece("half of")]), breaks=True), "BSD")
+
+    await engine_of(new_task(), llm_dialect="openai").complete(request())
+
+    broken, whole = spooled()
+    assert (broken.usage_source, broken.output_tokens, whole.usage_source) == ("estimated", len("half of"), "server")
+    assert broken.usd > 0
+
+
+async def test_an_estimate_stays_within_the_limit_that_the_budget_held(model, engine_of, new_task, spooled):
+    model.says(Reply(raw=event(choices=[piece("x" * 100)])))
+
+    await engine_of(new_task()).complete(request(max_tokens=40))
+
+    assert spooled()[0].output_tokens == 40
+
+
+def test_a_model_that_is_a_folder_with_a_tokenizer_is_counted_by_it():
+    counter = TokenCounter(str(model_folder(BUNDLED_MODEL)))
+
+    assert (counter.source, counter.of_output("BSD license", 2, 40)) == ("counted", 2)
 
 
 @pytest.mark.parametrize(
