@@ -17,6 +17,8 @@ class ListedTool:
     name: str
     description: str
     schema: dict[str, Any]
+    offered_as: str = ""
+    """The name that a model calls it by; empty in journals of earlier releases: as `name`."""
 
 
 class ToolServer(Protocol):

@@ -5,8 +5,9 @@ import time
 from dataclasses import replace
 
 import pytest
+from pydantic import ValidationError
 
-from agents.tools.mcp.client import DESCRIPTION_CHARACTERS, McpServer, arguments_of
+from agents.tools.mcp.client import DESCRIPTION_CHARACTERS, MAX_TOOLS, McpServer, arguments_of
 from lakehouse.access.mcp_servers import McpServerSettings
 
 SERVER = """
@@ -110,6 +111,73 @@ async def test_tools_that_are_not_said_to_only_read_have_side_effects(notes, scr
     assert {name for name, effect in effects.items() if effect == "none"} == {"notes_add"}
 
 
-def test_a_schema_of_any_shape_gives_a_model():
-    model = arguments_of("x", {"properties": {"_a": {}, "b c": {}, "class": 3, "n": {"type": "integer"}}})
-    assert set(model.model_fields) == {"class", "n"}
+def test_a_schema_of_any_shape_gives_a_model_that_calls_each_field_by_its_own_name():
+    fields = {"_a": {}, "b c": {}, "class": 3, "n": {"type": "integer"}, "per-page": {}, "per_page": {}, "copy": {}}
+    fields |= {"model_config": {"type": ["string", "null"]}, "5": {}}
+    model = arguments_of("x", {"properties": fields, "required": ["per-page"]})
+    given = dict.fromkeys(fields, 1) | {"model_config": None}
+
+    assert set(model.model_json_schema()["properties"]) == set(fields)
+    assert model.model_validate(given).model_dump(by_alias=True) == given
+    with pytest.raises(ValidationError, match="per-page"):
+        model.model_validate({"n": 1})
+
+
+# ---- a server that pages, names and answers as the protocol allows ---------------------------------------------
+
+PAGING_SERVER = """
+import json, sys
+
+NAMES = ["first", "second", "third", "tickets.find", "tickets_find", "!", " ", *(f"more{n}" for n in range(40))]
+SCHEMA = {"type": "object", "properties": {"per-page": {"type": "integer"}}, "required": ["per-page"]}
+TOOLS = [{"name": name, "description": name, "inputSchema": SCHEMA} for name in NAMES]
+
+def answer(method, params):
+    if method == "initialize":
+        known = {"protocolVersion": params.get("protocolVersion"), "capabilities": {"tools": {}}}
+        return known | {"serverInfo": {"name": "pages", "version": "1"}}
+    if method == "tools/list":
+        start = int(params.get("cursor") or 0)
+        page = {"tools": TOOLS[start : start + 2]}
+        return page | ({"nextCursor": str(start + 2)} if start + 2 < len(TOOLS) else {})
+    if method == "tools/call":
+        return {"content": [], "structuredContent": {"called": params["name"], "with": params["arguments"]}}
+    return {}
+
+for line in sys.stdin:
+    message = json.loads(line)
+    if "id" in message:
+        result = answer(message.get("method"), message.get("params") or {})
+        print(json.dumps({"jsonrpc": "2.0", "id": message["id"], "result": result}), flush=True)
+"""
+
+
+@pytest.fixture
+def paging(tmp_path):
+    script = tmp_path / "pages.py"
+    script.write_text(PAGING_SERVER)
+    server = McpServer(settings_of(script, readOnly=["tickets.find"]))
+    yield server
+    server.close()
+
+
+async def test_the_tools_of_all_pages_are_offered_and_those_left_out_are_named_in_the_log(paging, caplog):
+    listed = await paging.listing()
+    await paging.listing()
+
+    assert [tool.name for tool in listed][:6] == ["first", "second", "third", "tickets.find", "tickets_find", "!"]
+    assert [tool.offered_as for tool in listed][3:6] == ["tickets_find", "tickets_find_2", "_"]
+    assert len(listed) == MAX_TOOLS
+    [line] = [record.getMessage() for record in caplog.records if "not offered" in record.getMessage()]
+    assert line.startswith("MCP server 'notes': 15 tools are not offered: ' ', 'more26', 'more27', ")
+
+
+async def test_a_tool_with_a_dot_and_a_dash_is_called_and_a_result_of_json_alone_reaches_the_program(
+    paging, new_task, deps
+):
+    tools = tuple(map(paging.tool, await paging.listing()))
+    task = new_task(deps=replace(deps, tools=tools), max_seconds=120)
+
+    seen = await task.tools.call("notes_tickets_find", '{"per-page": 7}', hop=1)
+
+    assert (seen.ok, seen.text) == (True, '{"called": "tickets.find", "with": {"per-page": 7}}')
