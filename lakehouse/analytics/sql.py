@@ -127,6 +127,13 @@ def _check_reads_only(connection: duckdb.DuckDBPyConnection, statement: str) -> 
         parsed = connection.extract_statements(statement)
     except duckdb.Error as error:
         raise InvalidInput(f"{error}") from None
+    # DuckDB looks for the columns of a PIVOT without IN by a statement of its own
+    if "MULTI" in {part.type.name for part in parsed} and "pivot" in statement.lower():
+        raise InvalidInput(
+            f"{statement!r}: a PIVOT without IN is not read, because its columns depend on the rows. Name the values: "
+            "FROM (PIVOT table ON column IN ('a', 'b') USING sum(number) GROUP BY other), or use "
+            "sum(number) FILTER (WHERE column = 'a')."
+        )
     if len(parsed) != 1 or parsed[0].type not in _READS:
         kinds = ", ".join(part.type.name for part in parsed) or "nothing"
         raise InvalidInput(

@@ -14,6 +14,7 @@ from serving.contract.metrics import HttpTraffic, Metrics
 from serving.contract.problems import UnknownErrors, respond
 from serving.http import asking, durable_tasks, health, memory, pages, searching, usage
 from serving.http.body_limit import BodyLimit
+from serving.http.head import HeadAsGet
 
 ROUTERS = (
     asking.router,
@@ -43,6 +44,7 @@ def create_api() -> FastAPI:
         api.add_exception_handler(error, respond)
     api.state.metrics = Metrics()
     api.add_middleware(BodyLimit)  # innermost
+    api.add_middleware(HeadAsGet)
     api.add_middleware(UnknownErrors)
     api.add_middleware(HttpTraffic, metrics=api.state.metrics)
     return api
