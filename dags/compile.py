@@ -21,7 +21,7 @@ from airflow.sdk import DAG, Param, get_current_context, task
 from dags.shared.assets import PROGRAM
 from dags.shared.feeds_file import read_feeds_file
 from dags.shared.jobs import DEFAULT_ARGS
-from dags.shared.params import GROUPS, tenant
+from dags.shared.params import GROUPS, groups_arguments, tenant
 from dags.shared.processes import run_lakehop
 from lakehouse.settings import MODEL_POOL, Program, load_settings
 
@@ -53,7 +53,9 @@ PARAMS = {
 
 def options(given: Mapping[str, Any]) -> list[str]:
     """Options of the command; empty parameters are left out."""
-    return [f"--{name.replace('_', '-')}={value}" for name, value in given.items() if value]
+    named = {name: value for name, value in given.items() if value}
+    groups = groups_arguments(named.pop("groups", []))
+    return [*(f"--{name.replace('_', '-')}={value}" for name, value in named.items()), *groups]
 
 
 @task(

@@ -13,6 +13,7 @@ and is a row of `gold.eval_results`. **Refused rows:** none go to `bronze.quaran
 fails the task at once, and the error names the line.
 """
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -22,7 +23,7 @@ from airflow.sdk.exceptions import AirflowSkipException
 from dags.shared.assets import EVALUATION, INDEX_VERSION, PROGRAM
 from dags.shared.feeds_file import read_feeds_file
 from dags.shared.jobs import DEFAULT_ARGS
-from dags.shared.params import GROUPS, tenant_or_all
+from dags.shared.params import GROUPS, groups_arguments, tenant_or_all
 from dags.shared.processes import run_lakehop
 from lakehouse.settings import MODEL_POOL, Program, load_settings
 
@@ -38,10 +39,15 @@ PARAMS = {
     "program": Param("multihop", enum=list(get_args(Program)), title="Program", description="Program to ask."),
 }
 
-OPTIONS = ("questions", "tenant", "groups", "program")
+OPTIONS = ("questions", "tenant", "program")
 
 
-def wanted(context: Any) -> list[dict[str, str]]:
+def options(evaluation: Mapping[str, Any]) -> list[str]:
+    """Options of the command."""
+    return [*(f"--{name}={evaluation[name]}" for name in OPTIONS), *groups_arguments(evaluation["groups"])]
+
+
+def wanted(context: Any) -> list[dict[str, Any]]:
     """The evaluations to run: the form's, or the declared ones of the tenants in the triggering events."""
     params = context["params"]
     if params["questions"]:
@@ -65,7 +71,7 @@ def ask_questions() -> list[dict[str, Any]]:
     evaluations = wanted(get_current_context())
     if not evaluations:
         raise AirflowSkipException("no questions: name a file in the form, or [evaluations] in LAKEHOP_FEEDS_FILE.")
-    return [run_lakehop(["eval", *(f"--{name}={evaluation[name]}" for name in OPTIONS)]) for evaluation in evaluations]
+    return [run_lakehop(["eval", *options(evaluation)]) for evaluation in evaluations]
 
 
 with DAG(

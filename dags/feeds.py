@@ -23,6 +23,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from dags.shared.feeds_file import Feed, read_feeds_file
 from dags.shared.jobs import DEFAULT_ARGS, ingest_jobs
+from dags.shared.params import groups_arguments
 from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()
@@ -35,8 +36,9 @@ def arguments_of(name: str, feed: Feed) -> Callable[[Context, Any], Sequence[str
         if not context.get("logical_date"):
             raise AirflowFailException("this run has no logical date to fill into the path: trigger it with one.")
         paths = [f"--path={jinja_env.from_string(path).render(**context)}" for path in feed.path]
-        named = [f"--tenant={feed.tenant}", f"--source={name}", f"--groups={feed.groups}"]
-        return [*named, *paths, *(["--snapshot"] if feed.snapshot else [])]
+        named = [f"--tenant={feed.tenant}", f"--source={name}", *groups_arguments(feed.groups)]
+        flags = {"--snapshot": feed.snapshot, "--allow-deleting": feed.allow_deleting}
+        return [*named, *paths, *(flag for flag, is_set in flags.items() if is_set)]
 
     return arguments
 

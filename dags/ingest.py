@@ -20,7 +20,7 @@ from typing import Any
 from airflow.sdk import DAG, Context, Param
 
 from dags.shared.jobs import DEFAULT_ARGS, ingest_jobs
-from dags.shared.params import tenant
+from dags.shared.params import groups_arguments, groups_param, tenant
 from lakehouse.settings import load_settings
 
 SETTINGS = load_settings()
@@ -34,12 +34,7 @@ PARAMS = {
         "documents, as the Spark driver sees them; one a line.",
     ),
     "tenant": tenant("Tenant of the documents: letters, digits, `_` and `-`."),
-    "groups": Param(
-        "",
-        type="string",
-        title="Groups",
-        description="Comma-separated groups that may read documents that name none; empty: all of the tenant.",
-    ),
+    "groups": groups_param("Groups that may read documents that name none; empty: all of the tenant."),
     "source": Param(
         type="string",
         minLength=1,
@@ -52,6 +47,13 @@ PARAMS = {
         type="boolean",
         title="Snapshot",
         description="The paths hold the whole source: its documents that are not there any more are deleted.",
+    ),
+    "allow_deleting": Param(
+        False,
+        type="boolean",
+        title="Allow deleting",
+        description="Let the snapshot delete most of the source, or all. Without it such a run fails and deletes "
+        "nothing, because the disk may not be mounted.",
     ),
     "replay": Param(
         [],
@@ -66,16 +68,22 @@ PARAMS = {
 def arguments(context: Context, jinja_env: Any) -> list[str]:
     # `--name=value` keeps a value that begins with a dash from being read as an option.
     params = context["params"]
-    named = [f"--{name}={params[name]}" for name in ("tenant", "source", "groups")]
+    named = [f"--{name}={params[name]}" for name in ("tenant", "source")]
     paths = [f"--path={path}" for path in params["path"]]
-    snapshot = ["--snapshot"] if params["snapshot"] else []
-    return [*named, *paths, *snapshot, *(f"--replay={run}" for run in params["replay"])]
+    flags = [f"--{name.replace('_', '-')}" for name in ("snapshot", "allow_deleting") if params[name]]
+    return [
+        *named,
+        *groups_arguments(params["groups"]),
+        *paths,
+        *flags,
+        *(f"--replay={run}" for run in params["replay"]),
+    ]
 
 
 with DAG(
     "ingest",
     schedule=None,
-    max_active_runs=1,  # in order: of two runs of one source the later must win
+    max_active_runs=16,  # of different tenants; runs of one tenant take turns (`spark_jobs.runner.turns`)
     doc_md=__doc__,
     params=PARAMS,
     tags=["lakehop"],

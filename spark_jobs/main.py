@@ -20,7 +20,7 @@ from importlib import import_module
 
 from pyspark.sql import SparkSession
 
-from lakehouse.access.permissions import canonical_groups, check_tenant
+from lakehouse.access.permissions import canonical_groups, check_tenant, named_groups
 from lakehouse.errors import InvalidInput
 from lakehouse.settings import Settings, load_settings
 from lakehouse.storage.delta import ensure_tables
@@ -109,8 +109,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--path", action="append", help="file, folder, JSONL, Parquet or s3a://…; may be repeated")
     parser.add_argument("--groups", default="", help="comma-separated, for documents that name none; empty: everyone")
     parser.add_argument(
+        "--group", action="append", default=[], metavar="NAME", help="one more of these groups, commas and all"
+    )
+    parser.add_argument(
         "--snapshot", action="store_true", help="delete documents of the source that are not at the paths"
     )
+    parser.add_argument("--allow-deleting", action="store_true", help="a snapshot may delete most of the source")
     parser.add_argument(
         "--replay", action="append", default=[], metavar="RUN", help="ingest only the documents that this run refused"
     )
@@ -125,7 +129,7 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     try:
         if args.tenant:
             check_tenant(args.tenant)
-        args.groups = list(canonical_groups(args.groups.split(",")))
+        args.groups = list(canonical_groups(named_groups(args.groups, args.group)))
     except InvalidInput as error:
         parser.error(str(error))
     return args

@@ -19,7 +19,7 @@ from agents.compile.optimizers import OPTIMIZERS, SEED, SEES_WHOLE_RUNS, optimiz
 from agents.compile.workbench import Workbench
 from agents.programs import PROGRAMS
 from agents.runtime import Dependencies, load_program, program_version
-from lakehouse.access.permissions import Caller, canonical_groups, check_tenant
+from lakehouse.access.permissions import Caller, canonical_groups, check_tenant, named_groups
 from lakehouse.costs.call_records import Spool
 from lakehouse.costs.prices import Prices
 from lakehouse.errors import InvalidInput, LakehopError
@@ -108,6 +108,7 @@ def _arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--test-questions", type=Path, help="others to score with; without: half of --questions")
     parser.add_argument("--tenant", required=True)
     parser.add_argument("--groups", default="", help="whose reader the program asks as, separated by commas")
+    parser.add_argument("--group", action="append", default=[], help="one of these groups, commas and all; repeatable")
     parser.add_argument("--limit", type=int, help="score with so many test questions at most")
     return parser.parse_args(arguments)
 
@@ -139,5 +140,8 @@ def _dependencies(settings: Settings) -> Dependencies:
 
 def _caller(given: argparse.Namespace) -> Caller:
     return Caller(
-        check_tenant(given.tenant), canonical_groups(given.groups.split(",")), app="compile", key_id="operator"
+        check_tenant(given.tenant),
+        canonical_groups(named_groups(given.groups, given.group)),
+        app="compile",
+        key_id="operator",
     )

@@ -3,7 +3,7 @@
 [feeds.wiki]                                   # a DAG `ingest_wiki`, dated and scheduled
 path = ["s3://exports/wiki/dt={{ ds }}/"]      # a template of Airflow's, filled with the run's date
 tenant = "acme"
-groups = "staff"                               # optional, as is `snapshot = true`
+groups = ["staff", "CN=Sales,OU=EMEA,DC=x"]    # optional, as is `snapshot = true`; "a,b" for plain names
 schedule = "@daily"
 start_date = 2026-01-01
 
@@ -41,8 +41,9 @@ class Feed(BaseModel):
 
     path: list[str] = Field(min_length=1)
     tenant: str = Field(pattern=f"^{TENANT_PATTERN}$")
-    groups: str = ""
+    groups: str | list[str] = ""
     snapshot: bool = False
+    allow_deleting: bool = False
     schedule: str = Field(min_length=1)
     start_date: date
 
@@ -53,7 +54,7 @@ class Evaluation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tenant: str
-    groups: str = ""
+    groups: str | list[str] = ""
     questions: Path
     program: Program = "multihop"
 
@@ -64,7 +65,7 @@ class Compilation(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     tenant: str = Field(pattern=f"^{TENANT_PATTERN}$")
-    groups: str = ""
+    groups: str | list[str] = ""
     questions: Path
     test_questions: Path | None = None
     program: Program = "multihop"
@@ -87,7 +88,7 @@ def read_feeds_file(settings: Settings) -> FeedsFile:
     if not settings.feeds_file:
         return FeedsFile()
     try:
-        return FeedsFile.model_validate(tomllib.loads(Path(settings.feeds_file).read_text()))
+        return FeedsFile.model_validate(tomllib.loads(Path(settings.feeds_file).read_text(encoding="utf-8-sig")))
     except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise ValueError(
             f"LAKEHOP_FEEDS_FILE={settings.feeds_file!r}: {error}. Correct the file, or unset it."

@@ -1,7 +1,7 @@
 """`lakehop`, the command line. Each command parses, calls one function and renders; commands of a topic share a file.
 
-Exit status: 0 done, 1 failed, 2 wrong usage. A known error prints its text on stderr; an unknown error prints one line
-there and writes its traceback to `logs/cli.log` under home.
+Exit status: 0 done, 1 failed, 2 wrong usage, 3 done but for refused documents (`ingest --strict`). A known error prints
+its text on stderr; an unknown error prints one line there and writes its traceback to `logs/cli.log` under home.
 """
 
 import sys

@@ -6,18 +6,27 @@ run and is repaired like one.
 
 import secrets
 import time
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from infra.clients.airflow import AirflowClient, Progress
+from infra.dag_runs.progress import Show, followed
 from lakehouse.access.permissions import canonical_groups, check_tenant
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.settings import Settings
+from lakehouse.storage.local_paths import given_path
 
 DOCUMENT_COUNTS = ("seen", "added", "changed", "unchanged", "deleted", "quarantined", "skipped")
+
+
+class Snapshot(NamedTuple):
+    """Whether documents that the paths no longer hold are deleted, and whether that may be most of the source."""
+
+    wanted: bool = False
+    allow_deleting: bool = False
 
 
 def ingest(
@@ -26,10 +35,11 @@ def ingest(
     tenant: str,
     groups: Sequence[str],
     source: str | None,
-    snapshot: bool,
+    snapshot: Snapshot,
     progress: Progress,
+    show: Show = lambda line, share: None,
 ) -> dict[str, Any]:
-    """Ingest the paths by one run of the DAG, and return its counts.
+    """Ingest the paths by one run of the DAG, and return its counts, and the refused documents by kind of reason.
 
     `source` None: the source is named by all paths together, so a snapshot of other paths deletes nothing of it.
     Raises InvalidInput before anything runs when a path does not exist, and LakehopError with the end of the task's log
@@ -39,13 +49,16 @@ def ingest(
     params = {
         "path": addresses,
         "tenant": check_tenant(tenant),
-        "groups": ",".join(canonical_groups(groups)),
+        "groups": list(canonical_groups(groups)),
         "source": source or " ".join(sorted(addresses)),
-        "snapshot": snapshot,
+        "snapshot": snapshot.wanted,
+        "allow_deleting": snapshot.allow_deleting,
     }
     began, run_id = time.monotonic(), new_run_id(tenant)
-    run_dag(settings, "ingest", run_id, params, progress)
-    return run_counts(settings, run_id) | {"seconds": round(time.monotonic() - began, 1)}
+    with followed(settings, run_id, show):
+        run_dag(settings, "ingest", run_id, params, progress)
+    counts = run_counts(settings, run_id) | {"seconds": round(time.monotonic() - began, 1)}
+    return counts | {"refusals": refusals(settings, run_id, tenant) if counts["documents"]["quarantined"] else []}
 
 
 def flush_costs(settings: Settings, progress: Progress) -> dict[str, Any]:
@@ -67,7 +80,7 @@ def document_address(path: str) -> str:
                 f"path {path!r}: a website is named by its sitemap, e.g. https://example.com/sitemap.xml."
             )
         return path
-    local = Path(path).expanduser().resolve()
+    local = given_path(path)
     if not local.exists():
         raise InvalidInput(
             f"path {path!r}: no such file or folder. Name an existing one, an s3:// address or a sitemap."
@@ -106,3 +119,22 @@ def run_counts(settings: Settings, run_id: str) -> dict[str, Any]:
         "chunks": {"written": total("chunks_written"), "deleted": total("chunks_deleted")},
         "embedded": total("embedded"),
     }
+
+
+def refusals(settings: Settings, run_id: str, tenant: str) -> list[dict[str, Any]]:
+    """What the run refused: each kind of reason with its documents and one file as an example, the most first."""
+    from lakehouse.storage.delta import read_rows
+    from lakehouse.tables import QUARANTINE
+
+    rows = read_rows(
+        settings,
+        QUARANTINE,
+        where=[("tenant_id", "=", tenant), ("ingest_run_id", "=", run_id)],
+        columns=("kind", "reason", "uri"),
+    )
+    kinds = Counter(row["kind"] for row in rows)
+    examples = {row["kind"]: row for row in reversed(rows)}
+    return [
+        {"kind": kind, "documents": count, "example": examples[kind]["uri"], "reason": examples[kind]["reason"]}
+        for kind, count in kinds.most_common()
+    ]

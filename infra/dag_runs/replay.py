@@ -79,7 +79,7 @@ def _replay_input(settings: Settings, ingest_input: tuple[Any, ...], refused: Se
     params = {
         "path": [document_address(path) for path in paths],
         "tenant": tenant,
-        "groups": ",".join(groups),
+        "groups": list(groups),
         "source": source,
         "snapshot": False,
         "replay": sorted({row["ingest_run_id"] for row in refused}),

@@ -19,7 +19,7 @@ from rich.markup import escape
 from infra.cli.render import console, print_answer, print_ingest, print_rows
 from infra.cli.terminal import fail, say
 from infra.clients.gateway import GatewayClient
-from infra.dag_runs.ingest import flush_costs, ingest
+from infra.dag_runs.ingest import Snapshot, flush_costs, ingest
 from infra.demo.corpus import write_demo
 from infra.stack.lifecycle import Stack
 from lakehouse.analytics.sql import run_query
@@ -59,7 +59,8 @@ def run(settings: Settings) -> None:
             stack.wait_for(part)
     with stages.stage("3. Ingest: Airflow runs the Spark jobs"):
         corpus = str(folder / "corpus.jsonl")
-        print_ingest(ingest(settings, [corpus], TENANT, GROUPS, source="packages", snapshot=True, progress=say))
+        whole = Snapshot(wanted=True, allow_deleting=True)  # after an upgrade most packages may have changed
+        print_ingest(ingest(settings, [corpus], TENANT, GROUPS, "packages", whole, say))
     with stages.stage("4. Wait for the model and the gateway"):
         for part in ("vllm", "gateway"):
             stack.wait_for(part)

@@ -27,7 +27,8 @@ def compile_program(
     Raises InvalidInput when the compiler reports wrong usage, else LakehopError with its last line when it fails.
     """
     command = [sys.executable, "-m", "agents.compile", f"--program={program}", f"--optimizer={optimizer}"]
-    command += [f"--questions={questions.resolve()}", f"--tenant={tenant}", f"--groups={','.join(groups)}"]
+    command += [f"--questions={questions.resolve()}", f"--tenant={tenant}"]
+    command += [f"--group={group}" for group in groups]
     if test_questions:
         command.append(f"--test-questions={test_questions.resolve()}")
     with subprocess.Popen(

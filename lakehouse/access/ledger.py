@@ -268,7 +268,7 @@ def _key(row: sa.Row[Any]) -> Key:
     return Key(
         key_id=row.key_id,
         tenant_id=row.tenant_id,
-        groups=tuple(json.loads(row.acl_groups)),
+        groups=canonical_groups(json.loads(row.acl_groups)),
         app=row.app,
         daily_usd=None if row.daily_units is None else _usd(row.daily_units),
         operator=row.operator,

@@ -339,4 +339,42 @@ GROUP BY tenant_id, source, split_part(regexp_replace(reason, '^(line|row) [0-9]
 """,
 )
 
-VIEWS: tuple[View, ...] = (TASKS, COST_DAILY, COST_PER_SUCCESS, FOCUS_COSTS, INGEST_RUNS, QUARANTINE_OPEN)
+INGEST_REFUSALS = View(
+    "gold.ingest_refusals",
+    grain="one kind of refusal of one ingest run",
+    columns=(
+        Column("run_id", Type.STRING, "Airflow's run id. A later refusal of the same document counts for its own run."),
+        Column("tenant_id", Type.STRING, "Tenant; `-` for call records that cannot be read."),
+        Column("source", Type.STRING, "Source of the documents."),
+        Column("kind", Type.STRING, "Reason without values and advice, e.g. `encrypted`."),
+        Column("documents", Type.LONG, "Documents, lines and rows that the run refused for it."),
+        Column("still_open", Type.LONG, "Those of them that no later run has taken in or found gone."),
+        Column("example", Type.STRING, "One of their reasons in full, with what to do."),
+        Column("refused_at", Type.TIME, "Time of the last refusal."),
+    ),
+    sql="""
+SELECT
+  ingest_run_id AS run_id,
+  tenant_id,
+  source,
+  coalesce(kind, split_part(regexp_replace(reason, '^(line|row) [0-9]+: ', ''), ':', 1)) AS kind,
+  count(*) AS documents,
+  count(CASE WHEN resolved_by IS NULL THEN 1 END) AS still_open,
+  min(reason) AS example,
+  max(quarantined_at) AS refused_at
+FROM bronze.quarantine
+GROUP BY
+  ingest_run_id, tenant_id, source,
+  coalesce(kind, split_part(regexp_replace(reason, '^(line|row) [0-9]+: ', ''), ':', 1))
+""",
+)
+
+VIEWS: tuple[View, ...] = (
+    TASKS,
+    COST_DAILY,
+    COST_PER_SUCCESS,
+    FOCUS_COSTS,
+    INGEST_RUNS,
+    INGEST_REFUSALS,
+    QUARANTINE_OPEN,
+)

@@ -11,8 +11,9 @@ REST = ["--run-id=r", "--tenant=acme", "--source=wiki"]
 
 def test_arguments_are_read_as_the_dags_give_them() -> None:
     args = parse_arguments(
-        ["parse_documents", "chunk_documents", *REST, "--path=-a", "--path=b c", "--groups= hr,eng,,hr", "--snapshot"]
-    )
+        ["parse_documents", "chunk_documents", *REST, "--path=-a", "--path=b c", "--groups= hr,eng,,hr",
+         "--group=CN=Sales,OU=EMEA", "--snapshot", "--allow-deleting"]
+    )  # fmt: skip
 
     assert vars(args) == {
         "steps": ["parse_documents", "chunk_documents"],
@@ -20,8 +21,10 @@ def test_arguments_are_read_as_the_dags_give_them() -> None:
         "tenant": "acme",
         "source": "wiki",
         "path": ["-a", "b c"],
-        "groups": ["eng", "hr"],
+        "groups": ["CN=Sales,OU=EMEA", "eng", "hr"],
+        "group": ["CN=Sales,OU=EMEA"],
         "snapshot": True,
+        "allow_deleting": True,
         "embedding_model": None,
         "replay": [],
         "document": [],
@@ -54,6 +57,8 @@ def test_forgetting_needs_a_tenant_and_no_source() -> None:
         (["reindex", *REST], "--embedding-model"),
         (["sync_index", "--run-id=r", "--tenant=a b", "--source=wiki"], "'a b'"),
         (["sync_index", *REST, "--groups=a\nb"], "'a\\nb'"),
+        (["sync_index", *REST, "--groups=CN=Sales,OU=EMEA"], "'CN=Sales' looks like a part of one name"),
+        (["sync_index", *REST, "--group="], "is blank"),
         (["sync_index", *REST, "--color"], "--color"),
         (["forget_documents", "--run-id=r"], "--tenant"),
         (["parse_documents", *REST, "--path=a", "--replay=r", "--snapshot"], "--replay"),

@@ -7,11 +7,11 @@ import pytest
 
 import infra.dag_runs.ingest
 from infra.clients.airflow import DagRun, job_lines
-from infra.dag_runs.ingest import document_address, flush_costs, ingest, new_run_id
+from infra.dag_runs.ingest import Snapshot, document_address, flush_costs, ingest, new_run_id, refusals
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import upsert
-from lakehouse.tables import INGEST_RUNS
+from lakehouse.tables import INGEST_RUNS, QUARANTINE
 
 
 class Airflow:
@@ -67,12 +67,19 @@ def silent(line: str) -> None: ...
 def test_counts_come_from_the_steps_of_this_run_alone(settings: Settings, airflow: Airflow, tmp_path: Path) -> None:
     upsert(settings, INGEST_RUNS, [step("another-run", "parse_documents")])
 
-    report = ingest(settings, [str(tmp_path)], "acme", ["b", "a", "a"], None, False, silent)
+    report = ingest(settings, [str(tmp_path)], "acme", ["b", "a", "a"], None, Snapshot(), silent)
 
     assert airflow.triggered == [
         (
             "ingest",
-            {"tenant": "acme", "groups": "a,b", "snapshot": False, "path": [str(tmp_path)], "source": str(tmp_path)},
+            {
+                "tenant": "acme",
+                "groups": ["a", "b"],
+                "snapshot": False,
+                "allow_deleting": False,
+                "path": [str(tmp_path)],
+                "source": str(tmp_path),
+            },
         )
     ]
     assert report.pop("run_id").startswith("acme-")
@@ -89,6 +96,7 @@ def test_counts_come_from_the_steps_of_this_run_alone(settings: Settings, airflo
         },
         "chunks": {"written": 0, "deleted": 0},
         "embedded": 3,
+        "refusals": [],
     }
 
 
@@ -97,12 +105,14 @@ def test_several_paths_are_one_run_of_one_source(settings: Settings, airflow: Ai
     for path in paths:
         Path(path).touch()
 
-    ingest(settings, paths[::-1], "acme", [], None, False, silent)
-    ingest(settings, paths, "acme", [], "wiki", True, silent)
+    ingest(settings, paths[::-1], "acme", [], None, Snapshot(), silent)
+    ingest(settings, paths, "acme", [], "wiki", Snapshot(True, True), silent)
 
     unnamed, named = (params for _, params in airflow.triggered)
     assert unnamed["source"] == " ".join(paths)  # in whatever order they are given
-    assert named == {"tenant": "acme", "groups": "", "snapshot": True, "path": paths, "source": "wiki"}
+    assert named == {
+        "tenant": "acme", "groups": [], "snapshot": True, "allow_deleting": True, "path": paths, "source": "wiki",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("path", ["", " ", "/no/such/folder"])
@@ -110,16 +120,16 @@ def test_a_path_that_is_not_there_starts_nothing(
     settings: Settings, airflow: Airflow, path: str, tmp_path: Path
 ) -> None:
     with pytest.raises(InvalidInput, match=r"Name an existing one|name a file"):
-        ingest(settings, [str(tmp_path), path], "acme", [], "wiki", False, silent)
+        ingest(settings, [str(tmp_path), path], "acme", [], "wiki", Snapshot(), silent)
 
     assert airflow.triggered == []
 
 
 def test_a_bad_tenant_or_group_starts_nothing(settings: Settings, airflow: Airflow, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="tenant 'a b'"):
-        ingest(settings, [str(tmp_path)], "a b", [], None, False, silent)
+        ingest(settings, [str(tmp_path)], "a b", [], None, Snapshot(), silent)
     with pytest.raises(InvalidInput, match="control characters"):
-        ingest(settings, [str(tmp_path)], "acme", ["a\nb"], None, False, silent)
+        ingest(settings, [str(tmp_path)], "acme", ["a\nb"], None, Snapshot(), silent)
 
     assert airflow.triggered == []
 
@@ -128,7 +138,29 @@ def test_a_failed_run_says_why(settings: Settings, airflow: Airflow, tmp_path: P
     airflow.state = "failed"
 
     with pytest.raises(LakehopError, match="task 'load_documents' failed"):
-        ingest(settings, [str(tmp_path)], "acme", [], None, False, silent)
+        ingest(settings, [str(tmp_path)], "acme", [], None, Snapshot(), silent)
+
+
+def test_refusals_are_counted_by_kind_with_one_of_their_files(settings: Settings) -> None:
+    rows = [
+        refused("a.pdf", "encrypted", "r1"),
+        refused("b.pdf", "encrypted", "r1"),
+        refused("c.md", "empty text", "r1"),
+    ]
+    upsert(settings, QUARANTINE, [*rows, refused("d.md", "oversize", "r2")])
+
+    assert refusals(settings, "r1", "acme") == [
+        {"kind": "encrypted", "documents": 2, "example": "file:///a.pdf", "reason": "encrypted: why"},
+        {"kind": "empty text", "documents": 1, "example": "file:///c.md", "reason": "empty text: why"},
+    ]
+
+
+def refused(name: str, kind: str, run_id: str) -> dict[str, object]:
+    return {
+        "ingest_run_id": run_id, "quarantine_id": name, "tenant_id": "acme", "source": "s", "doc_id": name,
+        "uri": f"file:///{name}", "reason": f"{kind}: why", "quarantined_at": datetime(2026, 11, 21, tzinfo=UTC),
+        "kind": kind,
+    }  # fmt: skip
 
 
 def test_flush_runs_the_dag_that_loads_costs(settings: Settings, airflow: Airflow) -> None:
@@ -142,7 +174,11 @@ def test_addresses_are_absolute_and_remote_ones_are_left_alone(monkeypatch: pyte
     monkeypatch.chdir(tmp_path)
     (tmp_path / "docs").mkdir()
 
+    (tmp_path / "current").symlink_to("docs")
+
     assert document_address("docs") == str(tmp_path / "docs")
+    assert document_address("current") == str(tmp_path / "current")  # a release may move the link
+    assert document_address("current/../docs") == str(tmp_path / "docs")
     assert document_address("s3://bucket/docs") == "s3://bucket/docs"
     assert document_address("https://example.com/sitemap.xml") == "https://example.com/sitemap.xml"
 

@@ -91,7 +91,7 @@ def test_a_run_is_replayed_with_what_it_was_given(settings: Settings, airflow: A
         {
             "path": ["/"],
             "tenant": "acme",
-            "groups": "staff",
+            "groups": ["staff"],
             "source": "wiki",
             "snapshot": False,
             "replay": ["one"],
@@ -107,8 +107,8 @@ def test_a_tenant_is_replayed_a_run_for_what_was_given_together(settings: Settin
     report = replay(settings, None, "acme", None, lines.append)
 
     assert [(run["source"], run["groups"], run["replay"]) for run in airflow.triggered] == [
-        ("mail", "", ["mail"]),
-        ("wiki", "staff", ["one", "two"]),
+        ("mail", [], ["mail"]),
+        ("wiki", ["staff"], ["one", "two"]),
     ]
     assert report["documents"]["seen"] == 4
     assert (report["replayed"], report["resolved"], report["still_open"]) == (5, 3, 2)
