@@ -62,6 +62,12 @@ def test_a_span_goes_no_further_than_a_sentence_that_ends_its_line():
     assert 'w3 ::= "3.1"\n' in grammar
 
 
+def test_a_span_is_cut_where_the_passage_writes_it_though_lower_case_is_longer():
+    passage = "İlk İkon İnönü İpek salonları. Serginin küratörü Orhan Karatepe olarak bilinir."
+
+    assert snapped("serginin küratörü Orhan Karatepe", passage) == "Serginin küratörü Orhan Karatepe"
+
+
 def test_an_answer_cut_off_inside_a_word_ends_before_it():
     assert snapped("the license BSD-3-Cl") == "the license"
 

@@ -92,6 +92,25 @@ def test_a_quote_is_the_span_as_it_stands(span, quote):
     assert quote_of(span, "It has BSD-3-Clause, three\nmaintainers and a 许可证.") == quote
 
 
+@pytest.mark.parametrize(
+    ("span", "text", "quote"),
+    [
+        ("orhan karatepe", "İlk İkon İnönü: Orhan Karatepe olarak", "Orhan Karatepe"),
+        ("Núñez", "Señor Nu\u0301n\u0303ez kam.", "Nu\u0301n\u0303ez"),
+        ("max_idle", "Set max\\_idle to 4.", "max\\_idle"),
+        ("configuration file", "the con\ufb01gu\u00adration file", "con\ufb01gu\u00adration file"),
+    ],
+)
+def test_a_quote_is_as_written_however_the_span_is_written(span, text, quote):
+    assert quote_of(span, text) == quote
+
+
+def test_a_name_is_mentioned_however_it_is_written():
+    assert is_mentioned("Núñez", "fragt Herrn Nu\u0301n\u0303ez.")
+    assert is_mentioned("領収書", "領収書が必要です")
+    assert without("Núñez", "Wer ist Nu\u0301n\u0303ez?") == "Wer ist ?"
+
+
 @given(TEXTS, TEXTS)
 def test_a_quote_always_stands_in_the_text(span, text):
     assert quote_of(span, text) in text

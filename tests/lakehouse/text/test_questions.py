@@ -24,6 +24,13 @@ def test_a_line_gives_the_question_with_all_its_labels(tmp_path: Path) -> None:
     ]
 
 
+def test_a_file_of_windows_and_a_line_separator_within_a_text_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "questions.jsonl"
+    path.write_bytes('\ufeff{"id": "1", "question": "a\u2028b"}\r\n{"id": "2", "question": "c"}\r\n'.encode())
+
+    assert [question.text for question in read_questions(path)] == ["a\u2028b", "c"]
+
+
 def test_ids_may_be_left_out_where_nothing_is_stored_by_them(tmp_path: Path) -> None:
     path = tmp_path / "questions.jsonl"
     path.write_text('{"question": "a"}\n{"id": 7, "question": "b"}\n{"id": 7, "question": "c"}\n')

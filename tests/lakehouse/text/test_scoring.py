@@ -97,6 +97,7 @@ def test_recall_is_the_share_of_gold_documents_among_the_first_k(k: int, ranked:
         ("59", ["866 km", "808 km"], [("866 - 808", "58")], False),
         ("MIT", ["It is BSD."], [], False),
         ("IT", ["MIT"], [], False),
+        ("Núñez", ["Herr Nu\u0301n\u0303ez kam."], [], True),
         ("BSD", [], [], False),
         ("", ["It is BSD."], [], False),
     ],
