@@ -317,6 +317,38 @@ class TestSearch:
 
 
 @pytest.mark.integration
+def test_words_are_found_however_a_document_and_a_question_write_them(index):
+    texts = {
+        "accents": "Die Pra\u0308zisionswaage nahm Herr Nu\u0301n\u0303ez.",
+        "unseen": "Der Daten\u00adschutz und die Kunden\u200bnummer",
+        "printed": "every con\ufb01guration and its mainte-\nnance",
+        "escaped": r"max\_idle\_conns\_per\_host = 4",
+        "chinese": "员工出差报销须在返回后提交申请单，逾期不予受理。",
+        "japanese": "交通費は翌月五日までに。領収書が必要です。",
+        "thai": "โปรดแนบใบเสร็จรับเงิน",
+        "hindi": "हिन्दी भाषा",
+    }
+    publish(index, "wayne", [chunk(name, text, tenant="wayne") for name, text in texts.items()])
+    questions = ["Präzisionswaage NÚÑEZ", "datenschutz", "Kundennummer", "configuration", "maintenance"]
+    questions += ["max_idle_conns_per_host", "报销", "申请单", "領収書", "ใบเสร็จ", "हिन्दी"]
+
+    found = [ids(index, ["everyone"], question, mode="lexical", tenant="wayne") for question in questions]
+
+    expected = ["accents", "unseen", "unseen", "printed", "printed", "escaped", "chinese", "chinese", "japanese"]
+    assert found == [[name] for name in [*expected, "thai", "hindi"]]
+    shown = index.reader.search("wayne", ["everyone"], query="Núñez", vector=None, mode="lexical", k=1)[0].text
+    assert shown == texts["accents"]
+
+
+@pytest.mark.integration
+def test_the_only_passage_with_the_code_asked_for_beats_the_nearest_vector(index):
+    rows = [chunk("near", "what pumps mean", 0), chunk("code", "AZ-6120 is the old seal", 1)]
+    publish(index, "stark", [row | {"tenant_id": "stark"} for row in rows])
+
+    assert ids(index, ["everyone"], "what does AZ-6120 mean", axis=0, k=1, tenant="stark") == ["code"]
+
+
+@pytest.mark.integration
 def test_a_live_index_follows_its_documents(index):
     collection = publish(index, "initech", [chunk(f"c{n}", f"report {n}", 0, ENG, "initech") for n in range(6)])
     keys = [ENG, "everyone"]
