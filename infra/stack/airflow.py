@@ -13,6 +13,7 @@ import subprocess
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from infra.stack.processes import Process, child_environment, program
@@ -25,19 +26,28 @@ PROCESSES = ("api-server", "scheduler", "dag-processor")
 
 # Measured on 2 cores.
 TUNING = {
-    # Airflow forks its workers at the start: the default of 32 takes 5.5 GB. Two Spark jobs keep a laptop busy.
-    "CORE__PARALLELISM": "2",
+    # Airflow forks its workers at the start: the default of 32 takes 5.5 GB.
+    "CORE__PARALLELISM": "4",
     "CORE__LOAD_EXAMPLES": "False",
     "CORE__DAGS_ARE_PAUSED_AT_CREATION": "False",
     "API__WORKERS": "1",
     "DAG_PROCESSOR__PARSING_PROCESSES": "1",
 }
 
-# One slot each: a Milvus collection has one writer, and one evaluation fills the model's time beside users' tasks.
-POOLS = {
-    WRITER_POOL: {"slots": 1, "description": "Jobs that write documents, chunks and the search index; one at a time."},
-    MODEL_POOL: {"slots": 1, "description": "Tasks that ask the model many questions; one at a time."},
-}
+
+def pools(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Name, slots and description of each pool.
+
+    Several jobs write at once only in the kept driver: a slot elsewhere is a JVM, and on a bucket only the writers of
+    one JVM are safe from each other, but other writers of ours are in none. One evaluation fills the model's time
+    beside users' tasks.
+    """
+    kept = settings.spark_keep_driver and settings.spark_is_local and "://" not in settings.warehouse_root
+    writers = "Jobs that write documents, chunks and the search index; of one tenant one at a time."
+    return {
+        WRITER_POOL: {"slots": 3 if kept else 1, "description": writers},
+        MODEL_POOL: {"slots": 1, "description": "Tasks that ask the model many questions; one at a time."},
+    }
 
 
 class LocalAirflow:
@@ -53,13 +63,16 @@ class LocalAirflow:
         Later calls do not touch the pools, so an operator can change their slots.
         """
         write_secret(self._password_file, json.dumps({self._settings.airflow_user: self._secrets["password"]}))
-        stamp, current = self._home / "prepared", f"{_airflow_version()} {_digest(self._database)} {_digest(POOLS)}"
+        stamp, current = (
+            self._home / "prepared",
+            f"{_airflow_version()} {_digest(self._database)} {_digest(pools(self._settings))}",
+        )
         if stamp.exists() and stamp.read_text() == current:
             return
         self._run("its metadata database could not be migrated", "db", "migrate")
-        pools = self._home / "pools.json"
-        pools.write_text(json.dumps(POOLS))
-        self._run("its pools could not be created", "pools", "import", str(pools))
+        file = self._home / "pools.json"
+        file.write_text(json.dumps(pools(self._settings)))
+        self._run("its pools could not be created", "pools", "import", str(file))
         stamp.write_text(current)
 
     def _run(self, failure: str, *arguments: str) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from infra.stack.airflow import LocalAirflow
 from infra.stack.processes import Process, child_environment, program
 from lakehouse.errors import InvalidInput, Unavailable
+from lakehouse.kept_driver import serves, socket_path
 from lakehouse.settings import PROJECT_ROOT, Settings
 from lakehouse.spark_conf import spark_conf
 
@@ -41,9 +42,11 @@ class StackPart:
 def stack_parts(settings: Settings) -> dict[str, StackPart]:
     """Every part that `lakehop up` starts or checks, by name."""
     airflow = LocalAirflow(settings)
+    kept = (spark_part(settings),) if _keeps_driver(settings) else ()
     return {
         part.name: part
         for part in (
+            *kept,
             StackPart(
                 name="milvus",
                 address=settings.milvus_uri,
@@ -81,6 +84,18 @@ def stack_parts(settings: Settings) -> dict[str, StackPart]:
     }
 
 
+def spark_part(settings: Settings) -> StackPart:
+    """The kept Spark driver, which runs the jobs of the local Airflow."""
+    return StackPart(
+        name="spark",
+        address=f"unix:{socket_path(settings)}",
+        setting="LAKEHOP_SPARK_MASTER",
+        start_timeout_s=300,
+        check=lambda: serves(settings),
+        processes=lambda: [_spark(settings)],
+    )
+
+
 def thrift_part(settings: Settings) -> StackPart:
     """The Spark Thrift server, started by `lakehop thrift start` only: its JVM is too large to run unused."""
     return StackPart(
@@ -94,15 +109,24 @@ def thrift_part(settings: Settings) -> StackPart:
 
 
 def local_part_names(settings: Settings) -> tuple[str, ...]:
-    """The names in `local_parts`. Raises InvalidInput for an unknown name."""
+    """The names in `local_parts`, and `spark` with `airflow`. Raises InvalidInput for an unknown name."""
     known = stack_parts(settings)
-    names = tuple(filter(None, (name.strip() for name in settings.local_parts.split(","))))
+    names = _named(settings)
     for name in names:
         if name not in known:
             raise InvalidInput(
                 f"LAKEHOP_LOCAL_PARTS names {name!r}: must be some of {', '.join(known)}. Remove or correct the name."
             )
-    return names
+    return (*names, "spark") if _keeps_driver(settings) else names
+
+
+def _named(settings: Settings) -> tuple[str, ...]:
+    return tuple(filter(None, (name.strip() for name in settings.local_parts.split(","))))
+
+
+def _keeps_driver(settings: Settings) -> bool:
+    """The driver runs jobs of a local Airflow only: its socket is on this machine."""
+    return settings.spark_keep_driver and settings.spark_is_local and "airflow" in _named(settings)
 
 
 def _milvus(settings: Settings) -> Process:
@@ -124,6 +148,12 @@ def _gateway(settings: Settings) -> Process:
     # Shorter than TERM_GRACE_S: the gateway then stops its tasks and settles their spend before it could be killed.
     command += ["--timeout-graceful-shutdown", "5"]
     return _process(settings, "gateway", "LAKEHOP_GATEWAY_URL", command, port)
+
+
+def _spark(settings: Settings) -> Process:
+    # The shell starts it again when it ends, by itself or killed.
+    keep = ["sh", "-c", 'while :; do "$@"; sleep 3; done', "keep", sys.executable, "-m", "spark_jobs.kept_driver"]
+    return _process(settings, "spark", "LAKEHOP_SPARK_MASTER", keep, None)
 
 
 def _thrift(settings: Settings) -> Process:

@@ -37,6 +37,11 @@ class SparkSettings(SettingsGroup, frozen=True):
         False,
         description="Use dynamic allocation on a cluster; GPUs are held only while embedding.",
     )
+    spark_keep_driver: bool = Field(
+        True,
+        description="`lakehop up` keeps a Spark driver for all jobs of a local master: a changed document is found in "
+        "seconds. It holds the memory of LAKEHOP_SPARK_DRIVER_MEMORY and the embedding model.",
+    )
     spark_gpus_per_task: Decimal = Field(
         Decimal(0),
         ge=0,

@@ -159,6 +159,16 @@ def upsert(settings: Settings, table: Table, rows: Sequence[Row]) -> None:
     _merge(settings, table, data, lambda merger: merger.when_matched_update_all().when_not_matched_insert_all())
 
 
+def update(settings: Settings, table: Table, rows: Sequence[Row], columns: Sequence[str]) -> None:
+    """Write the named columns of rows by `table.key` in one commit; the row of a new key is added whole.
+
+    Raises as `upsert` does.
+    """
+    changed = {name: f"source.{name}" for name in columns}
+    data = to_arrow(table, rows)
+    _merge(settings, table, data, lambda merger: merger.when_matched_update(changed).when_not_matched_insert_all())
+
+
 def replace_version(settings: Settings, table: Table, row: Row, read_version: int) -> bool:
     """Replace the row of the same key if its `version` still is `read_version`; return whether it was replaced.
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -61,10 +62,10 @@ _CLUSTER = {
 _PACKAGES_FOR_TASKS = ("lakehouse", "spark_jobs")
 
 
-def spark_session(settings: Settings, app_name: str) -> SparkSession:
+def spark_session(settings: Settings, app_name: str, more: Mapping[str, str] | None = None) -> SparkSession:
     """The process's session with Delta, UTC and Arrow; under spark-submit it extends the submitted configuration.
 
-    Raises Unavailable when the machine has no Java.
+    `more`: configuration that replaces ours. Raises Unavailable when the machine has no Java.
     """
     if not (os.environ.get("JAVA_HOME") or shutil.which("java")):
         raise Unavailable("spark", "Spark needs a JDK, 17 or newer; set JAVA_HOME or put `java` on PATH.")
@@ -72,15 +73,20 @@ def spark_session(settings: Settings, app_name: str) -> SparkSession:
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName(app_name).master(settings.spark_master)
     conf = spark_conf(settings) | _EVERYWHERE | _storage_conf(settings)
-    conf |= _LOCAL if settings.spark_is_local else _CLUSTER
+    conf |= (_LOCAL if settings.spark_is_local else _CLUSTER) | dict(more or {})
     for name, value in conf.items():
         builder = builder.config(name, value)
     spark = builder.getOrCreate()
     if settings.spark_is_local:
-        spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
+        set_session_conf(spark)
     else:
         spark.sparkContext.addPyFile(_packed_code())
     return spark
+
+
+def set_session_conf(spark: SparkSession) -> None:
+    """What each session of a local Spark needs, also a further session of one process."""
+    spark.conf.set("spark.sql.shuffle.partitions", str(spark.sparkContext.defaultParallelism))
 
 
 def _storage_conf(settings: Settings) -> dict[str, str]:

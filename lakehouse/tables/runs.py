@@ -125,6 +125,27 @@ INGEST_RUNS = Table(
         Column("chunks_written", Type.LONG, "Chunks added or changed; NULL: not counted by this step.", True),
         Column("chunks_deleted", Type.LONG, "Chunks removed; NULL: not counted by this step.", True),
         Column("embedded", Type.LONG, "Texts that the model embedded; NULL: not counted by this step.", True),
+        Column(
+            "items_done",
+            Type.LONG,
+            "While the step runs, what it has done: documents parsed or cut, texts embedded, or chunks indexed, e.g. "
+            "640; written every few seconds. NULL: the step ended, or took seconds.",
+            True,
+        ),
+        Column(
+            "items_left",
+            Type.LONG,
+            "While the step runs, what it has still to do; NULL as `items_done`, and for lines of a file or pages of a "
+            "website, which nobody counts before.",
+            True,
+        ),
+        Column(
+            "seconds_left",
+            Type.DOUBLE,
+            "While the step runs, the time that it still needs at its speed until now, seconds; NULL as `items_done`, "
+            "and before anything is done.",
+            True,
+        ),
         Column("started_at", Type.TIME, "Start of the step."),
         Column("seconds", Type.DOUBLE, "Duration, seconds."),
     ),
@@ -159,3 +180,19 @@ FORGET_RUNS = Table(
         Column("proven_at", Type.TIME, "Time when no row was left in any place; NULL: not proven yet.", True),
     ),
 )
+
+STEP_UNITS = {
+    "parse_documents": "documents",
+    "chunk_documents": "documents",
+    "embed_chunks": "embeddings",
+    "sync_index": "chunks",
+}
+"""What `items_done` of `ops.ingest_runs` counts, by the step."""
+
+
+def progress_line(step: str, done: int, left: int | None, seconds_left: float | None) -> str:
+    """One line for people, e.g. `embed_chunks: 640 of 1,000 embeddings, 360 left, about 12 s`."""
+    if left is None:
+        return f"{step}: {done:,} {STEP_UNITS[step]}"
+    rest = "" if seconds_left is None else f", about {seconds_left:.0f} s"
+    return f"{step}: {done:,} of {done + left:,} {STEP_UNITS[step]}, {left:,} left{rest}"

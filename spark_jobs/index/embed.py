@@ -2,15 +2,21 @@
 
 An embedding belongs to a text and a model, not to a chunk: moving a document, changing its groups or repeating a text
 costs no model time. Where a cluster schedules GPUs, only this stage requests them.
+
+A few texts are embedded in the driver: a Python worker would spend a minute of a small machine on importing the model's
+library, and the kept driver has it. On a local master, jobs of two tenants may embed one text at the same time; the one
+that ends later leaves it out.
 """
 
 import math
 import os
 from argparse import Namespace
 from collections.abc import Callable, Iterator
+from itertools import batched
 
 import numpy as np
 import pyarrow as pa
+from filelock import FileLock
 from pyspark import TaskContext
 from pyspark.resource import (
     ExecutorResourceRequests,
@@ -24,11 +30,13 @@ from pyspark.sql import functions as F  # noqa: N812  the name that Spark's own 
 from lakehouse.index.embedding import embedded_text, load_embedder
 from lakehouse.index.versions import tenant_model
 from lakehouse.settings import Settings
-from lakehouse.storage.delta import arrow_schema
+from lakehouse.storage import delta
+from lakehouse.storage.delta import arrow_schema, read_rows
 from lakehouse.storage.spark import append, read, struct_type
 from lakehouse.tables import CHUNKS, EMBEDDINGS
 from spark_jobs.runner.change_feed import for_each_change
 from spark_jobs.runner.counts import Counts
+from spark_jobs.runner.progress import done, expect
 
 STEP = "embed_chunks"
 # Loading the model takes seconds, so a second worker is worth it only above this many texts.
@@ -39,6 +47,8 @@ _TEXTS_PER_COMMIT = 20_000
 _TEXTS_PER_CLUSTER_COMMIT = 1_000_000
 # Half a minute of a core: a slow or lost executor of a cluster delays the stage by no more.
 _TEXTS_PER_TASK = 2_000
+_TEXTS_IN_DRIVER = 64
+_TEXTS_PER_REPORT = {"cpu": 64, "gpu": 2_048}  # about a second of a core; as many as fill a GPU
 
 
 def run(spark: SparkSession, settings: Settings, args: Namespace) -> Counts:
@@ -59,6 +69,11 @@ def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: s
     missing = missing_texts(chunks, read(spark, settings, EMBEDDINGS), model).persist()
     try:
         count = missing.count()
+        expect(count)
+        if settings.spark_is_local and count <= _TEXTS_IN_DRIVER:
+            if count:
+                _embed_few(settings, run_id, model, missing)
+            return count
         most = _TEXTS_PER_COMMIT if settings.spark_is_local else _TEXTS_PER_CLUSTER_COMMIT
         commits = math.ceil(count / most)
         for number in range(commits):
@@ -67,6 +82,22 @@ def embed_missing(spark: SparkSession, settings: Settings, run_id: str, model: s
         return count
     finally:
         missing.unpersist()
+
+
+def _embed_few(settings: Settings, run_id: str, model: str, texts: DataFrame) -> None:
+    """Embed `_TEXTS_IN_DRIVER` texts at most in this process, and append them."""
+    embed = embedding(model, run_id, os.cpu_count(), on_gpu=False)
+    rows = pa.Table.from_batches(embed(iter(texts.toArrow().to_batches()))).to_pylist()
+    hashes = [row["content_hash"] for row in rows]
+    with _appending(settings):
+        where = [("embedding_model", "=", model), ("content_hash", "in", hashes)]
+        known = {row["content_hash"] for row in read_rows(settings, EMBEDDINGS, where, ["content_hash"])}
+        delta.append(settings, EMBEDDINGS, [row for row in rows if row["content_hash"] not in known])
+
+
+def _appending(settings: Settings) -> FileLock:
+    """Held while a job looks which texts are new and appends them: `silver.embeddings` belongs to all tenants."""
+    return FileLock(settings.home / "embeddings.lock", fallback_to_soft=False)
 
 
 def embed_texts(spark: SparkSession, settings: Settings, run_id: str, model: str, texts: DataFrame, count: int) -> None:
@@ -83,7 +114,17 @@ def embed_texts(spark: SparkSession, settings: Settings, run_id: str, model: str
     embed = embedding(model, run_id, threads, on_gpu=settings.spark_gpus_per_task > 0)
     alike = texts.repartition(tasks).sortWithinPartitions(F.length("text").desc())
     rows = alike.mapInArrow(embed, struct_type(EMBEDDINGS), profile=gpu_profile(settings))
-    append(settings, EMBEDDINGS, rows)
+    if not settings.spark_is_local:
+        append(settings, EMBEDDINGS, rows)
+        return
+    rows = rows.persist()
+    try:
+        rows.count()  # embeds, before the lock
+        with _appending(settings):
+            known = read(spark, settings, EMBEDDINGS).filter(F.col("embedding_model") == model).select("content_hash")
+            append(settings, EMBEDDINGS, rows.join(known, on="content_hash", how="left_anti"))
+    finally:
+        rows.unpersist()
 
 
 def gpu_profile(settings: Settings) -> ResourceProfile | None:
@@ -122,7 +163,12 @@ def embedding(
             if batch.num_rows == 0:
                 continue
             texts = [embedded_text(row["title"], row["heading_path"], row["text"]) for row in batch.to_pylist()]
-            vectors = load_embedder(model, _device(threads, on_gpu=on_gpu)).encode(texts)
+            embedder = load_embedder(model, _device(threads, on_gpu=on_gpu))
+            parts = []
+            for part in batched(texts, _TEXTS_PER_REPORT["gpu" if on_gpu else "cpu"]):
+                parts.append(embedder.encode(part))
+                done(len(part))
+            vectors = np.concatenate(parts)
             flat = pa.array(vectors.reshape(-1))
             offsets = pa.array(np.arange(0, len(flat) + 1, vectors.shape[1], dtype=np.int32))
             columns = [

@@ -7,6 +7,7 @@ checkpoint, so the step sees every row again: this is how chunks are cut, embedd
 
 import hashlib
 from collections.abc import Callable, Collection, Sequence
+from contextvars import copy_context
 
 from pyspark.errors import StreamingQueryException
 from pyspark.sql import Column, DataFrame, SparkSession, Window
@@ -102,6 +103,11 @@ def _follow(
     with_preimages: bool = False,
 ) -> None:
     """Stream all of the tenant's changes since the checkpoint."""
+    context = copy_context()  # Spark calls in a thread of its own, which would know neither the job's log nor its step
+
+    def handle_here(batch: DataFrame, batch_id: int) -> None:
+        context.run(handle_batch, batch, batch_id)
+
     is_wanted = F.col("tenant_id") == tenant_id
     if not with_preimages:
         is_wanted &= F.col("_change_type") != "update_preimage"
@@ -110,7 +116,7 @@ def _follow(
     )
     (
         changes.filter(is_wanted)
-        .writeStream.foreachBatch(handle_batch)
+        .writeStream.foreachBatch(handle_here)
         .option("checkpointLocation", checkpoint)
         .trigger(availableNow=True)
         .start()

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lakehouse.settings import Settings
-from lakehouse.storage.delta import read_rows, upsert
+from lakehouse.storage.delta import read_rows, update, upsert
 from lakehouse.tables import INGEST_RUNS
 
 Counts = dict[str, int]
@@ -21,7 +21,26 @@ def recorded(settings: Settings, args: Namespace, step: str) -> Counts:
 
 def record(settings: Settings, args: Namespace, step: str, counts: Counts, started_at: datetime) -> None:
     """Write the row of the step; it replaces the row of an earlier attempt."""
-    row: dict[str, Any] = {
+    upsert(settings, INGEST_RUNS, [_row(args, step, started_at) | counts])
+
+
+def record_progress(
+    settings: Settings,
+    args: Namespace,
+    step: str,
+    started_at: datetime,
+    items_done: int,
+    items_left: int | None,
+    seconds_left: float | None,
+) -> None:
+    """Write how far the step is into its row, and leave the counts of an earlier attempt there."""
+    progress = {"items_done": items_done, "items_left": items_left, "seconds_left": seconds_left}
+    row = _row(args, step, started_at) | progress
+    update(settings, INGEST_RUNS, [row], (*progress, "seconds"))
+
+
+def _row(args: Namespace, step: str, started_at: datetime) -> dict[str, Any]:
+    return {
         "run_id": args.run_id,
         "step": step,
         "tenant_id": args.tenant,
@@ -29,4 +48,3 @@ def record(settings: Settings, args: Namespace, step: str, counts: Counts, start
         "started_at": started_at,
         "seconds": (datetime.now(UTC) - started_at).total_seconds(),
     }
-    upsert(settings, INGEST_RUNS, [row | counts])

@@ -10,6 +10,7 @@ import pytest
 from pyspark.errors import StreamingQueryException
 
 from lakehouse.errors import LakehopError
+from lakehouse.kept_driver import BUSY
 from lakehouse.settings import PROJECT_ROOT
 from spark_jobs import main as job
 from spark_jobs.runner.writer_lock import only_writer
@@ -42,14 +43,14 @@ def test_a_second_job_is_refused_before_it_touches_anything(
     monkeypatch.setenv("LAKEHOP_HOME", str(tmp_path))
     monkeypatch.setattr(job, "WAIT_S", 0.3)
 
-    assert job.main(JOB) == 1  # worth another try
+    assert job.main(JOB) == BUSY  # which Airflow takes for "ask again", not for a failed try
 
     assert f"another job is writing: parse_documents of run r1, process {holder.pid}. Nothing was done" in caplog.text
     assert [path.name for path in tmp_path.iterdir()] == ["writer.lock"]  # no table, no Spark
 
 
 def test_a_job_that_is_killed_leaves_the_way_free_at_once(holder: "subprocess.Popen[bytes]", tmp_path: Path) -> None:
-    with pytest.raises(LakehopError, match="r1"), only_writer(tmp_path, "r2", wait_s=0):
+    with pytest.raises(LakehopError, match="r1"), only_writer(tmp_path, "r2", "acme", wait_s=0):
         pass
     holder.kill()
     begun = time.monotonic()
@@ -58,6 +59,16 @@ def test_a_job_that_is_killed_leaves_the_way_free_at_once(holder: "subprocess.Po
         assert time.monotonic() - begun < 10
     with only_writer(tmp_path, "r3", wait_s=0):
         assert (tmp_path / "writer.lock").read_text().startswith("r3, ")
+
+
+def test_jobs_of_two_tenants_write_at_the_same_time_and_a_job_of_all_waits_for_both(tmp_path: Path) -> None:
+    with only_writer(tmp_path, "r1", "acme"), only_writer(tmp_path, "r2", "globex", wait_s=0):
+        with pytest.raises(LakehopError, match="r1, process"), only_writer(tmp_path, "r3", "acme", wait_s=0):
+            pass
+        with pytest.raises(LakehopError, match=r"r1.*r2|r2.*r1"), only_writer(tmp_path, "maintain", wait_s=0):
+            pass
+    with only_writer(tmp_path, "maintain", wait_s=0):
+        pass
 
 
 @pytest.mark.parametrize(
