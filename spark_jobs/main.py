@@ -13,7 +13,7 @@ import argparse
 import logging
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from importlib import import_module
@@ -22,12 +22,14 @@ from pyspark.sql import SparkSession
 
 from lakehouse.access.permissions import canonical_groups, check_tenant, named_groups
 from lakehouse.errors import InvalidInput
+from lakehouse.kept_driver import BUSY
 from lakehouse.settings import Settings, load_settings
 from lakehouse.storage.delta import ensure_tables
 from lakehouse.storage.spark import spark_session
 from spark_jobs.runner.counts import Counts, record, recorded
 from spark_jobs.runner.failures import FAILURES, explain
-from spark_jobs.runner.writer_lock import WAIT_S, only_writer
+from spark_jobs.runner.progress import reported
+from spark_jobs.runner.writer_lock import WAIT_S, AnotherWriterError, only_writer
 
 INGEST_STEPS = ("parse_documents", "chunk_documents", "embed_chunks", "sync_index")
 # A module is imported when its step runs: the modules of the index take seconds to import.
@@ -51,22 +53,42 @@ _NEEDED: dict[str, tuple[str, ...]] = {
     "maintain": (),
 }
 """Options that a step requires. A step that is not listed requires tenant and source."""
+_OF_ALL_TENANTS = {"forget_documents", "maintain"}
+"""Steps that remove files or vectors that several tenants share, also when they work for one tenant."""
 
 log = logging.getLogger("spark_jobs")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit code: 0 done; 1 failed, try again; 2 wrong arguments or input, which another try cannot repair."""
+    """Exit code: see `run_job`; 2 for wrong arguments."""
+    log_to_stderr()
+    return run_job(parse_arguments(sys.argv[1:] if arguments is None else arguments), spark_session)
+
+
+def log_to_stderr() -> None:
+    """Log as Airflow's task log shows it, with py4j's chatter left out."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    args = parse_arguments(sys.argv[1:] if arguments is None else arguments)
+
+
+def run_job(
+    args: argparse.Namespace, session: Callable[[Settings, str], SparkSession], wait_s: float | None = None
+) -> int:
+    """Run the steps. Exit code: 0 done; 1 failed, try again; 2 wrong input, which another try cannot repair; BUSY.
+
+    `session` gives the Spark session for a job's name. `wait_s`: how long to wait for another writer before BUSY,
+    which did nothing; default WAIT_S.
+    """
     try:
         settings = load_settings()
-        with _writer_lock(settings, args):
+        with _writer_lock(settings, args, WAIT_S if wait_s is None else wait_s):
             ensure_tables(settings)
-            spark = spark_session(settings, "lakehop " + " ".join(args.steps))
+            spark = session(settings, "lakehop " + " ".join(args.steps))
             for step in args.steps:
                 run_step(spark, settings, args, step)
+    except AnotherWriterError as error:
+        log.error("%s", error)
+        return BUSY
     except FAILURES as error:
         failure = explain(error)
         if failure is None:
@@ -77,18 +99,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _writer_lock(settings: Settings, args: argparse.Namespace) -> AbstractContextManager[None]:
+def _writer_lock(settings: Settings, args: argparse.Namespace, wait_s: float) -> AbstractContextManager[None]:
     """Keep other writers out. Call records have tables of their own, so loading them need not wait for an ingest."""
     if args.steps == ["load_llm_calls"]:
         return nullcontext()
-    return only_writer(settings.home, f"{' '.join(args.steps)} of run {args.run_id}", WAIT_S)
+    tenant_id = args.tenant if _OF_ALL_TENANTS.isdisjoint(args.steps) else None
+    return only_writer(settings.home, f"{' '.join(args.steps)} of run {args.run_id}", tenant_id, wait_s)
 
 
 def run_step(spark: SparkSession, settings: Settings, args: argparse.Namespace, step: str) -> None:
     """Run one step, log its counts, and record them added to the counts of earlier attempts of the same run."""
     started_at = datetime.now(UTC)
     begun = time.monotonic()
-    counts: Counts = import_module(STEPS[step]).run(spark, settings, args)
+    with reported(spark, settings, args, step, started_at):
+        counts: Counts = import_module(STEPS[step]).run(spark, settings, args)
     numbers = " ".join(f"{name}={count}" for name, count in counts.items())
     log.info("%s: %s seconds=%.1f", step, numbers, time.monotonic() - begun)
     if step not in INGEST_STEPS:

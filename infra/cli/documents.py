@@ -52,7 +52,8 @@ def ingest(
     """Ingest documents by the ingest DAG, and wait for its end.
 
     PATH is a file, a folder, s3://…, a website's sitemap (https://…/sitemap.xml), or a JSONL or Parquet file
-    of documents: {"id","title","text","groups"?,"uri"?,"updated_at"?}. Several PATHs are one run and one source.
+    of documents: {"id","title","text","groups"?,"uri"?,"updated_at"?,"author"?,
+    "document_type"?}. Several PATHs are one run and one source.
     --groups and --group may read the documents that name no groups; without, everybody in the tenant may.
 
     \b

@@ -87,7 +87,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def dags(home: Path) -> Mapping[str, DAG]:
-    (home / "feeds.toml").write_text(FEEDS)
+    (home / "feeds.toml").write_text("\ufeff" + FEEDS)  # as editors of Windows save it
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAKEHOP_HOME", str(home))
         patch.setenv("LAKEHOP_FEEDS_FILE", str(home / "feeds.toml"))
