@@ -4,7 +4,7 @@ import re
 
 from spark_jobs.formats.document import ExtractedText
 from spark_jobs.formats.format import Format
-from spark_jobs.formats.text import text_format
+from spark_jobs.formats.text import text_format, without_data
 
 _SUFFIXES = {
     "python": "py pyi", "javascript": "js mjs cjs jsx", "typescript": "ts tsx", "java": "java", "scala": "scala sc",
@@ -13,7 +13,8 @@ _SUFFIXES = {
     "sql": "sql", "r": "r", "julia": "jl", "lua": "lua", "perl": "pl pm", "haskell": "hs", "clojure": "clj",
     "elixir": "ex exs", "erlang": "erl", "dart": "dart", "groovy": "groovy gradle", "proto": "proto",
     "graphql": "graphql", "css": "css scss less", "yaml": "yaml yml", "toml": "toml", "ini": "ini cfg conf",
-    "json": "json", "xml": "xml xsd", "hcl": "tf hcl", "makefile": "mk", "dockerfile": "dockerfile",
+    "json": "jsonc json5", "properties": "properties", "diff": "diff patch", "bat": "bat cmd", "hcl": "tf hcl",
+    "latex": "tex", "vue": "vue", "svelte": "svelte", "makefile": "mk", "dockerfile": "dockerfile",
 }  # fmt: skip
 """Suffixes of files, by the name of their language in a Markdown fence."""
 
@@ -30,7 +31,7 @@ def _format_of_language(language: str, suffixes: str) -> Format:
     return text_format(
         "source code",
         tuple(f".{suffix}" for suffix in suffixes.split()),
-        lambda code: ExtractedText(fenced(code, language), ""),
+        lambda code: ExtractedText(without_data(fenced(code, language)), ""),
     )
 
 

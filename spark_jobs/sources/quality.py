@@ -11,13 +11,17 @@ from spark_jobs.formats.document import EXCERPT_CHARACTERS, ParsedDocument, Reje
 
 _TOLERATED = 4  # damaged characters that may be examples in a text about encodings
 _MAX_DAMAGED_SHARE = 1 / 200
-# UTF-8 of two or three bytes that was read as Latin-1 or Windows-1252: `Ã©` for `é`, `â€™` for `’`
-_MISREAD = re.compile(
-    "[\u00c2\u00c3]"  # the first byte of two, then what the second becomes in either encoding
-    "[\u0080-\u00bf\u0152\u0153\u0160\u0161\u0178\u017d\u017e\u0192\u02c6\u02dc\u2013-\u203a\u20ac\u2122]"
-    "|\u00e2\u20ac.?"
-)
+# What Windows-1252 has in place of the control characters of Latin-1: `Ÿ` is byte 9F.
+_TO_LATIN_1 = {
+    ord(bytes([byte]).decode("cp1252")): byte
+    for byte in range(0x80, 0xA0)
+    if byte not in (0x81, 0x8D, 0x8F, 0x90, 0x9D)
+}
+# UTF-8 that was read as Latin-1 or Windows-1252: `Ã©` for `é`. Behind a capital, `Ã` is a letter of a word: `IRMÃ”`.
+_LEAD = "[\u00c2-\u00f4]"
+_SUSPECT = re.compile(rf"{_LEAD}(?<![A-Z]{_LEAD})[\u00a0 \u0080-\u00bf{''.join(map(chr, _TO_LATIN_1))}][^\x00-\x7f]*")
 _FENCED = re.compile(r"^(`{3,}|~{3,}).*?^\1[`~]*[ \t]*$", re.DOTALL | re.MULTILINE)
+_IN_LINE_CODE = re.compile(r"(?<!`)(`++)[^\n]{1,200}?(?<!`)\1(?!`)")
 _MIN_LETTERS = 200  # the language of a shorter text is a guess
 _CLASSIFIED_CHARACTERS = 20_000
 
@@ -32,13 +36,28 @@ def check_quality(document: ParsedDocument, languages: Sequence[str]) -> ParsedD
 
 
 def damaged_encoding(text: str) -> str | None:
-    """Why a text seems to be decoded wrongly, or None."""
-    lost = text.count("\N{REPLACEMENT CHARACTER}")
-    misread = sum(len(sequence) for sequence in _MISREAD.findall(text))
+    """Why a text seems to be decoded wrongly, or None. Code counts as sound: it may show damaged text on purpose."""
+    if "\N{REPLACEMENT CHARACTER}" not in text and not _SUSPECT.search(text):
+        return None
+    prose = _IN_LINE_CODE.sub(" ", _FENCED.sub(" ", text))
+    lost = prose.count("\N{REPLACEMENT CHARACTER}")
+    misread = sum(map(_misread, prose.splitlines()))
     if lost + misread <= max(_TOLERATED, _MAX_DAMAGED_SHARE * len(text)):
         return None
     damage = "U+FFFD, which stand for lost ones" if lost >= misread else "UTF-8 that was read as Latin-1"
     return f"damaged encoding: {lost + misread:,} of {len(text):,} characters are {damage}. Export it anew as UTF-8."
+
+
+def _misread(line: str) -> int:
+    """Characters of a line that are UTF-8 read as Latin-1; none where any other character shows that it was not."""
+    suspects = _SUSPECT.findall(line)
+    if not suspects:
+        return 0
+    try:
+        line.replace("\u00c3 ", "\u00c3\u00a0").translate(_TO_LATIN_1).encode("latin-1").decode()
+    except UnicodeError:
+        return 0
+    return sum(len(suspect.rstrip(" ")) for suspect in suspects)
 
 
 def other_language(text: str, languages: Sequence[str]) -> str | None:
