@@ -89,7 +89,7 @@ def read_feeds_file(settings: Settings) -> FeedsFile:
         return FeedsFile()
     try:
         return FeedsFile.model_validate(tomllib.loads(Path(settings.feeds_file).read_text(encoding="utf-8-sig")))
-    except (OSError, tomllib.TOMLDecodeError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, ValidationError) as error:
         raise ValueError(
             f"LAKEHOP_FEEDS_FILE={settings.feeds_file!r}: {error}. Correct the file, or unset it."
         ) from None

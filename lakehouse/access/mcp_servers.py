@@ -87,7 +87,7 @@ def load_mcp_servers(settings: Settings, environ: Mapping[str, str] | None = Non
     environ = os.environ if environ is None else environ
     path = Path(settings.mcp_servers_file)
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         content = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
         servers = content["mcpServers"]
         return tuple(_server(name, servers[name], environ) for name in servers)

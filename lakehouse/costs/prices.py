@@ -49,8 +49,8 @@ class Prices:
     def from_file(cls, path: Path) -> "Prices":
         """Read a price file. Raises InvalidInput naming the entry and what an entry must have."""
         try:
-            entries = tomllib.loads(path.read_text()).get("price", [])
-        except (OSError, tomllib.TOMLDecodeError) as error:
+            entries = tomllib.loads(path.read_text(encoding="utf-8-sig")).get("price", [])
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
             raise InvalidInput(
                 f"prices_file={str(path)!r}: {error}. Name a readable TOML file with [[price]] entries."
             ) from None

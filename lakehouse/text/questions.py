@@ -57,7 +57,8 @@ def read_questions(path: Path, *, need_ids: bool = True) -> list[LabelledQuestio
     Raises InvalidInput naming the line and what is wrong with it.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # not splitlines: it also cuts at U+2028, which JSON allows within a text
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{str(path)!r}: {error}. Name a readable JSONL file. It must be UTF-8.") from None
     line_type = _LineWithId if need_ids else _Line

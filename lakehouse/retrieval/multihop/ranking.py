@@ -58,7 +58,7 @@ class Weights:
     def read(cls, path: Path) -> "Weights":
         """Weights of a file as `write` leaves it. `InvalidInput` for one that lacks a feature or has another."""
         try:
-            weights = cls(**json.loads(path.read_text(encoding="utf-8")))
+            weights = cls(**json.loads(path.read_text(encoding="utf-8-sig")))
         except (OSError, ValueError, TypeError) as error:
             raise InvalidInput(f"weights {str(path)!r}: {error}. Learn them again.") from None
         for kind, expected in (("own", OWN), ("pair", PAIR)):

@@ -41,6 +41,12 @@ def test_an_entry_of_another_client_needs_allow_alone(tmp_path: Path) -> None:
     assert "s3cr3t" not in f"{server!r} {server} {server.model_dump_json()}"
 
 
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    content = json.dumps({"mcpServers": {"notes": {"command": "python", "allow": ALLOW}}})
+
+    assert [server.name for server in load(tmp_path, "\ufeff" + content)] == ["notes"]
+
+
 def test_the_same_in_toml(tmp_path: Path) -> None:
     toml = """
     [mcpServers.notes]

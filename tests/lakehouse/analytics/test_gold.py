@@ -246,6 +246,14 @@ def test_what_is_still_refused_is_counted_by_the_kind_of_its_reason(settings: Se
     }
 
 
+def test_what_a_run_refused_is_counted_by_kind_of_reason(settings: Settings) -> None:
+    found = {
+        row["kind"]: (row["run_id"], row["documents"], row["still_open"])
+        for row in rows(settings, "gold.ingest_refusals")
+    }
+    assert found == {"invalid UTF-8": ("r1", 2, 2), "empty text": ("r1", 2, 1)}
+
+
 DUCKDB_NAMES = {"VARCHAR": "STRING", "INTEGER": "INT", "TIMESTAMP WITH TIME ZONE": "TIMESTAMP"}
 
 

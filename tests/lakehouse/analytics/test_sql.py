@@ -180,6 +180,15 @@ def test_no_statement_reaches_a_file_or_a_variable_of_the_process(
     assert rows(settings, "SELECT count(*) AS n FROM gold.eval_runs") == [{"n": 2}]
 
 
+def test_a_pivot_without_in_is_told_how_to_be_written(settings: Settings) -> None:
+    pivot = "PIVOT gold.ingest_runs ON tenant_id{} USING sum(documents_seen) GROUP BY source"
+
+    with pytest.raises(InvalidInput, match=r"PIVOT without IN is not read.*PIVOT table ON column IN \('a', 'b'\)"):
+        run_query(settings, pivot.format(""))
+
+    assert run_query(settings, f"SELECT * FROM ({pivot.format(" IN ('acme')")})").rows == []
+
+
 def test_an_unknown_column_and_a_syntax_error_are_duckdbs_own_words(settings: Settings) -> None:
     with pytest.raises(InvalidInput, match='Referenced column "usdd" not found'):
         run_query(settings, "SELECT usdd FROM gold.eval_runs")

@@ -35,6 +35,10 @@ def test_cached_tokens_are_a_part_of_input_and_cost_their_own_price(prices: Pric
     )
 
 
+def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
+    assert Prices.from_file(written(tmp_path, "\ufeff" + OLD)).cost("m", MAY, 1_000_000, 0, 0).usd == 3
+
+
 def test_a_price_holds_from_its_utc_day_on(prices: Prices) -> None:
     assert prices.cost("m", JUNE, 1_000_000, 0, 0) == Cost(Decimal(1), Decimal(0), "2026-06-01")
     assert prices.cost("m", MAY, 1_000_000, 0, 0) == Cost(Decimal(3), Decimal(0), "2026-01-01")
