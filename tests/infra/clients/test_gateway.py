@@ -82,6 +82,40 @@ def test_the_command_names_the_user_and_what_of_the_memory_is_wanted(
     assert gateway.asked[0][2] == {"question": "Why?", "tenant": "acme", "groups": [], "user": "ann", "memory": True}
 
 
+@pytest.mark.parametrize("command", ["search", "ask"])
+def test_the_command_narrows_the_documents_by_its_options(
+    gateway: Gateway, client: GatewayClient, home: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("LAKEHOP_HOME", str(home))
+    monkeypatch.setenv("LAKEHOP_GATEWAY_URL", f"http://127.0.0.1:{gateway.server_port}")
+    gateway.answer(200, {"results": []})
+    options = ["--type", "pdf", "--type", "md", "--author", "Ida, Max", "--path", "hr/"]
+    options += ["--updated-after", "2026-05-01"]
+        "--type",
+        "pdf",
+        "--type",
+        "md",
+        "--author",
+        "Ida, Max",
+        "--path",
+        "hr/",
+        "--updated-after",
+        "2026-05-01",
+    ]
+
+    CliRunner().invoke(main, [command, "Why?", "--tenant", "acme", "--json", *options])
+    CliRunner().invoke(main, [command, "Why?", "--tenant", "acme", "--json"])
+
+    narrowed, everything = (body for _, _, body in gateway.asked)
+    assert narrowed["filters"] == {
+        "document_type": ["pdf", "md"],
+        "author": ["Ida, Max"],
+        "path": "hr/",
+        "updated_after": "2026-05-01",
+    }
+    assert "filters" not in everything
+
+
 @pytest.mark.parametrize(
     ("status", "problem", "error"),
     [
