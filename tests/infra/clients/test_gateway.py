@@ -91,17 +91,6 @@ def test_the_command_narrows_the_documents_by_its_options(
     gateway.answer(200, {"results": []})
     options = ["--type", "pdf", "--type", "md", "--author", "Ida, Max", "--path", "hr/"]
     options += ["--updated-after", "2026-05-01"]
-        "--type",
-        "pdf",
-        "--type",
-        "md",
-        "--author",
-        "Ida, Max",
-        "--path",
-        "hr/",
-        "--updated-after",
-        "2026-05-01",
-    ]
 
     CliRunner().invoke(main, [command, "Why?", "--tenant", "acme", "--json", *options])
     CliRunner().invoke(main, [command, "Why?", "--tenant", "acme", "--json"])
