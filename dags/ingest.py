@@ -2,8 +2,9 @@
 
 **Effect.** `load_documents` parses the files at `path` and cuts them into chunks (`bronze.documents`, `silver.chunks`);
 `build_index` embeds the texts that have no embedding yet and updates the tenant's Milvus collection.
-Two tasks in two JVMs (10 seconds each to start), because their resources differ: plain CPU for the first, the
-embedding model for the second, on a GPU if there is one.
+Two tasks, because their resources differ on a cluster: plain CPU for the first, the embedding model for the second, on
+a GPU if there is one. On the local stack the kept Spark driver runs both, and runs of several tenants at once; a run
+whose tenant has another one waits for its turn as `up_for_reschedule`.
 
 **Re-run.** Clear the failed task: it runs again, and the tasks after it. Every step merges by key, so nothing is
 written or embedded twice. A wrong path or parameter fails at once without a retry: trigger the DAG again with the right
