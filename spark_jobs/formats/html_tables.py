@@ -157,6 +157,17 @@ def _header_rows(rows: Sequence[Sequence[Tag]]) -> int:
     return sum(1 for _ in takewhile(_is_header, rows))
 
 
+def _grouped_header_rows(rows: Sequence[Sequence[Tag]]) -> int:
+    """How many rows at the top are titles and header, where no cell says that it is a header.
+
+    A header has several rows where a cell of its first row spans columns, and another one spans the rows.
+    """
+    titles = sum(1 for _ in takewhile(lambda row: len(row) < 2, rows))
+    first = rows[titles] if titles < len(rows) else ()
+    has_groups = any(_span(cell, "colspan", _MAX_COLUMNS) > 1 for cell in first)
+    return titles + (max(_span(cell, "rowspan", _MAX_ROWS_SPANNED) for cell in first) if has_groups else 1)
+
+
 def _is_header(row: Sequence[Tag]) -> bool:
     return bool(row) and all(cell.name == "th" for cell in row)
 
@@ -184,7 +195,7 @@ def _grid(rows: Iterable[Sequence[Tag]], text_of: Callable[[Tag], str]) -> Itera
                 line += texts
                 if len(line) > _MAX_GRID_COLUMNS:
                     raise Refused(f"a table of over {_MAX_GRID_COLUMNS:,} columns. Split it, or save it as CSV.")
-        yield line
+        yield line if row else []  # a row that holds nothing but cells from above says nothing new
 
 
 def _span(cell: Tag, attribute: str, maximum: int) -> int:
@@ -255,7 +266,8 @@ class PageConverter(MarkdownConverter):
             lines = (named_cells(pair for pair in zip_longest(header, row, fillvalue="") if pair[1]) for row in grid)
             return " " + "; ".join(filter(None, lines)) + " "
         captions = [" ".join(caption.get_text().split()) for caption in _children(el, "caption")]
-        table = markdown_table(grid, MAX_PAGE_TABLE_CHARACTERS, _header_rows(rows))
+        header_rows = _header_rows(rows) or _grouped_header_rows(rows)
+        table = markdown_table(grid, MAX_PAGE_TABLE_CHARACTERS, header_rows)
         return "\n\n" + "\n\n".join(filter(None, [*captions, table])) + "\n\n"
 
     def convert_caption(self, el: Tag, text: str, parent_tags: Any) -> str:

@@ -18,15 +18,26 @@ def read_pptx(file: IO[bytes], limits: ParseLimits) -> ExtractedText:
     import pptx
 
     presentation = pptx.Presentation(open_office_package(file, limits))
-    slides = (_slide(number, slide, limits) for number, slide in enumerate(presentation.slides, start=1))
-    text = "\n\n".join(block for slide in slides for block in slide)
+    furniture: dict[str, None] = {}
+    slides = (_slide(number, slide, furniture, limits) for number, slide in enumerate(presentation.slides, start=1))
+    blocks = [block for slide in slides for block in slide]
+    text = "\n\n".join([*blocks, *(f"Page footer: {line}" for line in furniture)])
     return ExtractedText(text, author=person(presentation.core_properties.author))
 
 
-def _slide(number: int, slide: Any, limits: ParseLimits) -> Iterator[str]:
+def _slide(number: int, slide: Any, furniture: dict[str, None], limits: ParseLimits) -> Iterator[str]:
+    """The blocks of a slide; the text of its footer goes to `furniture`, because most slides repeat it."""
+    from pptx.enum.shapes import PP_PLACEHOLDER as KINDS
+
     title = slide.shapes.title
     name = " ".join(title.text_frame.text.split()) if title is not None else ""
-    blocks = [block for shape in _in_order(slide.shapes) if shape != title for block in _shape(shape, limits)]
+    blocks: list[str] = []
+    for shape in _in_order(slide.shapes):
+        kind = shape.placeholder_format.type if shape.is_placeholder else None
+        if kind in (KINDS.FOOTER, KINDS.HEADER):
+            furniture |= dict.fromkeys(filter(None, [" ".join(shape.text_frame.text.split())]))
+        elif shape != title and kind not in (KINDS.SLIDE_NUMBER, KINDS.DATE):
+            blocks += _shape(shape, limits)
     notes = slide.notes_slide.notes_text_frame if slide.has_notes_slide else None
     if notes is not None and notes.text.strip():
         blocks.append(f"Notes: {' '.join(notes.text.split())}")
@@ -80,8 +91,10 @@ def _rows(table: Any) -> Iterator[list[str]]:
 
 
 def _header_rows(table: Any) -> int:
-    first = next(iter(table.rows)).cells if len(table.rows) else ()
-    return max((cell.span_height for cell in first if cell.is_merge_origin), default=1)
+    """How many rows are the header: several where one cell groups columns and one spans rows."""
+    merged = [cell for cell in next(iter(table.rows)).cells if cell.is_merge_origin]
+    has_groups = any(1 < cell.span_width < len(table.columns) for cell in merged)
+    return max(cell.span_height for cell in merged) if has_groups else 1
 
 
 def _chart(chart: Any, limits: ParseLimits) -> Iterator[str]:

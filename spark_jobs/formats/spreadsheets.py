@@ -144,6 +144,9 @@ def _filled(rows: Iterable[list[str]], merges: Sequence[_Merge]) -> Iterator[lis
             text = row[merge.left] if merge.left < len(row) else ""
             if text and len(text) <= _MAX_REPEATED:
                 open_merges.append((merge, text))
+        if not any(row):  # a row that holds nothing but cells from above says nothing new
+            yield row
+            continue
         is_line = sum(map(bool, row)) == 1
         for merge, text in open_merges:
             row += [""] * (merge.right + 1 - len(row))
@@ -153,7 +156,7 @@ def _filled(rows: Iterable[list[str]], merges: Sequence[_Merge]) -> Iterator[lis
 
 
 def _header_rows(merges: Sequence[_Merge]) -> int:
-    """How many rows at the top are titles and header: merged cells of a header group columns, or span its rows."""
+    """How many rows at the top are titles and header, several where one cell groups columns and one spans rows."""
     top = 0
     while True:
         of_row = [merge for merge in merges if merge.top == top]
@@ -161,9 +164,8 @@ def _header_rows(merges: Sequence[_Merge]) -> int:
         if not is_title:
             break
         top = of_row[0].bottom + 1
-    bottom = max((merge.bottom for merge in of_row), default=top)
-    has_groups = bottom == top and any(merge.right > merge.left for merge in of_row)
-    return bottom + 1 + has_groups
+    has_groups = any(merge.right > merge.left for merge in of_row)
+    return max(merge.bottom + 1 for merge in of_row) if has_groups else top + 1
 
 
 FORMATS = (

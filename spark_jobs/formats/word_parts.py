@@ -154,23 +154,30 @@ def _append_furniture(body: etree._Element, parts: zipfile.ZipFile, main: str) -
 
 
 def _furniture_texts(part: etree._Element) -> Iterator[str]:
-    """The text of each paragraph, without the numbers of pages."""
+    """The text of each paragraph, and of each row of a table, without the numbers of pages."""
     for fallback in list(part.iter(f"{_MC}Fallback")):
         fallback.getparent().remove(fallback)  # the same text boxes once more
-    for paragraph in part.iter(f"{W}p"):
-        words: list[str] = []
-        field: str | None = None
-        for one in paragraph.iter(f"{W}t", f"{W}tab", f"{W}br", f"{W}instrText", f"{W}fldChar", f"{W}fldSimple"):
-            if one.tag == f"{W}fldChar":
-                field = {"begin": "", "end": None}.get(one.get(f"{W}fldCharType", ""), field)
-            elif one.tag == f"{W}instrText":
-                field = (field or "") + (one.text or "")
-            elif one.tag == f"{W}t":
-                simple = next(one.iterancestors(f"{W}fldSimple"), None)
-                instruction = field or ("" if simple is None else simple.get(f"{W}instr", ""))
-                is_page = instruction.split()[:1] and instruction.split()[0].upper() in _PAGE_FIELDS
-                words.append("" if is_page or next(one.iterancestors(f"{W}p")) is not paragraph else one.text or "")
-            elif one.tag != f"{W}fldSimple":
-                words.append(" ")
-        if text := " ".join("".join(words).split()):
-            yield text
+    for block in part.iter(f"{W}p", f"{W}tr"):
+        if next(block.iterancestors(f"{W}tr", f"{W}p"), None) is None:
+            texts = (_furniture_text(paragraph) for paragraph in block.iter(f"{W}p"))
+            if text := " ".join(" ".join(texts).split()):
+                yield text
+
+
+def _furniture_text(paragraph: etree._Element) -> str:
+    """The text of a paragraph without page numbers, and without the text of paragraphs in its boxes."""
+    words: list[str] = []
+    field: str | None = None
+    for one in paragraph.iter(f"{W}t", f"{W}tab", f"{W}br", f"{W}instrText", f"{W}fldChar", f"{W}fldSimple"):
+        if one.tag == f"{W}fldChar":
+            field = {"begin": "", "end": None}.get(one.get(f"{W}fldCharType", ""), field)
+        elif one.tag == f"{W}instrText":
+            field = (field or "") + (one.text or "")
+        elif one.tag == f"{W}t":
+            simple = next(one.iterancestors(f"{W}fldSimple"), None)
+            instruction = field or ("" if simple is None else simple.get(f"{W}instr", ""))
+            is_page = instruction.split()[:1] and instruction.split()[0].upper() in _PAGE_FIELDS
+            words.append("" if is_page or next(one.iterancestors(f"{W}p")) is not paragraph else one.text or "")
+        elif one.tag != f"{W}fldSimple":
+            words.append(" ")
+    return "".join(words)

@@ -150,3 +150,24 @@ def test_identifiers_have_no_backslashes() -> None:
 
 def test_a_file_saved_as_strict_open_xml_is_read() -> None:
     assert read(as_strict(word_file(paragraph("Spektralraum")))).text == "Spektralraum"
+
+
+def test_a_header_of_two_rows_is_one_and_a_title_stands_above() -> None:
+    wide = '<w:gridSpan w:val="{}"/>'
+    rows = (
+        cell(paragraph("Table 1"), wide.format(3)),
+        cell(paragraph("Plant"), _MERGE) + cell(paragraph("2025"), wide.format(2)),
+        cell(paragraph(""), _MERGED) + cell(paragraph("Q1")) + cell(paragraph("Q2")),
+        cell(paragraph("Emden")) + cell(paragraph("1")) + cell(paragraph("2")),
+    )
+
+    assert text_of(table(*rows)) == ("Table 1\n\n| Plant | 2025 Q1 | 2025 Q2 |\n| --- | --- | --- |\n| Emden | 1 | 2 |")
+
+
+def test_a_row_of_a_page_header_is_one_line() -> None:
+    header = table(cell(paragraph("Document")) + cell(paragraph("QM-1")))
+
+    assert (
+        text_of("<w:sectPr><w:headerReference r:id='header'/></w:sectPr>", header=header)
+        == "Page header: Document QM-1"
+    )

@@ -70,3 +70,17 @@ def test_items_of_a_placeholder_are_a_list() -> None:
     added.placeholders[1].text_frame.paragraphs[1].level = 1
 
     assert read(presentation).text == "# Plan\n\n- one\n  - two"
+
+
+def test_the_footer_of_all_slides_stands_once() -> None:
+    presentation = pptx.Presentation()
+    layout = presentation.slide_layouts[6]
+    for _ in range(2):
+        added = presentation.slides.add_slide(layout)
+        for placeholder in layout.placeholders:  # footer, date, number
+            added.shapes.clone_placeholder(placeholder)
+        for placeholder in added.placeholders:
+            placeholder.text_frame.text = f"QMH-8842 {placeholder.placeholder_format.type}"
+        added.shapes.add_textbox(*_BOX).text_frame.text = "said"
+
+    assert read(presentation).text == ("# Slide 1\n\nsaid\n\n# Slide 2\n\nsaid\n\nPage footer: QMH-8842 FOOTER (15)")
