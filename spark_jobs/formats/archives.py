@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from spark_jobs.formats.container import ContainerBudget, Member
 from spark_jobs.formats.document import ParseLimits, Refused
@@ -115,9 +115,9 @@ def seven_zip_members(file: IO[bytes], limits: ParseLimits, budget: ContainerBud
         yield Member(name, partial(_unpacked, factory.products.get(entry.filename), name, entry, limits))
 
 
-def _unpacked(content: IO[bytes] | None, name: str, entry: object, limits: ParseLimits) -> bytes:
+def _unpacked(content: Any, name: str, entry: Any, limits: ParseLimits) -> bytes:
     _check_name(name)
-    _check_size(getattr(entry, "uncompressed", 0), limits)
+    _check_size(entry.uncompressed, limits)
     if content is None:
         raise Refused("a link or a device in an archive. Pack the file itself.")
     content.seek(0)

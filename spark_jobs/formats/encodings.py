@@ -26,6 +26,7 @@ _MARKS = (
 _PROBE = 8192  # bytes or characters that tell a binary file
 _DETECTED_BYTES = 1 << 17
 _HIRAGANA = re.compile(rb"\x82[\x9f-\xf1]")  # in Shift JIS
+_HALF_WIDTH = re.compile("[\uff61-\uff9f]")  # what Cyrillic letters become when read as Shift JIS
 _NON_ASCII = re.compile(rb"[\x80-\xff]")
 _ESCAPED = ("iso2022", "iso-2022", "hz", "utf-7", "utf_7")  # these write other letters as ASCII
 _NO_CHARSETS = ("punycode", "idna", "undefined", "unicode_escape", "unicode-escape", "raw_unicode", "raw-unicode")
@@ -124,8 +125,9 @@ def _detected(content: bytes, declared: str | None) -> str:
     detector = EncodingDetector()
     detector.feed(part, last=True)
     # some words alone mislead the detector, as in names of files; hiragana does not appear by accident
-    text = _try(content, "cp932") if len(_HIRAGANA.findall(part)) > 1 else None
-    text = _try(content, _codec(detector.guess(tld=None, allow_utf8=False))) if text is None else text
+    text = _try(content, "cp932") if _HIRAGANA.search(part) else None
+    if text is None or _HALF_WIDTH.search(text):
+        text = _try(content, _codec(detector.guess(tld=None, allow_utf8=False)))
     return text if text is not None else _refuse(content, declared)
 
 

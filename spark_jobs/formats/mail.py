@@ -79,20 +79,22 @@ def _body_parts(part: EmailMessage) -> Iterator[EmailMessage]:
 
 
 def _richest(alternatives: list[list[EmailMessage]]) -> list[EmailMessage]:
-    """The plain text where it says what the HTML says, because it needs no conversion; else the form with more words.
+    """The plain text where it says what the HTML says, because it needs no conversion; else the HTML.
 
-    An invitation's calendar entry is no other form of its text, and stays too.
+    Both where the plain text says more, but something else. The calendar entry of an invitation stays too.
     """
     calendars = [part for parts in alternatives for part in parts if part.get_content_type() == "text/calendar"]
     alternatives = [parts for parts in alternatives if parts and parts[0] not in calendars]
     if not alternatives:
         return calendars
     words = [set(re.findall(r"\w+", " ".join(map(_text, parts)).lower())) for parts in alternatives]
-    richest = max(range(len(alternatives)), key=lambda number: len(words[number]))
-    for number, parts in enumerate(alternatives):
-        is_plain = all(part.get_content_type() == "text/plain" for part in parts)
-        if is_plain and len(words[number] & words[richest]) > _KNOWN_WORDS_SHARE * len(words[richest]):
-            return parts + calendars
+    richest = max((number for number, said in enumerate(words) if said), default=0)  # the last one, by the standard
+    for number, parts in enumerate(alternatives[:richest]):
+        if all(part.get_content_type() == "text/plain" for part in parts):
+            if len(words[number] & words[richest]) > _KNOWN_WORDS_SHARE * len(words[richest]):
+                return parts + calendars
+            if len(words[number]) > len(words[richest]):
+                return parts + alternatives[richest] + calendars
     return alternatives[richest] + calendars
 
 

@@ -86,6 +86,24 @@ def pdf(*pages: str, trailer: str = "") -> bytes:
     return bytes(out) + f"trailer\n<< /Size {size} /Root 1 0 R {trailer} >>\nstartxref\n{start}\n%%EOF\n".encode()
 
 
+def pdf_form(fields: dict[str, str], note: str, secret: str, author: str) -> bytes:
+    """A PDF with filled text fields, a field for a password, and a note."""
+    widget = "/Type /Annot /Subtype /Widget /FT /Tx /Rect [72 600 300 620] /P 4 0 R"
+    drawn = [f"<< {widget} /T ({name}) /V ({value}) >>" for name, value in fields.items()]
+    drawn += [f"<< {widget} /T (Secret) /Ff 8192 /V ({secret}) >>"]
+    drawn += [f"<< /Type /Annot /Subtype /FreeText /Rect [72 500 300 520] /Contents ({note}) /DA (/F1 12 Tf) >>"]
+    numbers = " ".join(f"{number} 0 R" for number in range(6, 6 + len(drawn)))
+    plain = pdf("Form.").decode()
+    page = plain.replace("/MediaBox", f"/Annots [{numbers}] /MediaBox").replace(
+        "/Pages 2 0 R >>", f"/Pages 2 0 R /AcroForm << /Fields [{numbers}] >> >>"
+    )
+    drawn.append(f"<< /Author ({author}) >>")
+    info, size = 5 + len(drawn), 6 + len(drawn)
+    objects = "".join(f"{number} 0 obj\n{content}\nendobj\n" for number, content in enumerate(drawn, start=6))
+    trailer = f"trailer\n<< /Size {size} /Root 1 0 R /Info {info} 0 R >>\n%%EOF\n"
+    return (page[: page.index("xref")] + objects + trailer).encode()
+
+
 def encrypted_pdf() -> bytes:
     """A PDF whose password is unknown."""
     entries = f"/Filter /Standard /V 1 /R 2 /P -4 /O <{'41' * 32}> /U <{'42' * 32}>"

@@ -24,6 +24,23 @@ def test_a_sound_text_breaks_no_rule(text: str) -> None:
     assert broken_rule(text) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "«MAÇÃ», «IRMÃ», «LÃ» são palavras. “MANHÔ… “ROMÔ… e AMANHÃ… talvez.",
+        "NHÂN VIÊN «CÂ» CHÂ” LÃ» “Ấ”, RÜZGÂR” HÂL’ ROMÂNIA… “COBORÂ”",
+        "# Broken characters\n\n" + "".join(f"- `Ã{sign}` means a letter\n" for sign in "¤¶¼Ÿ©") + "```\nÃ¤Ã¶Ã¼\n```\n",
+    ],
+    ids=("Portuguese", "Vietnamese and Turkish", "code"),
+)
+def test_capitals_and_code_are_no_damage(text: str) -> None:
+    assert broken_rule(text) is None
+
+
+def test_russian_that_was_decoded_wrongly_is_refused() -> None:
+    assert "Latin-1" in str(broken_rule("Привет, мир! Как дела?".encode().decode("latin-1")))
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_text_that_was_decoded_wrongly_is_refused(encoding: str) -> None:
     misread = FRENCH.replace("à", "a").encode().decode(encoding)
