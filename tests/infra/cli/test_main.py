@@ -191,6 +191,38 @@ def test_a_key_is_created_listed_without_its_secret_and_revoked(run: Run) -> Non
     assert run("keys", "revoke", "key_of_nobody").exit_code == 1
 
 
+def test_a_group_with_commas_is_one_group_and_is_not_split(run: Run) -> None:
+    ldap = "CN=Sales,OU=EMEA,DC=example,DC=com"
+    create = ("keys", "create", "--tenant", "acme", "--app", "ldap", "--json")
+
+    assert run(*create, "--group", ldap, "--groups", "staff", "--group", "a,b").exit_code == 0
+    split, blank = run(*create, "--groups", ldap), run(*create, "--group", "")
+
+    (key,) = json.loads(run("keys", "list", "--json").stdout)["keys"]
+    assert key["groups"] == [ldap, "a,b", "staff"]
+    assert (split.exit_code, blank.exit_code) == (2, 2)
+    assert "'CN=Sales' looks like a part of one name" in split.stderr
+
+
+REFUSED = {
+    "documents": {"seen": 3, "added": 1, "quarantined": 2}, "chunks": {"written": 1, "deleted": 0}, "embedded": 1,
+    "seconds": 1.0, "run_id": "r1",
+    "refusals": [{"kind": "encrypted", "documents": 2, "example": "file:///a.pdf", "reason": "encrypted: why"}],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("options", "status"), [((), 0), (("--strict",), 3), (("--strict", "--json"), 3)])
+def test_a_run_with_refusals_says_so_and_is_a_failure_only_where_asked(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], status: int
+) -> None:
+    monkeypatch.setattr(infra.dag_runs.ingest, "ingest", lambda *given: REFUSED)
+
+    done = run("ingest", str(tmp_path), "--tenant", "acme", *options)
+
+    assert done.exit_code == status
+    assert ("2 encrypted, e.g. file:///a.pdf" in done.stdout) or json.loads(done.stdout) == REFUSED
+
+
 def test_sql_prints_one_document_and_for_people_a_table(run: Run, home: Path) -> None:
     ensure_tables(Settings(home=home))
     query = "select cast(1.50 as decimal(18, 10)) as usd, null as nothing, '[b]' as text"
