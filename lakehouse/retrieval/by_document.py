@@ -8,7 +8,7 @@ from lakehouse.index.passages import MAX_K, Passage
 MAX_PASSAGES = 10
 """Of one document in a result."""
 _FETCHED = 3
-"""Passages fetched for each document wanted; measured in docs/evidence/results-by-document.md."""
+"""Passages fetched for each document wanted: a search costs hardly more (docs/evidence/results-by-document.md)."""
 _DEEPER = 4
 
 Key = tuple[str, str]

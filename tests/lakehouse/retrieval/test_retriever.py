@@ -14,6 +14,7 @@ from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.index.embedding import BUNDLED_MODEL, model_folder
 from lakehouse.index.passages import Passage
 from lakehouse.index.reader import Superseded
+from lakehouse.index.search_filters import SearchFilters
 from lakehouse.index.versions import Version, live_version, save, tenant_model, versions
 from lakehouse.retrieval.multihop.ranking import shipped_weights
 from lakehouse.retrieval.retriever import LIVE_AGE_S, Retriever
@@ -148,6 +149,19 @@ def test_a_reranker_orders_the_best_of_any_search_by_its_own_scores(settings, co
     np.testing.assert_allclose([one.score for one in ranked], scores[best], atol=1e-4)
     allowed = acl_directory(settings).allowed_keys("acme", ["eng"])
     assert asked == [(allowed, 20)]  # the caller's permissions, and our depth
+
+
+def test_k_are_documents_each_by_its_best_passage_and_the_filters_go_to_the_engine(retriever, collections):
+    book = [Passage(f"b{n}", "book", "Book", "", "text", "", 1.0) for n in range(30)]
+    ranked = [*book, *(Passage(name, name, name, "", "text", "", 0.5) for name in "xyz")]
+    asked = []
+    collections.search = lambda *_, k, filters, **others: asked.append((k, filters)) or ranked[:k]
+    filters = SearchFilters(source=("wiki",))
+
+    found = retriever.search_documents("acme", ["eng"], "why?", k=3, mode="lexical", filters=filters, per_document=2)
+
+    assert [(one.chunk_id, len(one.more)) for one in found] == [("b0", 1), ("x", 0), ("y", 0)]
+    assert asked == [(9, filters), (36, filters)]
 
 
 def test_a_reranker_that_is_not_here_is_named(settings, collections):
