@@ -1,9 +1,10 @@
-"""`python -m spark_jobs.kept_driver`: one Spark driver that runs job after job, so that a small change is small.
+"""A Spark driver that runs job after job, so that a small change is small.
 
-A job of its own starts a JVM, a session, Python workers and an embedding model: a minute of a small machine for one
-changed document. This process has them from one job to the next. Each job gets a thread, a session and a FAIR pool of
-its own, so jobs of different tenants run at the same time; the writer lock keeps jobs of one tenant apart. There are
-twice as many task slots as one job uses, so a long stage of one tenant leaves slots to the others.
+`python -m spark_jobs.kept_driver` starts it. A job of its own starts a JVM, a session, Python workers and an
+embedding model: a minute of a small machine for one changed document. This process has them from one job to the next.
+Each job gets a thread, a session and a FAIR pool of its own, so jobs of different tenants run at the same time; the
+writer lock keeps jobs of one tenant apart. There are twice as many task slots as one job uses, so a long stage of one
+tenant leaves slots to the others.
 
 It ends, for its keeper to start it again, after MAX_JOBS jobs (a JVM collects garbage that nothing frees), when its
 JVM is gone, and when a client has other settings or code. `lakehouse.kept_driver` describes the protocol.

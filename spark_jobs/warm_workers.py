@@ -1,4 +1,4 @@
-"""PySpark's daemon with the modules of an ingest imported: each Python worker of the kept driver is forked with them.
+"""PySpark's daemon with the modules of an ingest imported, for the workers of the kept driver.
 
 Spark ends a worker that was idle for a minute, and the next one would spend seconds on the same imports. The embedding
 model is not among them: the kept driver itself embeds a few texts, and many texts are worth the wait.
