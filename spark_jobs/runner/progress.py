@@ -32,7 +32,8 @@ _KNOWN_FROM = {
     "sync_index": ("chunk_documents", ("chunks_written", "chunks_deleted")),
 }
 """Steps whose work an earlier step of the run has counted: that step, and its counts."""
-_SEND_S = 0.5
+_SEND_S = 0.05
+_TAKE_S = 0.5  # a buffer of datagrams holds some hundred
 _PROPERTY = "lakehop.progress"
 _DATAGRAM = 512
 log = logging.getLogger("spark_jobs")
@@ -117,9 +118,12 @@ def reported(
         token = _current.set(progress)
 
         def report() -> None:
-            while not ended.wait(PERIOD_S):
+            reported_at = time.monotonic()
+            while not ended.wait(min(_TAKE_S, PERIOD_S)):
                 _take(receiver, secret, progress)
-                _report(settings, args, step, started_at, progress)
+                if time.monotonic() - reported_at >= PERIOD_S:
+                    reported_at = time.monotonic()
+                    _report(settings, args, step, started_at, progress)
 
         reporter = threading.Thread(target=copy_context().run, args=(report,), daemon=True)
         reporter.start()
