@@ -21,8 +21,8 @@ BM25_B = 0.4
 RRF_K = 1
 # Passages of each ranking that are fused; 100 find no more.
 FUSION_DEPTH = 50
-MOST_TIES = 3
-"""Passages of equal scores at most: two firsts, and one that is third in both rankings."""
+LEAST_FUSED = 4
+"""Passages to ask a fusion for at least: up to three share the highest score, and words decide between them."""
 _SCORE_DIGITS = 6  # Milvus adds in 32 bits
 
 # `lakehouse.text.search_text` cuts texts and queries into words of letters and digits; milvus-lite and a Milvus server

@@ -14,7 +14,7 @@ from pymilvus.exceptions import MilvusException
 from lakehouse.errors import InvalidInput, NotFound, Unavailable
 from lakehouse.index.collections import Collections
 from lakehouse.index.layout import NAMES, alias_name
-from lakehouse.index.lexical import MOST_TIES, RRF_K, fuse, ties_by_words
+from lakehouse.index.lexical import LEAST_FUSED, RRF_K, fuse, ties_by_words
 from lakehouse.index.lexical_fallback import LexicalIndexes
 from lakehouse.index.passages import EngineMode, Passage
 from lakehouse.index.permission_filter import (
@@ -102,7 +102,7 @@ class Reader:
         by_words = self._lexical_in_memory(request)
         if mode == "lexical":
             return by_words[:k]
-        return _words_first(words, _fused([self._dense(request, request.depth), by_words], k + MOST_TIES))[:k]
+        return _words_first(words, _fused([self._dense(request, request.depth), by_words], max(k, LEAST_FUSED)))[:k]
 
     def candidates(
         self,
@@ -213,7 +213,7 @@ class Reader:
         return [to_passage(match["entity"], abs(match["distance"])) for match in matches]
 
     def _hybrid(self, request: SearchRequest) -> list[Passage]:
-        matches = self._hybrid_matches(replace(request, k=request.k + MOST_TIES), SEARCH_COLUMNS)
+        matches = self._hybrid_matches(replace(request, k=max(request.k, LEAST_FUSED)), SEARCH_COLUMNS)
         passages = [to_passage(match["entity"], match["distance"]) for match in matches]
         return _words_first(request.words, passages)[: request.k]
 

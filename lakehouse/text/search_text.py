@@ -28,10 +28,10 @@ _BEYOND_ALPHABETS = re.compile("[\u0780-\u1dff\u2e80-\U0010ffff]")
 _WORD = re.compile(r"[^\W_]+")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 # `max_idle_conns`, `ERR-4003`: an underscore inside, or a hyphen and a digit.
-_CODE = re.compile(r"[^\W_]+(?:[-_‐][^\W_]+)+")
+_CODE = re.compile(r"[^\W_]++(?:[-_‐][^\W_]++)+")
 _JOINT = re.compile(r"[-_‐]")
-_BREAK = re.compile(r"[-‐\xad]")
-_BROKEN = re.compile(rf"([^\W\d_]+){_BREAK.pattern}[ \t]*\r?\n[ \t]*([^\W\d_]+)")
+_BREAK = re.compile(r"[-‐\xad][ \t]*+\r?\n")
+_BROKEN = re.compile(rf"([^\W\d_]++){_BREAK.pattern}[ \t]*([^\W\d_]++)")
 
 
 def words(text: str) -> list[str]:
@@ -78,7 +78,7 @@ def is_character(word: str) -> bool:
 
 def unbroken(text: str) -> str:
     """The text with each word that a hyphen at a line's end breaks in one piece too: `mainte-nance maintenance`."""
-    return _BROKEN.sub(_mended, text) if "\n" in text and _BREAK.search(text) else text
+    return _BROKEN.sub(_mended, text) if _BREAK.search(text) else text
 
 
 def _cut(folded_text: str) -> list[str]:
