@@ -57,6 +57,14 @@ def decode(content: bytes, declared: str | None = None) -> str:
     return text
 
 
+def in_utf8(content: bytes, declared: str) -> bytes:
+    """Text with the mark of UTF-8, so that a page's own declaration yields to its server's; other bytes as they are."""
+    try:
+        return decode(content, declared).encode("utf-8-sig")
+    except Refused:
+        return content
+
+
 def declared_in_markup(content: bytes) -> str | None:
     """The charset that `<meta>` or the XML declaration at the top of a page or document names."""
     return w3lib.encoding.html_body_declared_encoding(content)

@@ -40,6 +40,7 @@ class WebContent:
 
     content: bytes
     media_type: str
+    charset: str | None = None  # that the server names
 
 
 class SiteClient:
@@ -94,7 +95,7 @@ class SiteClient:
                     if time.monotonic() - started_at > _TIMEOUT_S:
                         raise Refused(f"took more than {_TIMEOUT_S} s to arrive. Try again later.")
                 media_type = response.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-                return WebContent(bytes(content), media_type)
+                return WebContent(bytes(content), media_type, response.charset_encoding)
         except httpx.HTTPError as error:
             raise Refused(f"cannot be fetched: {type(error).__name__} ({error}). Try again later.") from None
         finally:

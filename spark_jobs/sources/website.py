@@ -12,6 +12,7 @@ from pathlib import PurePosixPath
 from urllib.parse import unquote, urlsplit
 
 from spark_jobs.formats.document import ParsedDocument, ParseLimits, Refused, Rejection, too_large
+from spark_jobs.formats.encodings import in_utf8
 from spark_jobs.formats.registry import file_rejection, max_bytes, suffix_of_media_type
 from spark_jobs.sources.files import read_bytes
 from spark_jobs.sources.site_client import CrawlBounds, SiteClient
@@ -68,7 +69,10 @@ def _read_page(
     if len(response.content) > max_bytes(name, limits):
         yield Rejection(too_large(len(response.content), max_bytes(name, limits)), address, uri=address)
         return
-    for result in read_bytes(name, address, response.content, limits):
+    content = response.content
+    if response.charset and response.media_type.startswith("text/"):
+        content = in_utf8(content, response.charset)
+    for result in read_bytes(name, address, content, limits):
         doc_id = address + result.doc_id.removeprefix(name) if result.doc_id else address
         if isinstance(result, Rejection):
             yield file_rejection(result.reason, doc_id, result.excerpt, result.uri or address)

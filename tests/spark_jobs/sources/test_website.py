@@ -98,14 +98,26 @@ def test_pages_of_all_parts_of_a_sitemap_are_documents(site: Site) -> None:
             "uri": f"{site.root}{path}",
             "acl_groups": None,
             "updated_at": updated_at,
+            "document_type": kind,
+            "author": None,
         }
-        for path, title, text, updated_at in [
-            ("/guide", "The guide", "Read it.", datetime(2026, 11, 5, 9, 30, tzinfo=UTC)),
-            ("/plain.txt", "{}/plain.txt", "Plain.", None),
-            ("/report", "{}/report", "Revenue rose.", datetime(2026, 11, 6, tzinfo=UTC)),
+        for path, title, text, updated_at, kind in [
+            ("/guide", "The guide", "Read it.", datetime(2026, 11, 5, 9, 30, tzinfo=UTC), "html"),
+            ("/plain.txt", "{}/plain.txt", "Plain.", None, "txt"),
+            ("/report", "{}/report", "Revenue rose.", datetime(2026, 11, 6, tzinfo=UTC), "pdf"),
         ]
     ]
     assert {agent for _, _, agent in site.requests} == {USER_AGENT}
+
+
+def test_the_charset_of_the_server_is_believed_before_the_pages(site: Site) -> None:
+    site.sitemap("/sitemap.xml", site.loc("/a"))
+    site.page("/a", "<meta charset=koi8-r><p>Größe</p>".encode("cp1252"), "text/html; charset=ISO-8859-1")
+
+    [page] = site.read()
+
+    assert isinstance(page, ParsedDocument)
+    assert page.text == "Größe"
 
 
 @pytest.mark.parametrize(
