@@ -30,12 +30,31 @@ def test_a_full_line_is_a_document() -> None:
         uri="https://x/a",
         acl_groups=["eng", "hr"],
         updated_at=datetime(2026, 11, 5, 9, 30, tzinfo=UTC),
+        document_type="record",
     )
+
+
+@pytest.mark.parametrize(
+    ("values", "document_type", "author"),
+    [
+        ({"document_type": " .PDF ", "author": "Ida\n Kestrel"}, "pdf", "Ida Kestrel"),
+        ({"author": ["Ida", "Max"]}, "record", "Ida, Max"),
+        ({"document_type": {"a": 1}, "author": {"name": "Ida"}}, "record", None),
+        ({"document_type": None, "author": " "}, "record", None),
+    ],
+)
+def test_type_and_author_are_taken_where_they_are_texts(
+    values: dict[str, Any], document_type: str, author: str | None
+) -> None:
+    document = parse_line(line(**values), URI, 100)
+
+    assert isinstance(document, ParsedDocument)
+    assert (document.document_type, document.author) == (document_type, author)
 
 
 def test_what_a_line_leaves_out_has_a_default() -> None:
     assert parse_line(line(id="a/b #1", text="# Top\n\nText"), URI, 100) == ParsedDocument(
-        doc_id="a/b #1", title="Top", text="# Top\n\nText", uri="file:///c.jsonl#a%2Fb%20%231"
+        doc_id="a/b #1", title="Top", text="# Top\n\nText", uri="file:///c.jsonl#a%2Fb%20%231", document_type="record"
     )
     assert parse_line(line(title=None, groups=None, updated_at=None), URI, 100) == parse_line(line(), URI, 100)
 
