@@ -4,6 +4,7 @@ Readers of spreadsheets give a number and its format. Separators are those of th
 that depends on the reader's country (Excel's short date) is written as ISO 8601.
 """
 
+import functools
 import re
 from datetime import date, datetime, time, timedelta
 from typing import Any
@@ -29,6 +30,8 @@ def shown(value: Any, number_format: str) -> str:
         return str(value).upper() if isinstance(value, bool) else value
     if isinstance(value, datetime | date | time | timedelta):
         return _moment(value, number_format)
+    if number_format == "General":  # nearly all cells
+        return _plain(value)
     section = _section(float(value), number_format)
     return _number(value, *section) if section else _plain(value)
 
@@ -42,16 +45,22 @@ def _plain(value: float | int) -> str:
 
 def _section(value: float, number_format: str) -> tuple[list[re.Match[str]], bool] | None:
     """The tokens of the part of the format for this value, and whether the part writes the sign itself."""
+    sections = _sections(number_format)
+    if any(re.match(r"\[[<>=]", token[0]) for token in sections[0]):
+        return None
+    at = 1 if value < 0 and len(sections) > 1 else 2 if value == 0 and len(sections) > 2 else 0
+    return sections[at], at == 1
+
+
+@functools.lru_cache(maxsize=200)
+def _sections(number_format: str) -> list[list[re.Match[str]]]:
     sections: list[list[re.Match[str]]] = [[]]
     for token in _TOKEN.finditer(number_format):
         if token[0] == ";":
             sections.append([])
         else:
             sections[-1].append(token)
-    if any(re.match(r"\[[<>=]", token[0]) for token in sections[0]):
-        return None
-    at = 1 if value < 0 and len(sections) > 1 else 2 if value == 0 and len(sections) > 2 else 0
-    return sections[at], at == 1
+    return sections
 
 
 def _number(value: float | int, tokens: list[re.Match[str]], has_sign: bool) -> str:

@@ -6,10 +6,8 @@ link is followed.
 """
 
 import io
-import re
-import zipfile
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any
 
 from spark_jobs.formats.document import ExtractedText, ParseLimits, Refused
 from spark_jobs.formats.format import Format
@@ -17,37 +15,38 @@ from spark_jobs.formats.number_formats import shown
 from spark_jobs.formats.office_package import open_office_package, person
 from spark_jobs.formats.tables import markdown_table
 
-_FORMULA = re.compile(rb"<f[ />]")
+if TYPE_CHECKING:
+    from spark_jobs.formats.sheet_parts import Merge
+
 _MAX_REPEATED = 200
 """Characters of a merged cell that is repeated; a longer text is written once."""
-
-
-class _Merge(NamedTuple):
-    """A merged cell: its rows and columns from 0, the ends included."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
 
 
 def read_xlsx(file: IO[bytes], limits: ParseLimits) -> ExtractedText:
     import openpyxl
 
+    from spark_jobs.formats.sheet_parts import SheetParts, sheet_parts
+
     package = open_office_package(file, limits)
-    merges = _merges(package)
-    has_formulas = _has_formulas(package)
+    parts = sheet_parts(package)
+    has_formulas = any(part.has_formulas for part in parts.values())
     workbook = openpyxl.load_workbook(package, read_only=True, data_only=True, keep_links=False)
     written = openpyxl.load_workbook(package, read_only=True, keep_links=False) if has_formulas else workbook
 
     def rows(values: Any, formulas: Any) -> Iterator[list[str]]:
         for sheet in {id(values): values, id(formulas): formulas}.values():
             sheet.reset_dimensions()  # a wrong dimension pads every row to 16,384 cells
-        for row, source in zip(values.iter_rows(), formulas.iter_rows() if has_formulas else values, strict=False):
-            yield [_xlsx_text(*cells) for cells in zip(row, source if has_formulas else row, strict=False)]
+        if not has_formulas:
+            yield from ([_xlsx_text(cell, cell) for cell in row] for row in values.iter_rows())
+            return
+        for row, source in zip(values.iter_rows(), formulas.iter_rows(), strict=True):
+            yield [_xlsx_text(*cells) for cells in zip(row, source, strict=True)]
 
-    sheets = zip(workbook.worksheets, written.worksheets, strict=True)
-    text = _sections(((one.title, rows(one, other), merges.get(one.title, ())) for one, other in sheets), limits)
+    sheets = (
+        (one.title, rows(one, other), parts.get(one.title, SheetParts()))
+        for one, other in zip(workbook.worksheets, written.worksheets, strict=True)
+    )
+    text = _sections(((title, cells, part.merges, part.texts) for title, cells, part in sheets), limits)
     return ExtractedText(text, "", author=person(workbook.properties.creator))
 
 
@@ -58,38 +57,10 @@ def _xlsx_text(cell: Any, source: Any) -> str:
     return shown(cell.value, cell.number_format or "")
 
 
-def _has_formulas(package: IO[bytes]) -> bool:
-    with zipfile.ZipFile(package) as parts:
-        sheets = [part for part in parts.namelist() if part.startswith("xl/worksheets/") and part.endswith(".xml")]
-        found = any(_FORMULA.search(line) for sheet in sheets for line in _pieces(parts, sheet))
-    package.seek(0)
-    return found
-
-
-def _pieces(parts: zipfile.ZipFile, name: str) -> Iterator[bytes]:
-    """The part in pieces that overlap by a tag."""
-    end = b""
-    with parts.open(name) as part:
-        while piece := part.read(1 << 20):
-            yield end + piece
-            end = piece[-8:]
-
-
-def _merges(package: IO[bytes]) -> dict[str, Sequence[_Merge]]:
-    """The merged cells by sheet, which openpyxl knows only with all cells of a sheet in memory."""
-    from python_calamine import CalamineWorkbook
-
-    workbook = CalamineWorkbook.from_filelike(package)
-    merges: dict[str, Sequence[_Merge]] = {}
-    for name in workbook.sheet_names:
-        ranges = workbook.get_sheet_by_name(name).merged_cell_ranges or []
-        merges[name] = [_Merge(*start, *end) for start, end in ranges]
-    package.seek(0)
-    return merges
-
-
 def read_xls(file: IO[bytes], limits: ParseLimits) -> ExtractedText:
     import xlrd
+
+    from spark_jobs.formats.sheet_parts import Merge
 
     try:
         workbook = xlrd.open_workbook(file_contents=file.read(), formatting_info=True, logfile=io.StringIO())
@@ -102,10 +73,14 @@ def read_xls(file: IO[bytes], limits: ParseLimits) -> ExtractedText:
         for row in sheet.get_rows():
             yield [_xls_text(cell, workbook) for cell in row]
 
-    def merges(sheet: Any) -> list[_Merge]:
-        return [_Merge(top, left, below - 1, right - 1) for top, below, left, right in sheet.merged_cells]
+    def merges(sheet: Any) -> list[Merge]:
+        return [Merge(top, left, below - 1, right - 1) for top, below, left, right in sheet.merged_cells]
 
-    sheets = ((sheet.name, rows(sheet), merges(sheet)) for sheet in workbook.sheets())
+    def notes(sheet: Any) -> list[str]:
+        places = sorted(sheet.cell_note_map.items())
+        return [f"Comment on {xlrd.cellname(*place)}: {' '.join(note.text.split())}" for place, note in places]
+
+    sheets = ((sheet.name, rows(sheet), merges(sheet), notes(sheet)) for sheet in workbook.sheets())
     return ExtractedText(_sections(sheets, limits), "", author=person(workbook.user_name))
 
 
@@ -125,17 +100,21 @@ def _xls_text(cell: Any, workbook: Any) -> str:
     return shown(cell.value, number_format)
 
 
-def _sections(sheets: Iterable[tuple[str, Iterable[list[str]], Sequence[_Merge]]], limits: ParseLimits) -> str:
-    tables = (
-        (name, markdown_table(_filled(rows, merges), limits.document_bytes, _header_rows(merges)))
-        for name, rows, merges in sheets
-    )
-    return "\n\n".join(f"## {name}\n\n{table}" for name, table in tables if table)
+def _sections(
+    sheets: Iterable[tuple[str, Iterable[list[str]], "Sequence[Merge]", Sequence[str]]], limits: ParseLimits
+) -> str:
+    """A section for each sheet that holds something: its table, then the texts around its cells."""
+    sections = []
+    for name, rows, merges, texts in sheets:
+        table = markdown_table(_filled(rows, merges), limits.document_bytes, _header_rows(merges))
+        if table or texts:
+            sections.append("\n\n".join(filter(None, (f"## {name}", table, *texts))))
+    return "\n\n".join(sections)
 
 
-def _filled(rows: Iterable[list[str]], merges: Sequence[_Merge]) -> Iterator[list[str]]:
+def _filled(rows: Iterable[list[str]], merges: "Sequence[Merge]") -> Iterator[list[str]]:
     """The rows with the text of a merged cell in every place that it covers, but once in a line across the table."""
-    open_merges: list[tuple[_Merge, str]] = []
+    open_merges: list[tuple[Merge, str]] = []
     waiting = sorted(merges, reverse=True)
     for number, row in enumerate(rows):
         open_merges = [(merge, text) for merge, text in open_merges if merge.bottom >= number]
@@ -155,7 +134,7 @@ def _filled(rows: Iterable[list[str]], merges: Sequence[_Merge]) -> Iterator[lis
         yield row
 
 
-def _header_rows(merges: Sequence[_Merge]) -> int:
+def _header_rows(merges: "Sequence[Merge]") -> int:
     """How many rows at the top are titles and header, several where one cell groups columns and one spans rows."""
     top = 0
     while True:
@@ -173,14 +152,14 @@ FORMATS = (
         "workbook",
         (".xlsx", ".xlsm", ".xltx", ".xltm"),
         read_xlsx,
-        parsers=("openpyxl", "python_calamine"),
+        parsers=("openpyxl", "spark_jobs.formats.sheet_parts"),
         media_types=("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",),
     ),
     Format(
         "workbook of Excel 97 to 2003",
         (".xls", ".xlt"),
         read_xls,
-        parsers=("xlrd",),
+        parsers=("xlrd", "spark_jobs.formats.sheet_parts"),
         media_types=("application/vnd.ms-excel",),
     ),
 )

@@ -5,18 +5,16 @@ revisions are accepted. Page headers and footers stand once, at the end, and are
 """
 
 import io
-import posixpath
 import zipfile
 from collections.abc import Iterator
 from typing import IO
 
 from lxml import etree
 
+from spark_jobs.formats.package_parts import OFFICE, main_part, parsed, relations
 from spark_jobs.formats.word_equations import M, latex
 from spark_jobs.formats.word_numbering import Numbering, Styles, W, value
 
-_OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
-_R = f"{{{_OFFICE}}}"
 _MC = "{http://schemas.openxmlformats.org/markup-compatibility/2006}"
 _V = "{urn:schemas-microsoft-com:vml}"
 _DC = "{http://purl.org/dc/elements/1.1/}"
@@ -27,12 +25,12 @@ _FURNITURE = (("headerReference", "Page header"), ("footerReference", "Page foot
 def written_out(package: IO[bytes]) -> tuple[IO[bytes], dict[str, str]]:
     """The package with all that Word shows in its body, without pictures; and the properties of the file by name."""
     with zipfile.ZipFile(package) as parts:
-        main = _main_part(parts)
-        related = {kind: path for kind, path, _ in _relations(parts, main)}
-        body = _parsed(parts, main)
+        main = main_part(parts, "word/document.xml")
+        related = {kind: path for kind, path, _ in relations(parts, main)}
+        body = parsed(parts, main)
         assert body is not None, f"its part {main!r} is missing"
-        styles = Styles(_parsed(parts, related.get("styles")))
-        _number(body, Numbering(_parsed(parts, related.get("numbering")), styles), styles)
+        styles = Styles(parsed(parts, related.get("styles")))
+        _number(body, Numbering(parsed(parts, related.get("numbering")), styles), styles)
         _accept_moves(body)
         _fill_rows(body)
         _show_boxes(body)
@@ -43,28 +41,9 @@ def written_out(package: IO[bytes]) -> tuple[IO[bytes], dict[str, str]]:
             for name in parts.namelist():
                 if name.endswith((".xml", ".rels")):
                     copy.writestr(name, etree.tostring(body) if name == main else parts.read(name))
-        properties = _parsed(parts, "docProps/core.xml")
+        properties = parsed(parts, "docProps/core.xml")
         texts = () if properties is None else ((str(one.tag).removeprefix(_DC), one.text or "") for one in properties)
         return written, dict(texts)
-
-
-def _parsed(parts: zipfile.ZipFile, name: str | None) -> etree._Element | None:
-    if name is None or name not in parts.namelist():
-        return None
-    return etree.fromstring(parts.read(name), etree.XMLParser(resolve_entities=False, no_network=True))
-
-
-def _relations(parts: zipfile.ZipFile, source: str) -> Iterator[tuple[str, str, str]]:
-    """Kind, path and id of each part that a part refers to."""
-    folder, name = posixpath.split(source)
-    relations = _parsed(parts, posixpath.join(folder, "_rels", f"{name}.rels"))
-    for relation in () if relations is None else relations:
-        path = posixpath.normpath(posixpath.join("/", folder, relation.get("Target", ""))).lstrip("/")
-        yield relation.get("Type", "").rpartition("/")[2], path, relation.get("Id", "")
-
-
-def _main_part(parts: zipfile.ZipFile) -> str:
-    return next((path for kind, path, _ in _relations(parts, "") if kind == "officeDocument"), "word/document.xml")
 
 
 def _run(text: str) -> etree._Element:
@@ -139,14 +118,14 @@ def _write_equations(body: etree._Element) -> None:
 
 def _append_furniture(body: etree._Element, parts: zipfile.ZipFile, main: str) -> None:
     """The text of all page headers, then of all page footers, each once, as the last paragraphs."""
-    paths = {relation_id: path for _, path, relation_id in _relations(parts, main)}
+    paths = {relation_id: path for _, path, relation_id in relations(parts, main)}
     place = body.find(f"{W}body")
     if place is None:
         return
     for name, kind in _FURNITURE:
         texts: dict[str, None] = {}
         for reference in body.iter(W + name):
-            part = _parsed(parts, paths.get(reference.get(f"{_R}id", "")))
+            part = parsed(parts, paths.get(reference.get(f"{OFFICE}id", "")))
             texts |= dict.fromkeys(() if part is None else _furniture_texts(part))
         for text in texts:
             paragraph = etree.SubElement(place, f"{W}p")

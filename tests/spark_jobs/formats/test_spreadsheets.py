@@ -3,6 +3,9 @@
 import io
 from datetime import date
 
+import openpyxl
+from openpyxl.comments import Comment
+
 from spark_jobs.formats.document import ParsedDocument, ParseLimits
 from spark_jobs.formats.registry import read_document
 from tests.spark_jobs.formats.office_samples import as_strict, workbook
@@ -61,3 +64,16 @@ def test_a_workbook_saved_as_strict_open_xml_is_read() -> None:
         read(as_strict(workbook(A={"A1": "Device", "A2": "Rotanta"}))).text
         == "## A\n\n| Device |\n| --- |\n| Rotanta |"
     )
+
+
+def test_comments_and_page_headers_of_a_sheet_are_read() -> None:
+    book = openpyxl.load_workbook(io.BytesIO(workbook(A={"A1": "Device", "A2": "Rotanta"})))
+    book["A"]["A2"].comment = Comment("until May only", "Mia")
+    book["A"].oddHeader.left.text = "QMH-8842"
+    book["A"].oddFooter.right.text = "Page &P of &N"
+    packed = io.BytesIO()
+    book.save(packed)
+
+    assert read(packed.getvalue()).text.splitlines()[6:] == [
+        "Page header: QMH-8842", "", "Page footer: Page of", "", "Comment on A2: until May only",
+    ]  # fmt: skip
