@@ -153,7 +153,7 @@ def test_status_of_a_stack_that_is_down_tells_every_part_and_fails(run: Run) -> 
     assert result.exit_code == 1
     document = json.loads(result.stdout)
     assert {part["name"]: part["state"] for part in document["parts"]} == dict.fromkeys(
-        ("milvus", "vllm", "gateway", "airflow"), "stopped"
+        ("spark", "milvus", "vllm", "gateway", "airflow"), "stopped"
     )
     assert document["settings"]["LAKEHOP_MAX_HOPS"] == "3"
 
