@@ -56,7 +56,7 @@ def search_text(text: str, *, is_document: bool = False) -> str:
     if searched is found:
         return " ".join(found)
     if is_document:
-        searched += [word for word in found if is_character(word)]
+        searched = [*searched, *filter(is_character, found)]
     return " ".join(map(_without_marks, searched))
 
 
