@@ -29,21 +29,36 @@ def written_out(package: IO[bytes]) -> tuple[IO[bytes], dict[str, str]]:
         related = {kind: path for kind, path, _ in relations(parts, main)}
         body = parsed(parts, main)
         assert body is not None, f"its part {main!r} is missing"
-        styles = Styles(parsed(parts, related.get("styles")))
+        styles_root = parsed(parts, related.get("styles"))
+        styles = Styles(styles_root)
         _number(body, Numbering(parsed(parts, related.get("numbering")), styles), styles)
         _accept_moves(body)
         _fill_rows(body)
         _show_boxes(body)
         _write_equations(body)
         _append_furniture(body, parts, main)
+        changed = {main: etree.tostring(body)}
+        if styles_root is not None:
+            changed[related["styles"]] = etree.tostring(_without_looks(styles_root))
         written = io.BytesIO()
         with zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as copy:
             for name in parts.namelist():
                 if name.endswith((".xml", ".rels")):
-                    copy.writestr(name, etree.tostring(body) if name == main else parts.read(name))
+                    copy.writestr(name, changed.get(name) or parts.read(name))
         properties = parsed(parts, "docProps/core.xml")
         texts = () if properties is None else ((str(one.tag).removeprefix(_DC), one.text or "") for one in properties)
         return written, dict(texts)
+
+
+def _without_looks(styles: etree._Element) -> etree._Element:
+    """The styles without fonts, colours and borders: parsing these took most of the time of a short document."""
+    kept = tuple(W + name for name in ("name", "basedOn", "pPr"))
+    for style in list(styles):
+        if style.tag != f"{W}style":
+            styles.remove(style)
+        for part in [part for part in style if part.tag not in kept]:
+            style.remove(part)
+    return styles
 
 
 def _run(text: str) -> etree._Element:
