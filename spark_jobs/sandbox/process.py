@@ -121,7 +121,12 @@ def _die_with_parent(parent: int) -> None:
 def forbid_side_effects(allowed_program: str = "tesseract") -> None:
     """Install the audit hook: from here on the process only reads Python's own files and files that it is sent."""
     roots = {sys.prefix, sys.base_prefix, *sys.path, *(str(Path(path).resolve()) for path in sys.path)}
-    readable = (*(root.rstrip("/") + "/" for root in roots if root), "/proc/self/", "/usr/share/zoneinfo/")
+    readable = (
+        *(root.rstrip("/") + "/" for root in roots if root),
+        "/proc/self/",
+        "/proc/meminfo",
+        "/usr/share/zoneinfo/",
+    )
 
     def hook(event: str, values: tuple[Any, ...]) -> None:
         if event == "open":

@@ -1,5 +1,6 @@
 """Files of every format, read in the converting process; a hostile file costs only itself."""
 
+import io
 import os
 import shutil
 import signal
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import py7zr
 import pytest
 
 from lakehouse.settings import PROJECT_ROOT
@@ -145,6 +147,16 @@ def test_members_of_an_archive_are_documents_and_a_bad_one_costs_itself_only(rea
     }
     assert refused["a.zip/broken.zip"].covers == "a.zip/broken.zip/"
     assert str(refused["a.zip/locked.md"].uri).endswith("/a.zip#locked.md")
+
+
+def test_archives_of_all_kinds_are_read_within_the_process_limits(read: Read) -> None:
+    packed = io.BytesIO()
+    with py7zr.SevenZipFile(packed, "w") as archive:
+        archive.writestr("Launch.", "plan.md")
+    box = b"From a\nFrom: mia@example.com\nSubject: Plan\n\nLaunch.\n"
+
+    assert texts(read("a.7z", packed.getvalue())) == {"a.7z/plan.md": "Launch."}
+    assert texts(read("a.mbox", box)) == {"a.mbox/00001.eml": "# Plan\n\n- From: mia@example.com\n\nLaunch.\n"}
 
 
 def test_a_zip_bomb_is_not_inflated(read: Read) -> None:
