@@ -18,7 +18,7 @@ _NAMED = 3  # of the files in an error
 _POSITION = r"^(line|row) \d+: "
 _QUOTED = r"(?<!\w)'[^']*'|\"[^\"]*\"|\[[^\]]*\]"
 _NUMBER = r"\d[\d.,]*(?<=\d)"
-_KIND = "^(.*?…: [^.,:(]*|.*?)(?=: |\\. |\\.$| \\(|$)"
+_KIND = r"^([^:(.]*…: [^.,:(]*|.*?(?=: |\. |\.$| \(|$))"
 
 
 def check_names(compared: DataFrame) -> None:
