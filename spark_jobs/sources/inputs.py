@@ -83,6 +83,7 @@ _BATCH_BYTES = 32 * 1024 * 1024
 # JSON may write a character of two bytes as \uXXXX, six bytes: only a line beyond three times the limit is surely
 # too large.
 _JSON_EXPANSION = 3
+_BLANK = " \t\r\f\ufeff"  # what an empty line of a Windows program holds; a mark may stand before the first line
 
 Row = dict[str, Any]
 NumberedResult = tuple[int, ParsedDocument | Rejection]
@@ -110,9 +111,9 @@ def read_input(spark: SparkSession, path: str, settings: Settings, only: Collect
         raise InvalidInput(f"path {path!r}: nothing is there. Name a file or a folder that the Spark driver can read.")
     uri = input_uri(path)
     try:
-        if path.endswith((".jsonl", ".ndjson")):
+        if path.lower().endswith((".jsonl", ".ndjson")):
             return Input(_lines(spark, uri, limits), Counter())
-        if path.endswith(".parquet"):
+        if path.lower().endswith(".parquet"):
             return Input(_rows(spark, uri, limits), Counter())
         if is_remote:
             return _bucket(spark, path, limits, settings, only)
@@ -154,7 +155,7 @@ def _lines(spark: SparkSession, uri: str, limits: ParseLimits) -> DataFrame:
     content, length = F.col("value").cast("binary"), F.octet_length("value")
     lines = (
         rows.select(_line_number(rows).alias("line"), "value")
-        .filter(F.length(F.trim("value")) > 0)
+        .filter(F.length(F.btrim("value", F.lit(_BLANK))) > 0)
         .select(
             "line",
             length.alias("length"),

@@ -122,6 +122,22 @@ def test_bad_rows_are_quarantined_and_their_neighbours_are_not_lost(lake: Lake) 
     assert (row["uri"], row["source"], row["ingest_run_id"]) == (path.as_uri(), "wiki", "bad")
 
 
+def test_lines_as_windows_programs_write_them_are_read(lake: Lake) -> None:
+    lines = [
+        '\ufeff{"id": "a", "text": "One."}',
+        "",
+        " ",
+        '{"id": "b", "text": "Two\u2028lines. 👩‍🔧"}',
+        '{"id": 7, "text": "x"}',
+    ]
+    path = lake.folder / "LINES.JSONL"
+    path.write_bytes("\r\n".join([*lines, ""]).encode())
+
+    assert lake.parse(path) == counts(seen=3, added=2, quarantined=1)
+    assert {key: row["text"] for key, row in documents(lake).items()} == {"a": "One.", "b": "Two\u2028lines. 👩‍🔧"}
+    assert reasons(lake) == ["line 5: id 7: must be a string, this is a number. Put it in quotes."]
+
+
 def test_a_retry_of_a_run_leaves_the_same_rows_and_the_same_counts(lake: Lake) -> None:
     path = lake.write(PLAN, TEAM, b"{bad")
     first = lake.parse(path, run_id="again")
