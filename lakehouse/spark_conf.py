@@ -11,8 +11,8 @@ from lakehouse.settings import Settings
 # A job lives for seconds: the first compiler alone takes a third off its processor time. Alone it gets room for 48 MB
 # of code, which Spark and Delta fill: the JVM then sweeps and compiles for ever.
 SHORT_LIVED_JVM = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
-# A kept driver is worth all compilers, and gives memory back between jobs.
-LONG_LIVED_JVM = "-XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=30"
+# A kept driver has small jobs too, and its first job waits for the compiler; it gives memory back between jobs.
+LONG_LIVED_JVM = f"{SHORT_LIVED_JVM} -XX:MinHeapFreeRatio=10 -XX:MaxHeapFreeRatio=30"
 
 DELTA_PACKAGE = "io.delta:delta-spark_4.2_2.13:4.4.0"
 # The package asks for 80 MB more (Hadoop, Parquet, Jackson, log4j …) that Spark brings itself, in newer versions.
