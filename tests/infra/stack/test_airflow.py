@@ -142,8 +142,8 @@ def test_the_form_of_ingest_shows_its_doc_and_the_schema_of_each_parameter(api: 
 
     assert ingest["doc_md"].startswith("Take documents from files")
     assert {name: param["schema"]["type"] for name, param in ingest["params"].items()} == {
-        "path": "array", "tenant": "string", "groups": "string", "source": "string", "snapshot": "boolean",
-        "replay": "array",
+        "path": "array", "tenant": "string", "groups": ["array", "string"], "source": "string", "snapshot": "boolean",
+        "allow_deleting": "boolean", "replay": "array",
     }  # fmt: skip
     assert all(param["description"] for param in ingest["params"].values())
 
