@@ -46,6 +46,7 @@ class Progress:
     expected: int = 0
     done_by_task: dict[str, int] = field(default_factory=dict)
     begun: float = field(default_factory=time.monotonic)
+    recorded: tuple[int, int | None] | None = None  # done and left in the table, which needs no commit for the same
 
     @property
     def done(self) -> int:
@@ -161,8 +162,10 @@ def _report(settings: Settings, args: Namespace, step: str, started_at: datetime
             earlier, names = _KNOWN_FROM[step]
             counts = recorded(settings, args, earlier)
             progress.expected = sum(counts.get(name, 0) for name in names)
-        seconds = progress.seconds_left
-        log.info("%s", progress_line(step, progress.done, progress.left, seconds))
-        record_progress(settings, args, step, started_at, progress.done, progress.left, seconds)
+        now, seconds = (progress.done, progress.left), progress.seconds_left
+        log.info("%s", progress_line(step, *now, seconds))
+        if now != progress.recorded:
+            record_progress(settings, args, step, started_at, *now, seconds)
+            progress.recorded = now
     except Exception as error:  # the step's own writes will tell what is wrong with the storage
         log.warning("%s: its progress is not in ops.ingest_runs: %s", step, error)
