@@ -1,6 +1,7 @@
 """Results of a search by document: five passages of one document must not push out four other documents."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from lakehouse.index.passages import MAX_K, Passage
@@ -45,13 +46,11 @@ def best_documents(
 
 def spread(passages: Sequence[Passage], k: int, per_document: int) -> list[Passage]:
     """The first k passages with at most `per_document` of each document; further ones only where k are not reached."""
-    kept: list[Passage] = []
-    counts: dict[Key, int] = {}
+    first: list[Passage] = []
+    further: list[Passage] = []
+    counts: Counter[Key] = Counter()
     for passage in passages:
         key = document_of(passage)
-        counts[key] = counts.get(key, 0) + 1
-        if counts[key] <= per_document:
-            kept.append(passage)
-    chosen: Collection[str] = {passage.chunk_id for passage in kept[:k]}
-    rest = [passage for passage in passages if passage.chunk_id not in chosen]
-    return [*kept[:k], *rest[: max(0, k - len(kept))]]
+        counts[key] += 1
+        (first if counts[key] <= per_document else further).append(passage)
+    return [*first[:k], *further[: max(0, k - len(first))]]

@@ -16,7 +16,7 @@ from lakehouse.tables import CHUNKS
 from spark_jobs.kept_driver import driver_conf
 from spark_jobs.runner.writer_lock import AnotherWriterError, only_writer
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = [pytest.mark.integration, pytest.mark.long, pytest.mark.timeout(900)]
 START_S = 400  # beside other work
 
 
