@@ -26,11 +26,20 @@ STEP = {
     "input_tokens": 0,
     "cached_tokens": 0,
     "output_tokens": 0,
+    "usage_source": None,
     "usd": "0.0000000000",
     "latency_ms": 12.5,
     "error": None,
 }
-CHAT = STEP | {"kind": "chat", "agent": "read", "query": None, "output": "BSD", "passages": [], "usd": "0.0100000000"}
+CHAT = STEP | {
+    "kind": "chat",
+    "agent": "read",
+    "query": None,
+    "output": "BSD",
+    "passages": [],
+    "usage_source": "server",
+    "usd": "0.0100000000",
+}
 CITATION = {"doc_id": "jinja2", "chunk_id": "c1", "quote": "BSD-3-Clause"}
 USAGE = {"calls": 2, "input_tokens": 900, "cached_tokens": 300, "output_tokens": 20, "usd": "0.0200000000"}
 ANSWER = {
