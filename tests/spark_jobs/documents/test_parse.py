@@ -51,6 +51,8 @@ def test_rows_of_a_jsonl_file_become_documents(lake: Lake) -> None:
         "deleted": False,
         "ingest_run_id": "first",
         "signature": None,
+        "document_type": "record",
+        "author": None,
     }
     assert documents(lake)["team"]["acl_groups"] == ["hr"]
     assert documents(lake)["team"]["updated_at"] == datetime(2026, 11, 5, 9, 30, tzinfo=UTC)

@@ -45,7 +45,7 @@ def test_a_replay_takes_in_what_was_fixed_and_touches_nothing_else(lake: Lake) -
 def test_an_ordinary_ingest_settles_what_it_meets_of_its_own_source(lake: Lake) -> None:
     root = lake.folder / "docs"
     (root / "sub").mkdir(parents=True)
-    (root / "sub" / "a.md").write_bytes(b"caf\xe9")
+    (root / "sub" / "a.md").write_bytes(b"caf\xc3\xa9 \xe9")
     (root / "b.md").write_bytes(b"")
     (lake.folder / "docs2").mkdir()
     (lake.folder / "docs2" / "c.md").write_bytes(b"")
