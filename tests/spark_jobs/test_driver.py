@@ -19,6 +19,8 @@ BRINGS_ROWS = {
 BOUNDED = {
     "counts.recorded": "one row, of one step of one run",
     "embed._embed_few": "64 texts, and their hashes",
+    "safeguards.check_names": "three ids that two paths hold",
+    "safeguards.check_snapshot": "a number for each path of the run",
     "forget._Proof.__init__": "a row for each place of one run",
     "forget._of_evaluations": "a row for each evaluation, which people start",
     "inputs._line_number": "a row for each 128 MB of one file",
