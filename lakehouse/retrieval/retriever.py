@@ -74,9 +74,7 @@ class Retriever:
         Raises `NotFound` for a tenant without an index, `InvalidInput` for a wrong k or mode or for filters that the
         index cannot answer, `Unavailable`.
         """
-        depth = max(k, RERANKED) if self._cross_encoder else k
-        passages = self._found(tenant_id, groups, query, mode, filters)(depth)
-        return load_reranker(self._cross_encoder).best(query, passages, k) if self._cross_encoder else passages
+        return self._reranked(query, k, self._found(tenant_id, groups, query, mode, filters))
 
     def search_documents(
         self,
@@ -95,10 +93,10 @@ class Retriever:
         `pages`: leave out the documents of earlier pages. Errors as of `search`.
         """
         shown = pages or Pages(b"")
-        depth = max(k, RERANKED) if self._cross_encoder else k
         find = self._found(tenant_id, groups, query, mode, filters)
-        documents = best_documents(find, depth, per_document, shown.is_shown, len(shown.shown))
-        return load_reranker(self._cross_encoder).best(query, documents, k) if self._cross_encoder else documents
+        return self._reranked(
+            query, k, lambda depth: best_documents(find, depth, per_document, shown.is_shown, len(shown.shown))
+        )
 
     def gather(self, tenant_id: str, groups: Iterable[str], query: str) -> Gathered:
         """The candidates that a multi-hop search would score, to learn its weights from; errors as of `search`."""
@@ -136,6 +134,12 @@ class Retriever:
     def close(self) -> None:
         """Close the connection to Milvus."""
         self._reader.close()
+
+    def _reranked(self, query: str, k: int, find: Callable[[int], list[Passage]]) -> list[Passage]:
+        """The k best of what `find` gives; with a cross-encoder, the best of more by its order."""
+        if not self._cross_encoder:
+            return find(k)
+        return load_reranker(self._cross_encoder).best(query, find(max(k, RERANKED)), k)
 
     def _found(
         self, tenant_id: str, groups: Iterable[str], query: str, mode: Mode, filters: SearchFilters | None
