@@ -76,6 +76,7 @@ NASTY = {
     "source": "--steal",
     "groups": "staff\"] or tenant_id != \",'x') or 1==1,{{ params.tenant }},日本 ,a\\b,*",
     "snapshot": True,
+    "allow_deleting": False,
     "replay": [],
 }
 

@@ -248,30 +248,35 @@ def test_a_folder_is_read_whole_but_for_hidden_files(lake: Lake) -> None:
         "logo.png": b"\x89PNG\0",
         "data.txt": b"a\0b",
         "latin.txt": b"caf\xe9",
+        "torn.txt": "café, na".encode() + b"\xc3",
         "empty.md": b"",
         "big.md": b"x" * 1_000_001,
     }.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_bytes(content)
 
-    assert lake.parse(root) == counts(seen=10, added=5, quarantined=5, skipped=2)
-    assert sum(path.is_file() for path in root.rglob("*")) == 12  # each is accounted for
+    assert lake.parse(root) == counts(seen=11, added=6, quarantined=5, skipped=2)
+    assert sum(path.is_file() for path in root.rglob("*")) == 13  # each is accounted for
     assert {key: row["title"] for key, row in documents(lake).items()} == {
         "guide.md": "Guide",
         "_index.md": "_index.md",
         "sub/a b#c.txt": "a b#c.txt",
         "sub/job.py": "job.py",
         "page.html": "Page",
+        "latin.txt": "latin.txt",
     }
+    assert documents(lake)["latin.txt"]["text"] == "café"
     assert documents(lake)["sub/a b#c.txt"]["uri"] == (root / "sub/a b#c.txt").as_uri()
     assert {row["doc_id"]: row["reason"].split(":")[0] for row in lake.rows(QUARANTINE)} == {
         "logo.png": "unsupported file type '.png'",
         "data.txt": "binary file",
-        "latin.txt": "invalid UTF-8",
+        "torn.txt": "unknown encoding",
         "empty.md": "empty text",
         "big.md": "oversize",
     }
-    assert lake.parse(root / "guide.md", snapshot=True) == counts(seen=1, changed=0, unchanged=1, deleted=4)
+    assert lake.parse(root / "guide.md", snapshot=True, allow_deleting=True) == counts(
+        seen=1, changed=0, unchanged=1, deleted=5
+    )
 
 
 def test_what_a_refused_archive_held_is_not_taken_for_deleted(lake: Lake) -> None:

@@ -26,7 +26,8 @@ pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.usefixtures
 
 ORION = {"id": "orion", "title": "Orion", "text": "Orion serves the inference fleet."}
 PAY = {"id": "pay", "title": "Salaries", "text": "Salaries of the Orion team.", "groups": ["hr"]}
-LUNCH = {"id": "lunch", "title": "Canteen", "text": "Noodles are served at noon."}
+# No other test has this text: what one tenant has embedded is not embedded again for another.
+LUNCH = {"id": "lunch", "title": "Canteen", "text": "Noodles and soup wait for whoever came by train."}
 
 
 @pytest.fixture(scope="session")
