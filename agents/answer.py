@@ -15,6 +15,8 @@ from pydantic import BaseModel, PlainSerializer
 from lakehouse.index.passages import Passage
 
 Status = Literal["answered", "partial", "refused", "failed"]
+Form = Literal["fact", "yes_no", "number", "list", "steps", "explanation", "comparison"]
+"""The forms of an answer; `agents.question.forms` chooses one by the question where the caller names none."""
 TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 """State of a durable task. The answer of a `done` task has a status of its own."""
 READS_DOCUMENTS_ONLY = ("calculate", "debate", "fetch_document", "python", "quorum", "rerank")
@@ -35,12 +37,43 @@ class PassageRef(BaseModel, frozen=True):
         return cls(doc_id=passage.doc_id, chunk_id=passage.chunk_id, title=passage.title)
 
 
+class Turn(BaseModel, frozen=True):
+    """An earlier question of a conversation, and the answer that was given."""
+
+    question: str
+    answer: str
+
+
 class Citation(BaseModel, frozen=True):
-    """Evidence of the answer: `quote` is an unaltered span of the chunk's text."""
+    """Evidence of the answer: `quote` is an unaltered span of the chunk's text.
+
+    `heading`: the path of headings above it; `uri`: the document's address.
+    """
 
     doc_id: str
     chunk_id: str
     quote: str
+    title: str = ""
+    heading: str = ""
+    uri: str = ""
+
+    @classmethod
+    def of(cls, passage: Passage, quote: str) -> "Citation":
+        return cls(
+            doc_id=passage.doc_id,
+            chunk_id=passage.chunk_id,
+            quote=quote,
+            title=passage.title,
+            heading=passage.heading,
+            uri=passage.uri,
+        )
+
+
+class Statement(BaseModel, frozen=True):
+    """A sentence, row or code block of the answer, with its evidence: places in `Answer.citations`, from 0."""
+
+    text: str
+    citations: list[int]
 
 
 class Step(BaseModel, frozen=True):
@@ -92,7 +125,14 @@ class Answer(BaseModel, frozen=True):
     answer: str
     status: Status
     reason: str | None = None
+    form: Form | None = None
+    question: str | None = None
+    """The question as it was understood, where earlier turns were needed to complete it."""
     citations: list[Citation]
+    statements: list[Statement] = []
+    """A written answer's parts in their order; empty where the answer is a fact copied from the documents."""
+    dropped: list[str] = []
+    """Sentences that the model wrote and that no cited passage supports; the answer is without them."""
     uncited: list[str] = []
     """Sentences of the answer without a citation; a number calculated from cited numbers counts as cited."""
     steps: list[Step]

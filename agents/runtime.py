@@ -20,7 +20,7 @@ from pathlib import Path
 import dspy
 from dspy.utils.exceptions import ContextWindowExceededError
 
-from agents.answer import Answer, Event, OnEvent, Status, Usage
+from agents.answer import Answer, Event, Form, OnEvent, Status, Turn, Usage
 from agents.llm.engine import TaskEngine, model_client
 from agents.llm.lm import TaskLM
 from agents.programs import PROGRAMS
@@ -93,8 +93,12 @@ class Agents:
         journal: Journal | None = None,
         task_id: str | None = None,
         filters: SearchFilters | None = None,
+        style: Form | None = None,
+        history: Sequence[Turn] = (),
     ) -> Answer:
         """Answer a question from the documents that the caller may read and that meet the filters.
+
+        `style`: the form of the answer; None: the question decides. `history`: the conversation before it.
 
         A budget that ends gives a `partial` answer. `quorum`: how many documents must agree on a fact; `recall`:
         whether the program reads the memories of the caller's user. With the `journal` of its `task_id`, a task
@@ -106,7 +110,19 @@ class Agents:
         if recall:
             check_memory(program)
         task = self.new_task(
-            caller, program, version, limits, max_hops, quorum, recall, on_event, journal, task_id, filters
+            caller,
+            program,
+            version,
+            limits,
+            max_hops,
+            quorum,
+            recall,
+            on_event,
+            journal,
+            task_id,
+            filters,
+            style,
+            history,
         )
         # No trace and no history: DSPy would keep other tenants' questions in the process.
         with dspy.context(trace=None):
@@ -125,6 +141,8 @@ class Agents:
         journal: Journal | None = None,
         task_id: str | None = None,
         filters: SearchFilters | None = None,
+        style: Form | None = None,
+        history: Sequence[Turn] = (),
     ) -> Task:
         """A new task; its clock runs from now on."""
         return Task(
@@ -140,6 +158,8 @@ class Agents:
             journal=journal,
             id=task_id,
             filters=filters,
+            style=style,
+            history=history,
         )
 
     async def run(
@@ -166,7 +186,11 @@ class Agents:
             answer=answer,
             status=status,
             reason=reason,
+            form=task.form,
+            question=task.understood,
             citations=task.citations,
+            statements=task.statements if claims else [],
+            dropped=task.dropped,
             uncited=uncited(answer, task.citations, task.steps) if claims else [],
             steps=task.steps,
             usage=task.usage,

@@ -60,14 +60,10 @@ def _grounds(question: str, passages: Sequence[Passage]) -> list[Citation]:
     """The sentence closest to the question in each passage whose title the question names, else in the first."""
     named = [passage for passage in passages if is_mentioned(without_parenthesis(passage.title), question)]
     quotes = ((passage, closest_sentence(passage.text, question)) for passage in named or passages[:1])
-    return [_citation(passage, quote) for passage, quote in quotes if quote]
+    return [Citation.of(passage, quote) for passage, quote in quotes if quote]
 
 
 def _quote(fact: str, passages: Sequence[Passage]) -> list[Citation]:
     """The first passage that holds the fact, as a list of one citation; empty without any."""
     quotes = ((passage, quote_of(fact, passage.text)) for passage in passages)
-    return [_citation(passage, quote) for passage, quote in quotes if quote][:1]
-
-
-def _citation(passage: Passage, quote: str) -> Citation:
-    return Citation(doc_id=passage.doc_id, chunk_id=passage.chunk_id, quote=quote)
+    return [Citation.of(passage, quote) for passage, quote in quotes if quote][:1]

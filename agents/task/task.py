@@ -9,7 +9,7 @@ from typing import Literal
 
 import dspy
 
-from agents.answer import Citation, OnEvent, Step, Usage
+from agents.answer import Citation, Form, OnEvent, Statement, Step, Turn, Usage
 from agents.task import remembered, searching
 from agents.task.actions import Action
 from agents.task.blackboard import Blackboard
@@ -47,6 +47,8 @@ class Task:
         journal: Journal | None = None,
         id: str | None = None,
         filters: SearchFilters | None = None,
+        style: Form | None = None,
+        history: Sequence[Turn] = (),
     ) -> None:
         self.context = TaskContext(
             deps,
@@ -70,8 +72,18 @@ class Task:
         self.quorum = quorum
         # Of a quorum each document must state the fact by itself.
         self.reads_at_once = deps.settings.passages_at_once if quorum == 1 else 1
+        self.style = style
+        """The form of answer that the caller asked for; None: the question decides."""
+        self.history = history
+        """Earlier turns of the caller's conversation, the oldest first."""
+        self.form: Form | None = None
+        """The form that was chosen."""
+        self.understood: str | None = None
+        """The question that a follow-up became, complete without its history."""
         self.best_answer = ""
         self.citations: list[Citation] = []
+        self.statements: list[Statement] = []
+        self.dropped: list[str] = []
         self._with_memory = with_memory
 
     @property

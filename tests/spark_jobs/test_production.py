@@ -28,7 +28,7 @@ def documents() -> dict[str, bytes]:
     }
     page = "<title>Page</title><h1>Page</h1><p>See <a href='plan-3.md'>it</a>."
     return {name: text.encode() for name, text in (plans | {"page.html": page}).items()} | {
-        "broken.md": b"\xff\xfe\x00b"
+        "broken.md": "café, na".encode() + b"\xc3"
     }
 
 
