@@ -26,9 +26,14 @@ MISSING = "missing: "  # before a question that is still unanswered
 _CJK = "\u3040-\u30ff\u3400-\u9fff\uac00-\ud7a3"
 _WORD = re.compile(rf"(?:[{_CJK}]|[^\s{_CJK}]+)(?:\s+|$)?")
 _LINE_END = re.compile(r"[.!?。！？]\s*\n")
-# English questions. "Can you tell me which …" does not ask for a yes, and "Is A or B older?" asks for a name.
+# "Can you tell me which …" does not ask for a yes, and "Is A or B older?" asks for a name; German "was" asks what.
 _ASKS_YES_OR_NO = re.compile(
-    r"(?:^|[.?!]\s)\s*(?:is|are|was|were|do|does|did|has|have|had|can|could|will|would|should)\s(?!you\b)(?!.*\bor\b)",
+    r"(?:^|[.?!]\s)\s*(?:(?:is|are|was(?! (?:ist|sind|kann|muss|soll|wird|macht|bedeutet|brauche|für)\b)|were|do|does|"
+    r"did|has|have|had|can|could|will|would|should)\s(?!you\b)(?!.*\bor\b)"
+    r"|(?:ist|sind|kann|können|muss|müssen|darf|dürfen|soll|sollte|wird|werden|gibt es|hat (?:der|die|das|eine?|man)|"
+    r"braucht|unterstützt)\s(?!.*\boder\b)"
+    r"|(?:est-ce que|est-ce qu['’]|peut-on|puis-je|dois-je|y a-t-il|est-il|faut-il)(?!.*\bou\b)"
+    r"|(?:¿\s*(?:es|son|está|hay)|¿?(?:puedo|puedes?|se puede|tengo que|necesito|hay que))\s(?!.*\bo\b))",
     re.IGNORECASE | re.DOTALL,
 )
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
@@ -87,6 +92,17 @@ class SpanOf:
         match = difflib.SequenceMatcher(None, passage, wanted, autojunk=False).find_longest_match()
         shared = passage[match.a : match.a + match.size].strip()
         return shared if len(shared) > len(wanted) // 2 else NONE
+
+
+@dataclass(frozen=True)
+class OneLine:
+    """Any text of one line."""
+
+    def structured_outputs(self, inputs: Inputs) -> dict[str, Any] | None:
+        return {"regex": r"[^\n]+"}
+
+    def snap(self, text: str, inputs: Inputs) -> str:
+        return text.strip().partition("\n")[0].strip()
 
 
 @dataclass(frozen=True)
