@@ -135,7 +135,7 @@ EXPLANATION = _any_of(r"""
     \bwhat (?:does|do|did|would|will) .* (?:mean|do|stand for|change|affect|say about)\b
     \bwhat is (?:the |a )?(?:\w+ )?(?:point|purpose|idea|role|reason|policy|deal|rule|concept|background)\b
     \bmeaning of\b
-    <begin>how (?:does|do|is|are|did|was|were|the) |\bhow .* works?\b|\bwhat happens\b|\bwhat about\b
+    <begin>how \w|\bhow .* works?\b|\bwhat happens\b|\bwhat about\b
     <begin>what (?:is|are) <article>(?!the\b)[\w./+-]+(?: [\w./+-]+){0,2}(?<!name)(?<!licen[cs]e)\W*$
     \bwas (?:bedeutet|macht|heißt|passiert)\b|\bwas (?:ist|sind) <article>[\w./-]+\W*$
     \bwie (?:funktioniert|läuft|wird|werden)\b

@@ -15,16 +15,16 @@ _CONTRACTIONS = (
     | {f"{word}s": f"{word} is" for word in ("what", "where", "who", "how", "that", "there")}
     | {"cannot": "can not", "cant": "can not", "wont": "will not", "aint": "is not", "howto": "how to", "u": "you"}
     | {"im": "i am", "ive": "i have", "youre": "you are", "theyre": "they are", "gimme": "give me", "wanna": "want to"}
-    | {"wats": "what is", "wat": "what", "waht": "what", "wich": "which", "whch": "which", "hwo": "how"}
+    | {"wats": "what is", "waht": "what", "wich": "which", "whch": "which", "hwo": "how"}
     | {"w/o": "without", "w/": "with", "b/c": "because", "cuz": "because"}
 )
 _SHORT = re.compile(
     rf"(?<![\w.'/-])(?:{'|'.join(map(re.escape, sorted(_CONTRACTIONS, key=len, reverse=True)))})(?![\w'/-]|\.\w)"
 )
+# In lower case alone: *It's a Wonderful Life* and *Don't Look Back* are names.
 _WITH_APOSTROPHE = re.compile(
-    r"\b(?:(?:what|where|who|how|when|that|there|it)['’]s|(?:[a-z]{2,6}n)['’]t|i['’](?:m|ve|d|ll)|"
-    r"(?:you|we|they)['’](?:re|ve|d|ll))\b",
-    re.IGNORECASE,
+    r"\b(?:(?:what|where|who|how|when|that|there|it)['’]s|[a-z]{2,6}n['’]t|i['’](?:m|ve|d|ll)|"
+    r"(?:you|we|they)['’](?:re|ve|d|ll))\b"
 )
 _AFTER_APOSTROPHE = {"s": "is", "m": "am", "re": "are", "ve": "have", "d": "would", "ll": "will"}
 _ENDS = r"[\s,.!:;–—-]"
@@ -41,8 +41,8 @@ _POLITE = (
     r"grazie|obrigad[oa])"
 )
 _ASKING = (
-    r"(?:(?:can|could|would|will) (?:you|u|someone|somebody|anyone|anybody) (?:please |pls |plz )?(?:help me )?"
-    r"(?=(?:tell|show|explain|list|give|name|summari[sz]e|describe|compare|help|let)\b)|"
+    r"(?:(?:can|could|would|will) (?:you|u|someone|somebody|anyone|anybody)(?: please| pls| plz| kindly)?"
+    r"(?= (?:tell|show|explain|list|give|name|summari[sz]e|describe|compare|help|let)\b)|help me(?= \w)|"
     r"(?:please |pls |plz )?(?:tell me|let me know|remind me)(?! about)|"
     r"(?:i (?:just |really |also )*(?:want|need|would like|like|d like)|id like|trying|i am trying) "
     r"to (?:know|find out|understand)(?! about)|i (?:was|am) (?:just )?wondering|"
@@ -57,7 +57,7 @@ _ASKING = (
 _GREETED = r"(?=\s*[,.!:;–—-]|\s+(?-i:[a-z¿]|(?:What|How|Who|Where|When|Which|Why|Is|Are|Can|Do|Does|I)\b)|\s*$)"
 _BEFORE = re.compile(rf"^{_ENDS}*(?:{_GREETING}{_GREETED}|(?:{_POLITE}|{_ASKING}){_GREETED}){_ENDS}*", re.IGNORECASE)
 _AFTER = re.compile(rf"[\s,.!;–—-]+(?:{_POLITE}|{_GREETING})(?P<end>[\s.!?]*)$", re.IGNORECASE)
-_INSIDE = re.compile(r"(?<=[\w,?]) (?:pls|plz|please|bitte|svp|porfa)\b")
+_INSIDE = re.compile(r"(?<=[\w?]),? (?:pls|plz|please|bitte|svp|porfa)\b")
 _OTHER_SCRIPTS = re.compile(
     r"请问|請問|你好[,，!！]?|谢谢|謝謝|すみません(?:が)?[、,]?|教えて(?:ください|下さい)?|お願いします"
 )
@@ -83,7 +83,7 @@ def asked_plainly(question: str) -> str:
 
 
 def _long_of(match: re.Match[str]) -> str:
-    short = match[0].lower()
+    short = match[0]
     if short.endswith("n't"):
         return {"can't": "can not", "won't": "will not"}.get(short, f"{short[:-3]} not")
     word, _, rest = short.partition("'")

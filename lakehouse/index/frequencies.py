@@ -17,10 +17,16 @@ from lakehouse.settings import Settings
 from lakehouse.storage.delta import existing_table, read_batches
 from lakehouse.tables import FREQUENCIES
 from lakehouse.text.name_keys import EVERY_CHUNK, TERM, hashed
+from lakehouse.text.spelling import spellings
+from lakehouse.text.terms import is_stopped, stem
 
 MAX_KEYS = 1_000_000
 """12 MB a tenant."""
 MAX_TENANTS = 64
+KNOWN = 2  # chunks; a word in one chunk alone is not kept, and may be somebody's slip
+MUCH_MORE = 4
+"""A misspelt word is taken for one that stands in at least so many chunks."""
+SHORTEST = 4  # letters; of a shorter word too many others are one slip away
 AGE_S = 60.0
 """New counts are seen this late: counts affect only the order of results, and a few changes hardly that."""
 
@@ -54,6 +60,29 @@ class Frequencies:
         counts = self.counts([TERM + term for term in terms])
         idf = np.log1p((np.maximum(self.chunks - counts, 0) + 0.5) / (counts + 0.5))
         return dict(zip(terms, idf.tolist(), strict=True))
+
+    def corrections(self, words: Sequence[str]) -> dict[str, str]:
+        """For each misspelt word the word that is meant, maybe a stop word; words that are known or like none are absent.
+
+        `words`: folded, of the letters a to z alone.
+        """
+        meant = {word: self._meant(word) for word in dict.fromkeys(words) if self._is_strange(word)}
+        return {word: other for word, other in meant.items() if other}
+
+    def _is_strange(self, word: str) -> bool:
+        is_long = len(word) >= SHORTEST and not is_stopped(word)
+        return is_long and self.counts([TERM + stem(word)])[0] < KNOWN
+
+    def _meant(self, word: str) -> str | None:
+        """The most frequent word of the first group of spellings that holds a frequent one."""
+        for group in spellings(word):
+            counts = self.counts([TERM + stem(spelling) for spelling in group])
+            best = int(np.argmax(counts))
+            if counts[best] >= MUCH_MORE:
+                return group[best]
+            if stopped := [spelling for spelling in group if is_stopped(spelling) and len(spelling) >= SHORTEST]:
+                return stopped[0]
+        return None
 
     def rarity(self, counts: np.ndarray) -> np.ndarray:
         """Rarity for these counts, 0 to 1: 0 for a key in every chunk, 1 for a key in one chunk."""

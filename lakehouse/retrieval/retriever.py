@@ -125,6 +125,14 @@ class Retriever:
         frequencies = self._frequencies.of(tenant_id)
         return frequencies.idf(terms) if frequencies.chunks else {}
 
+    def corrections(self, tenant_id: str, words: Sequence[str]) -> dict[str, str]:
+        """For each misspelt word the tenant's word that is meant; none where terms were not counted.
+
+        `words`: folded, of the letters a to z alone.
+        """
+        frequencies = self._frequencies.of(tenant_id)
+        return frequencies.corrections(words) if frequencies.chunks else {}
+
     def warm_up(self) -> None:
         """Load the model of new tenants, which most tenants use; their first question loads other models."""
         self._load(self._settings.embedding_model)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from lakehouse.index import frequencies
-from lakehouse.index.frequencies import FrequencyDirectory
+from lakehouse.index.frequencies import Frequencies, FrequencyDirectory
 from lakehouse.settings import Settings
 from lakehouse.storage.delta import append, upsert
 from lakehouse.tables import FREQUENCIES
@@ -48,3 +48,16 @@ def test_the_most_frequent_keys_are_kept_and_every_chunk_is_counted(tmp_path, mo
     assert counts.chunks == 41
     assert counts.counts(["term:39"]) == 41
     assert counts.counts(["term:1"]) == (1 if most == 3 else 3)
+
+
+def test_a_misspelt_word_is_corrected_to_a_frequent_word_of_the_tenant_and_no_other_word_is_touched():
+    counts = {EVERY_CHUNK: 100, "term:partit": 30, "term:index": 50, "term:kubernet": 9, "term:rarity": 1}
+    known = Frequencies.of(100, counts)
+
+    assert known.corrections(["partiton", "indxe", "kuberntes", "becuase"]) == {
+        "partiton": "partition",
+        "indxe": "index",
+        "kuberntes": "kubernets",
+        "becuase": "because",  # a stop word is no word of the tenant
+    }
+    assert known.corrections(["partition", "indexes", "bokeh", "rarite", "idx"]) == {}
