@@ -133,6 +133,12 @@ class Answer(BaseModel, frozen=True):
     """A written answer's parts in their order; empty where the answer is a fact copied from the documents."""
     dropped: list[str] = []
     """Sentences that the model wrote and that no cited passage supports; the answer is without them."""
+    nearest: list[Citation] = []
+    """Of a refused question: what the nearest documents say, which is no answer."""
+    documents_read: int | None = None
+    """Of a list: how many documents the model was shown, or were quoted."""
+    documents_left: int | None = None
+    """Of a list: how many more documents were found and not read."""
     uncited: list[str] = []
     """Sentences of the answer without a citation; a number calculated from cited numbers counts as cited."""
     steps: list[Step]

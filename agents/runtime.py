@@ -26,7 +26,7 @@ from agents.llm.lm import TaskLM
 from agents.programs import PROGRAMS
 from agents.prompting.adapter import ShortAdapter
 from agents.reading.answerability import NothingFound, SubjectMissing
-from agents.reading.citations import uncited
+from agents.reading.citations import nearest, uncited
 from agents.reading.judge import JUDGE, Judge
 from agents.reading.quorum import check_quorum
 from agents.task.budget import Budget, BudgetReached, Limits
@@ -35,6 +35,7 @@ from agents.task.journal import Journal
 from agents.task.recorder import one_line
 from agents.task.remembered import check_memory
 from agents.task.task import Task
+from agents.writing.writer import check_writing
 from lakehouse.access.permissions import Caller
 from lakehouse.errors import InvalidInput, LakehopError, Unavailable
 from lakehouse.index.passages import Mode, Passage
@@ -107,6 +108,7 @@ class Agents:
         """
         module, version = await self._program(program, caller)
         check_quorum(program, quorum)
+        check_writing(program, style, history)
         if recall:
             check_memory(program)
         task = self.new_task(
@@ -188,10 +190,13 @@ class Agents:
             reason=reason,
             form=task.form,
             question=task.understood,
-            citations=task.citations,
+            citations=task.citations if status != "refused" else [],
+            nearest=nearest(question, task.found) if status == "refused" else [],
             statements=task.statements if claims else [],
             dropped=task.dropped,
-            uncited=uncited(answer, task.citations, task.steps) if claims else [],
+            documents_read=task.documents_read,
+            documents_left=task.documents_left,
+            uncited=uncited(answer, task.citations, task.steps) if claims and not task.statements else [],
             steps=task.steps,
             usage=task.usage,
             latency_s=task.budget.elapsed_s,

@@ -1,5 +1,8 @@
 """`multihop`: follows names from passage to passage until the question is answered.
 
+The question's words, or the caller's `style`, choose the form of the answer (`agents.question.forms`). Explanations,
+steps, lists and comparisons are written (`agents.writing.writer`). What follows is the way to a fact, a yes or a number.
+
 It reads passages together where the question compares documents or the search is confident. Elsewhere it reads them one
 at a time, because a small model copies the right fact from one passage and mixes the facts of several: the first
 passage leads to the names to look up, each of their passages is read alone, and the model concludes from the facts.
@@ -18,6 +21,9 @@ from typing import Annotated
 import dspy
 
 from agents.prompting.constraints import NONE, OneOf
+from agents.question.follow_up import FollowUp
+from agents.question.forms import form_of
+from agents.question.mending import mend
 from agents.reading.answerability import NothingFound, check_answerability
 from agents.reading.ballot import READ_AT_MOST, Ballot
 from agents.reading.citations import cite
@@ -34,6 +40,9 @@ from agents.reading.signatures import (
 )
 from agents.task.purpose import ask_model
 from agents.task.task import Task, current_task
+from agents.writing.evidence import Subject
+from agents.writing.sides import sides_of
+from agents.writing.writer import WRITTEN_FORMS, Writer
 from lakehouse.index.passages import Passage
 from lakehouse.text.mentions import is_mentioned
 
@@ -57,13 +66,25 @@ class MultiHop(dspy.Module):
         self.plan = dspy.Predict(PlanLookUps, agent="plan")
         self.read = dspy.Predict(ReadFact, agent="read")
         self.conclude = dspy.Predict(Conclude, agent="conclude")
+        self.follow_up = FollowUp()
+        self.writer = Writer()
 
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
-        passages = await task.search(question, hop=1, k=FOUND_PASSAGES, mode="best")
+        question = await self.follow_up.standalone(task, question)
+        mended = await mend(task, question)
+        passages = await task.search(mended.search, hop=1, k=FOUND_PASSAGES, mode="best")
         if nothing_is_likely(passages):
             raise NothingFound("no passage is likely to be needed for it")
         await check_answerability(task, question, passages)
+        task.form = task.style or form_of(question)
+        if task.form in WRITTEN_FORMS and task.quorum == 1:
+            subject = Subject(question, mended.search, tuple(sides_of(question)))
+            return dspy.Prediction(answer=await self.writer.answer(task, task.form, subject, passages))
+        return dspy.Prediction(answer=await self._fact(task, question, passages))
+
+    async def _fact(self, task: Task, question: str, passages: list[Passage]) -> str:
+        """A span, a yes, a number: read together where that is safe, else one by one."""
         order = ReadingOrder(question, passages)
         together = order.compared if task.reads_at_once > 1 else []
         look_ups = await self._plan_look_ups(task, order) if not together else None
@@ -75,7 +96,7 @@ class MultiHop(dspy.Module):
             answer = await self._read_one_by_one(task, order, look_ups)
         else:
             await task.propose(answer, cite(question, (answer, together)))
-        return dspy.Prediction(answer=answer)
+        return answer
 
     async def _plan_look_ups(self, task: Task, order: ReadingOrder) -> int | None:
         """How many documents to look up; None where no second hop is possible."""

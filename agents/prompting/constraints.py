@@ -36,6 +36,12 @@ _ASKS_YES_OR_NO = re.compile(
     r"|(?:¿\s*(?:es|son|está|hay)|¿?(?:puedo|puedes?|se puede|tengo que|necesito|hay que))\s(?!.*\bo\b))",
     re.IGNORECASE | re.DOTALL,
 )
+_STATED = {
+    "+": re.compile(
+        r"\b(?:in total|altogether|together|combined|insgesamt|zusammen|en tout|en total)\b", re.IGNORECASE
+    ),
+    "*": re.compile(r"\b(?:multiplied by|product of|multipliziert mit)\b", re.IGNORECASE),
+}
 _LENGTHS = ("minLength", "maxLength", "minItems", "maxItems")
 _MAX_WORDS = "maxWords"  # not a keyword of JSON schema: other readers ignore it
 _WORD_IN_JSON = r'[^ "\\\n]+'
@@ -280,6 +286,17 @@ def first_numbers(lines: Sequence[str]) -> list[str]:
     """The first number of each line's fact; empty for fewer than two lines, or when a fact has no number."""
     numbers = [matches[0] for line in lines if (matches := NUMBER.findall(line.partition(": ")[2]))]
     return numbers if len(numbers) == len(lines) > 1 else []
+
+
+def stated_sum(lines: Sequence[str], question: str) -> str:
+    """The sum of the lines' facts that the question's words state, such as *in total*; "" without such words.
+
+    Only where each fact is a number and their order does not matter; a difference needs a model to order them.
+    """
+    facts = [line.partition(": ")[2].strip() for line in lines]
+    if len(facts) < 2 or not all(map(NUMBER.fullmatch, facts)):
+        return ""
+    return next((f" {sign} ".join(facts) for sign, words in _STATED.items() if words.search(question)), "")
 
 
 def wants_yes_or_no(question: str) -> bool:

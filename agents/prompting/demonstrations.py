@@ -30,6 +30,14 @@ Alder Press is described as: a house for naturalists.
 Alder Press is located in the Bergen district.
 Alder Press has 2 offices: Voss, Odda."""
 
+_ORDER = """[1] Alder Press > Orders
+To order a book, write to Alder Press. Then send the order with the shop's tool:
+
+code 1:
+```sh
+alder order moss
+```"""
+
 _ROLES = [
     "researcher: finds a fact in the documents",
     "analyst: asks the tables of costs, tasks and runs",
@@ -276,6 +284,42 @@ EXAMPLES: dict[str, list[dict[str, object]]] = {
         _judge(_SAID_OF_MOSS, _LANGUAGE, "Danish", "no"),
         _judge(f"Alder Press: {_PRESS.splitlines()[3]}", _DISTRICT, "Bergen", "yes"),
         _judge(f"Fern: {_FERN.splitlines()[3]}", _LANGUAGE, "Danish", "no"),
+    ],
+    "complete": [
+        {
+            "conversation": f"Question: {_LANGUAGE}\nAnswer: Swedish",
+            "last_question": "and how many maps does it have?",
+            "complete": "How many maps does Moss have?",
+        }
+    ],
+    "write_explanation": [
+        {
+            "passages": f"[1] Moss\n{_MOSS}\n\n[2] Alder Press\n{_PRESS}",
+            "question": "what is moss about",
+            "answer": "Moss is a guide to wet woods. [1]\nIt is written in Swedish. [1]",
+        }
+    ],
+    "write_list": [
+        {
+            "passages": f"[1] Anna Holm\n{_HOLM}\n\n[2] Alder Press\n{_PRESS}",
+            "question": "which books did anna holm write, all of them",
+            "answer": "- Moss [1]\n- Fern [1]",
+        }
+    ],
+    "write_comparison": [
+        {
+            "passages": f"[1] Moss\n{_MOSS}\n\n[2] Fern\n{_FERN}",
+            "sides": ["moss", "fern"],
+            "question": "diff moss vs fern",
+            "answer": "| language | Swedish | Danish | [1] [2]\n| maps | 3 | 0 | [1] [2]",
+        }
+    ],
+    "write_steps": [
+        {
+            "passages": _ORDER,
+            "question": "how do i order a book",
+            "answer": "1. Write to Alder Press. [1]\n2. Send the order with the shop's tool: [1]\ncode 1",
+        }
     ],
     "answer": [
         {"passages": f"{_HOLM}\n\n{_PRESS}", "question": _DISTRICT, "answer": "Bergen"},

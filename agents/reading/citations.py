@@ -11,6 +11,7 @@ from lakehouse.text.scoring import supported
 from lakehouse.text.sentences import closest_sentence, sentences
 
 CALCULATING_TOOLS = ("calculate", "python")
+NEAREST = 3  # documents that a refusal names
 
 
 def cite(question: str, *facts: tuple[str, Sequence[Passage]]) -> list[Citation]:
@@ -44,6 +45,13 @@ def uncited(answer: str, citations: Sequence[Citation], steps: Sequence[Step]) -
     claims = sentences(answer)
     missing = [claim.strip() for claim in claims if not supported(claim, carrying)]
     return missing if len(missing) < len(claims) else [answer]
+
+
+def nearest(question: str, found: Sequence[Passage]) -> list[Citation]:
+    """The sentence closest to the question in each of the first documents that were found."""
+    documents = {passage.doc_id: passage for passage in reversed(found)}
+    first = [passage for passage in found if documents[passage.doc_id] is passage][:NEAREST]
+    return [Citation.of(passage, quote) for passage in first if (quote := closest_sentence(passage.text, question))]
 
 
 def numbers_behind(answer: str, steps: Sequence[Step]) -> list[str]:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import dspy
 
-from agents.prompting.constraints import SpanOf, SumOf, YesNoOr, is_sum
+from agents.prompting.constraints import SpanOf, SumOf, YesNoOr, is_sum, stated_sum
 from agents.task.purpose import ask_model
 from agents.task.task import Task
 from agents.tools.documents import PASSAGE_CHARACTERS
@@ -66,9 +66,14 @@ async def read_alone(
 
 
 async def conclude_from(predictor: dspy.Predict, task: Task, facts: list[str], question: str, *, hop: int) -> str:
-    """The answer that follows from several facts, by Conclude; the calculator evaluates a sum."""
-    prediction = await ask_model(predictor, hop=hop, facts=facts, question=question)
-    answer = str(prediction.answer)
+    """The answer that follows from several facts: by a sum that the question states, else by Conclude.
+
+    The calculator evaluates a sum.
+    """
+    answer = stated_sum(facts, question)
+    if not answer:
+        prediction = await ask_model(predictor, hop=hop, facts=facts, question=question)
+        answer = str(prediction.answer)
     if is_sum(answer):
         return await task.calculate(answer, hop=hop) or answer
     return answer

@@ -80,10 +80,15 @@ class Task:
         """The form that was chosen."""
         self.understood: str | None = None
         """The question that a follow-up became, complete without its history."""
+        self.writes_answers = deps.settings.writes_answers
         self.best_answer = ""
         self.citations: list[Citation] = []
+        self.found: list[Passage] = []
+        """What the first search found: the nearest documents, where the question must be declined."""
         self.statements: list[Statement] = []
         self.dropped: list[str] = []
+        self.documents_read: int | None = None
+        self.documents_left: int | None = None
         self._with_memory = with_memory
 
     @property
@@ -96,7 +101,9 @@ class Task:
 
     async def search(self, query: str, *, hop: int, k: int, mode: Mode | Literal["best"] = "hybrid") -> list[Passage]:
         """The caller's k best passages, best first; none when nothing fits. Raises NotFound, Unavailable."""
-        return await searching.search(self.context, query, hop=hop, k=k, mode=mode)
+        passages = await searching.search(self.context, query, hop=hop, k=k, mode=mode)
+        self.found = self.found or passages
+        return passages
 
     async def search_documents(
         self, query: str, *, k: int, mode: Mode, per_document: int, pages: Pages
@@ -136,10 +143,20 @@ class Task:
 
         await self.recorder.act(action, work)
 
-    async def propose(self, answer: str, citations: Sequence[Citation]) -> None:
-        """Set the answer that the task gives if it must stop now; send new citations to the listener."""
+    async def propose(
+        self,
+        answer: str,
+        citations: Sequence[Citation],
+        statements: Sequence[Statement] = (),
+        dropped: Sequence[str] = (),
+    ) -> None:
+        """Set the answer that the task gives if it must stop now; send new citations to the listener.
+
+        `statements`: the parts of a written answer; `dropped`: what the model wrote and no passage supports.
+        """
         new = [citation for citation in citations if citation not in self.citations]
         self.best_answer = answer
+        self.statements, self.dropped = list(statements), list(dropped)
         self.citations = list(citations)
         for citation in new:
             await self.recorder.emit("citation", citation.model_dump(mode="json"))

@@ -28,6 +28,11 @@ class ModelSettings(SettingsGroup, frozen=True):
         description="Most passages that the model reads in one call of `multihop`. 0: 1 for the bundled model, which "
         "confuses several passages, and 3 for other models.",
     )
+    llm_writes: bool | None = Field(
+        None,
+        description="Whether the model writes explanations, steps, lists and comparisons from numbered passages; if "
+        "not, pieces of the passages are the answer. Empty: no for the bundled model, and yes for other models.",
+    )
     llm_timeout_s: float = Field(60, gt=0, description="Time limit of one model call, seconds.")
     prices_file: Path = Field(
         PROJECT_ROOT / "lakehouse" / "costs" / "prices.toml", description="File of prices per million tokens, by date."
@@ -37,3 +42,8 @@ class ModelSettings(SettingsGroup, frozen=True):
     def passages_at_once(self) -> int:
         """Most passages that a model reads in one call."""
         return self.llm_reads or (1 if self.llm_model == BUNDLED_LLM else 3)
+
+    @property
+    def writes_answers(self) -> bool:
+        """Whether the model writes the forms of answers that no copied span gives."""
+        return self.llm_model != BUNDLED_LLM if self.llm_writes is None else self.llm_writes

@@ -357,12 +357,15 @@ async def served(agents, settings):
     await served.aclose()
 
 
+_OF_ASK = ("program", "max_hops", "quorum", "on_event", "style", "history")
+
+
 @pytest.fixture
 def ask(agents):
     """Asks with large caps, unless a test gives others."""
 
     async def ask(question="Which license has Flask?", caller=CALLER, agents=agents, **given):
-        options = {name: given.pop(name) for name in ("program", "max_hops", "quorum", "on_event") if name in given}
+        options = {name: given.pop(name) for name in _OF_ASK if name in given}
         limits = Limits(**({"max_usd": Decimal(1), "max_seconds": 30.0} | given))
         return await agents.ask(question, caller, limits=limits, **({"program": "read_each", "max_hops": 3} | options))
 

@@ -20,6 +20,7 @@ from agents.prompting.constraints import (
     SumOf,
     YesNoOr,
     is_sum,
+    stated_sum,
     wants_yes_or_no,
 )
 from agents.tools.builtin import BUILT_IN
@@ -292,3 +293,18 @@ def test_json_is_taken_out_of_what_stands_around_it(text):
 )
 def test_an_open_question_is_one_line_or_none_is_open(text, said):
     assert QuestionOr("complete").snap(text, {}) == said
+
+
+@pytest.mark.parametrize(
+    ("facts", "question", "expected"),
+    [
+        (["a: 8", "b: 9"], "How many do a and b have in total?", "8 + 9"),
+        (["a: 8", "b: 9", "c: 1"], "Wie viele haben sie zusammen?", "8 + 9 + 1"),
+        (["a: 8", "b: 9"], "What is the number of a, multiplied by that of b?", "8 * 9"),
+        (["a: 8", "b: 9"], "How many more has b than a?", ""),
+        (["a: 8 km", "b: 9"], "How many in total?", ""),
+        (["a: 8"], "How many in total?", ""),
+    ],
+)
+def test_a_total_and_a_product_follow_from_the_words_of_the_question(facts, question, expected):
+    assert stated_sum(facts, question) == expected
