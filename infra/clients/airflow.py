@@ -26,6 +26,7 @@ from lakehouse.settings import WRITER_POOL, Settings
 POLL_S = 1.0  # each poll takes time from the machine that runs the job
 CALL_TIMEOUT_S = 30.0  # SQLite has one writer at a time; a call has waited 8 s for it on a busy machine
 TRIGGER_S = 90.0  # after a first start the DAG processor has not read the file yet
+_ERROR = " ERROR spark_jobs "  # before the message, in the log of a job
 LOG_LINES = 12
 FINAL_STATES = ("success", "failed")
 Progress = Callable[[str], None]
@@ -130,7 +131,7 @@ class AirflowClient:
         return DagRun(dag_id, run_id, run_state, tuple(task_id for _, task_id in failed))
 
     def failure(self, run: DagRun) -> str:
-        """Why the run failed: the task, the last lines of its log, and the address of the full log."""
+        """Why the run failed: the job's error, the task, the last lines of its log, and the address of the full log."""
         where = f"Full log, and `Clear` to run the task again: {self.run_url(run.dag_id, run.run_id)}"
         if not run.failed_tasks:
             return f"run {run.run_id!r} failed. {where}"
@@ -138,9 +139,10 @@ class AirflowClient:
         path = f"/dags/{run.dag_id}/dagRuns/{quote(run.run_id, safe='')}/taskInstances/{task_id}"
         attempt = self._call("GET", path)["try_number"]
         lines = [entry.get("event", "") for entry in self._call("GET", f"{path}/logs/{attempt}")["content"]]
-        excerpt = "\n".join(f"  {line}" for line in job_lines(lines))
+        told = job_lines(lines)
+        excerpt = "\n".join(f"  {line}" for line in told)
         tries = "1 try" if attempt == 1 else f"{attempt} tries"
-        return f"task {task_id!r} of run {run.run_id!r} failed after {tries}:\n{excerpt}\n{where}"
+        return f"{job_error(told)}task {task_id!r} of run {run.run_id!r} failed after {tries}:\n{excerpt}\n{where}"
 
     def run_url(self, dag_id: str, run_id: str) -> str:
         """The run's page in Airflow's UI."""
@@ -190,6 +192,12 @@ def job_lines(log: list[str]) -> list[str]:
     end = next((at for at, line in enumerate(log) if line.startswith("Task failed with exception")), len(log))
     noise = ("::group::", "::endgroup::", "\tat ", "WARNING: ", "Using Spark's default log4j")
     return [line.rstrip() for line in log[:end] if line.strip() and not line.startswith(noise)][-LOG_LINES:]
+
+
+def job_error(lines: list[str]) -> str:
+    """The last error that the job logged, as a line of its own; "" where it logged none, as when it was killed."""
+    errors = [message for line in lines if (message := line.partition(_ERROR)[2])]
+    return f"{errors[-1]}\n" if errors else ""
 
 
 def _error(response: httpx.Response) -> LakehopError:

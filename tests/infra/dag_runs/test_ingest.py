@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import infra.dag_runs.ingest
-from infra.clients.airflow import DagRun, job_lines
+from infra.clients.airflow import DagRun, job_error, job_lines
 from infra.dag_runs.ingest import Snapshot, document_address, flush_costs, ingest, new_run_id, refusals
 from lakehouse.errors import InvalidInput, LakehopError
 from lakehouse.settings import Settings
@@ -212,3 +212,13 @@ def test_the_excerpt_of_a_log_holds_the_jobs_own_lines() -> None:
         "Spark-Submit cmd: spark-submit main.py",
         "java.lang.IllegalStateException: disk full",
     ]
+
+
+def test_the_jobs_own_error_comes_first() -> None:
+    log = ["2026-12-01 07:17:09,533 INFO spark_jobs parse_documents: skipped files: none"]
+    error = "2026-12-01 07:17:11,195 ERROR spark_jobs the paths hold one id twice: 'README.md'. Rename one."
+
+    assert job_error([*log, error, "The job failed, error code is: 2."]) == (
+        "the paths hold one id twice: 'README.md'. Rename one.\n"
+    )
+    assert job_error(log) == ""
