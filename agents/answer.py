@@ -19,6 +19,7 @@ Form = Literal["fact", "yes_no", "number", "list", "steps", "explanation", "comp
 """The forms of an answer; `agents.question.forms` chooses one by the question where the caller names none."""
 TaskStatus = Literal["queued", "running", "done", "failed", "cancelled"]
 """State of a durable task. The answer of a `done` task has a status of its own."""
+NOTHING_FOUND = "The documents that you may read do not answer this."
 READS_DOCUMENTS_ONLY = ("calculate", "debate", "fetch_document", "python", "quorum", "rerank")
 """Tools whose output comes from documents that the step names, or follows from them."""
 Usd = Annotated[Decimal, PlainSerializer(lambda usd: f"{usd:.10f}", return_type=str, when_used="json")]

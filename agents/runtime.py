@@ -20,7 +20,7 @@ from pathlib import Path
 import dspy
 from dspy.utils.exceptions import ContextWindowExceededError
 
-from agents.answer import Answer, Event, Form, OnEvent, Status, Turn, Usage
+from agents.answer import NOTHING_FOUND, Answer, Event, Form, OnEvent, Status, Turn, Usage
 from agents.llm.engine import TaskEngine, model_client
 from agents.llm.lm import TaskLM
 from agents.programs import PROGRAMS
@@ -49,7 +49,6 @@ log = logging.getLogger(__name__)
 COMPILED = Path(__file__).parent / "programs" / "compiled"
 MAX_QUESTION_CHARACTERS = 8_000
 UNCOMPILED = "uncompiled"
-NOTHING_FOUND = "The documents that you may read do not answer this."
 NO_ANSWER_YET = "The budget ended before anything was found."
 
 

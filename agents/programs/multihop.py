@@ -1,10 +1,10 @@
 """`multihop`: follows names from passage to passage until the question is answered.
 
 The question's words, or the caller's `style`, choose the form of the answer (`agents.question.forms`). Explanations,
-steps, lists and comparisons are written (`agents.writing.writer`). What follows is the way to a fact, a yes or a number.
+steps, lists and comparisons are written (`agents.writing.writer`). What follows is the way to a fact, a yes, a number.
 
-It reads passages together where the question compares documents or the search is confident. Elsewhere it reads them one
-at a time, because a small model copies the right fact from one passage and mixes the facts of several: the first
+It reads passages together where the question compares documents or the search is confident. Elsewhere it reads one at
+a time, because a small model copies the right fact from one passage and mixes the facts of several: the first
 passage leads to the names to look up, each of their passages is read alone, and the model concludes from the facts.
 Nothing here depends on a domain; `agents.compile` finds demonstrations for one.
 
@@ -22,7 +22,7 @@ import dspy
 
 from agents.prompting.constraints import NONE, OneOf
 from agents.question.follow_up import FollowUp
-from agents.question.forms import form_of
+from agents.question.forms import form_of, questions_in
 from agents.question.mending import mend
 from agents.reading.answerability import NothingFound, check_answerability
 from agents.reading.ballot import READ_AT_MOST, Ballot
@@ -41,6 +41,7 @@ from agents.reading.signatures import (
 from agents.task.purpose import ask_model
 from agents.task.task import Task, current_task
 from agents.writing.evidence import Subject
+from agents.writing.several import MOST_QUESTIONS, answer_each
 from agents.writing.sides import sides_of
 from agents.writing.writer import WRITTEN_FORMS, Writer
 from lakehouse.index.passages import Passage
@@ -72,6 +73,13 @@ class MultiHop(dspy.Module):
     async def aforward(self, question: str) -> dspy.Prediction:
         task = current_task()
         question = await self.follow_up.standalone(task, question)
+        questions = questions_in(question)
+        if 1 < len(questions) <= MOST_QUESTIONS:
+            return dspy.Prediction(answer=await answer_each(task, questions, self._answer))
+        return dspy.Prediction(answer=await self._answer(question))
+
+    async def _answer(self, question: str) -> str:
+        task = current_task()
         mended = await mend(task, question)
         passages = await task.search(mended.search, hop=1, k=FOUND_PASSAGES, mode="best")
         if nothing_is_likely(passages):
@@ -80,8 +88,8 @@ class MultiHop(dspy.Module):
         task.form = task.style or form_of(question)
         if task.form in WRITTEN_FORMS and task.quorum == 1:
             subject = Subject(question, mended.search, tuple(sides_of(question)))
-            return dspy.Prediction(answer=await self.writer.answer(task, task.form, subject, passages))
-        return dspy.Prediction(answer=await self._fact(task, question, passages))
+            return await self.writer.answer(task, task.form, subject, passages)
+        return await self._fact(task, question, passages)
 
     async def _fact(self, task: Task, question: str, passages: list[Passage]) -> str:
         """A span, a yes, a number: read together where that is safe, else one by one."""

@@ -241,6 +241,9 @@ class Names:
     def idf(self, tenant_id: str, terms: Sequence[str]) -> dict[str, float]:
         return {}
 
+    def corrections(self, tenant_id: str, words: Sequence[str]) -> dict[str, str]:
+        return {}
+
 
 class OneAxis:
     """A stand-in for the embedding model: all texts have the same direction."""

@@ -121,7 +121,7 @@ async def test_events_come_in_order_and_add_up_to_the_answer(model, ask):
     tokens = [(event.data["agent"], event.data["hop"], event.data["text"]) for event in events if event.kind == "token"]
     assert tokens[1:3] == [("read", 1, "in"), ("read", 1, " 2008")]
     assert [event.data for event in events if event.kind == "step"] == answer.model_dump(mode="json")["steps"]
-    assert events[-2].data == {"doc_id": "Click", "chunk_id": "Click#0", "quote": "3 maintainers"}
+    assert events[-2].data == answer.citations[-1].model_dump()
     assert events[-1].data == answer.usage.model_dump(mode="json")
 
 

@@ -5,8 +5,9 @@ from typing import get_args
 
 import pytest
 
+from agents.answer import NOTHING_FOUND
 from agents.programs import PROGRAMS
-from agents.runtime import COMPILED, NOTHING_FOUND, load_program
+from agents.runtime import COMPILED, load_program
 from lakehouse.errors import Unavailable
 from lakehouse.settings import Program
 from tests.agents.conftest import Reply, passage

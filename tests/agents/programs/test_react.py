@@ -6,7 +6,8 @@ from dataclasses import replace
 import pytest
 from pydantic import BaseModel
 
-from agents.runtime import NOTHING_FOUND, Agents
+from agents.answer import NOTHING_FOUND
+from agents.runtime import Agents
 from agents.tools.builtin import BUILT_IN
 from agents.tools.contract import Tool, ToolResult
 from lakehouse.errors import Unavailable

@@ -42,7 +42,7 @@ async def test_a_follow_up_is_completed_in_one_call(model, ask, agents_with):
     )
 
     assert (answer.question, answer.answer) == ("Which license has Flask?", "BSD-3-Clause")
-    assert [step.agent for step in answer.steps if step.kind == "chat"][0] == "complete"
+    assert next(step.agent for step in answer.steps if step.kind == "chat") == "complete"
 
 
 async def test_words_from_nowhere_are_not_taken_into_the_question(model, ask, agents_with):

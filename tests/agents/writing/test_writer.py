@@ -156,3 +156,18 @@ async def test_a_refusal_names_what_is_nearest(model, write):
 async def test_a_program_that_would_ignore_an_option_refuses_it(ask, given):
     with pytest.raises(InvalidInput, match="multihop does"):
         await ask("Explain Moss", program="single_shot", **given)
+
+
+async def test_two_questions_are_answered_one_below_the_other(model, write):
+    model.says("Moss is a guide to wet woods. [1]\n", "1. To order a book run the tool: [3]\ncode 1\n")
+    answer = await write("What is Moss about? How do I order a book from Alder?")
+
+    assert answer.answer == (
+        "What is Moss about?\nMoss is a guide to wet woods.\n\n"
+        "How do I order a book from Alder?\n1. To order a book run the tool:\n```sh\nalder order moss\n```"
+    )
+    assert [[answer.citations[place].title for place in one.citations] for one in answer.statements] == [
+        ["Moss"],
+        ["Orders"],
+        ["Orders"],
+    ]

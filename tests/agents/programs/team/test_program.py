@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
+from agents.answer import NOTHING_FOUND
 from agents.programs.team.plan import MAX_SUB_TASKS
-from agents.runtime import NOTHING_FOUND
 from tests.agents.conftest import passage
 
 ODER = passage("Oder", "The Oder is 866 km long.")
