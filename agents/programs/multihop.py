@@ -24,7 +24,7 @@ from agents.prompting.constraints import NONE, OneOf
 from agents.question.follow_up import FollowUp
 from agents.question.forms import form_of, questions_in
 from agents.question.mending import mend
-from agents.reading.answerability import NothingFound, check_answerability
+from agents.reading.answerability import NothingFound, check_answerability, names_a_document
 from agents.reading.ballot import READ_AT_MOST, Ballot
 from agents.reading.citations import cite
 from agents.reading.confidence import nothing_is_likely
@@ -82,11 +82,12 @@ class MultiHop(dspy.Module):
         task = current_task()
         mended = await mend(task, question)
         passages = await task.search(mended.search, hop=1, k=FOUND_PASSAGES, mode="best")
-        if nothing_is_likely(passages):
+        task.form = task.style or form_of(question)
+        is_written = task.form in WRITTEN_FORMS and task.quorum == 1
+        if nothing_is_likely(passages) and not (is_written and names_a_document(question, passages)):
             raise NothingFound("no passage is likely to be needed for it")
         await check_answerability(task, question, passages)
-        task.form = task.style or form_of(question)
-        if task.form in WRITTEN_FORMS and task.quorum == 1:
+        if is_written:
             subject = Subject(question, mended.search, tuple(sides_of(question)))
             return await self.writer.answer(task, task.form, subject, passages)
         return await self._fact(task, question, passages)

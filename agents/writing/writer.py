@@ -15,7 +15,7 @@ import dspy
 
 from agents.answer import Form, Turn
 from agents.prompting.adapter import FIELD_CHARACTERS
-from agents.reading.answerability import NothingFound
+from agents.reading.answerability import NothingFound, names_a_document
 from agents.task.purpose import ask_model
 from agents.task.task import Task
 from agents.writing.checking import Checked, checked
@@ -33,6 +33,7 @@ WRITING_PROGRAMS = ("multihop",)
 """Programs that choose a form, and that read the turns before a question."""
 WRITTEN_FORMS: tuple[Form, ...] = tuple(SIGNATURES)
 GROUP = 5  # passages in one prompt
+MAX_LEADS = 4  # documents that a question names
 MAX_GROUPS = 4  # of a list: 20 passages, as many as a search finds
 
 
@@ -57,12 +58,15 @@ class Writer:
     async def answer(self, task: Task, form: Form, subject: Subject, found: Sequence[Passage]) -> str:
         """Answer in a form from what was found and what that leads to. Raises NothingFound."""
         passages = likely(await gather(task, subject, found))
+        if form in ("explanation", "comparison"):
+            passages = await _with_leads(task, subject, passages)
         sides = subject.sides
         written = Checked()
         if task.writes_answers:
             written = await self._written(task, form, subject, passages)
         if not written.statements:
-            written = extract(form, subject, passages)
+            form, written = extract(form, subject, passages)
+            task.form = form
         if not written.statements:
             raise NothingFound("no passage that was found answers it")
         text = compose(form, written.statements, sides)
@@ -96,6 +100,15 @@ class Writer:
             question=subject.question,
         )
         return checked(read_draft(str(prediction.answer), form), shown)
+
+
+async def _with_leads(task: Task, subject: Subject, passages: Sequence[Passage]) -> list[Passage]:
+    """The passages, after those in which the documents that the question names say what they are."""
+    titles = [passage.title for passage in passages if names_a_document(subject.question, [passage])]
+    if not titles:
+        return list(passages)
+    leads = await task.look_up(list(dict.fromkeys(titles))[:MAX_LEADS], "", hop=1)
+    return list({passage.chunk_id: passage for passage in (*leads, *passages)}.values())
 
 
 def _united(drafts: Sequence[Checked]) -> Checked:

@@ -15,7 +15,7 @@ IVF = passage("IVF_FLAT", "IVF_FLAT compares the vectors of some clusters. It is
 
 
 def texts(form: Form, question: str, *passages: Passage, sides: tuple[str, ...] = ()) -> list[str]:
-    result = extract(form, Subject(question, question, sides), passages)
+    _, result = extract(form, Subject(question, question, sides), passages)
     for statement in result.statements:  # every piece is cited, by words that stand in the passage
         assert all(result.citations[place].quote in passages_text(passages) for place in statement.citations)
     return [statement.text for statement in result.statements]
@@ -46,7 +46,40 @@ def test_each_side_of_a_comparison_is_quoted_from_its_own_document() -> None:
 
 
 def test_an_explanation_is_the_closest_sentences() -> None:
-    assert texts("explanation", "why is flat exact", FLAT)[0] == "It is exact."
+    assert texts("explanation", "why is flat exact", FLAT) == ["It is exact."]
+
+
+def test_another_document_with_the_same_words_is_not_quoted_where_the_question_names_one() -> None:
+    other = passage("IVF_SQ8", "IVF_SQ8 is exact too, and exact enough for most.")
+    assert texts("explanation", "why is flat exact", other, FLAT) == ["It is exact."]
+
+
+def test_a_list_may_be_every_sentence_that_holds_all_of_it() -> None:
+    books = [
+        passage(name, f"{name} is written by {author}.") for name, author in (("a", "Ann Holm"), ("b", "Ann Holm"))
+    ]
+    other = passage("c", "c is written by Bea Holm.")
+    assert texts("list", "which packages are written by ann holm", other, *books) == [
+        "a is written by Ann Holm.",
+        "b is written by Ann Holm.",
+    ]
+
+
+def test_lines_that_are_wrapped_are_one_sentence_and_its_quote_stands_in_the_passage() -> None:
+    wrapped = passage("Fern", "Fern grows in\nthe deep shade of\nbeeches.\nIt is green.")
+    assert texts("explanation", "where does fern grow, in shade?", wrapped)[0] == (
+        "Fern grows in the deep shade of beeches."
+    )
+
+
+def test_what_a_document_is_comes_first_where_only_its_name_is_asked() -> None:
+    fern = passage("Fern", "Fern, see also moss.\nFern is a plant of the shade.")
+    assert texts("explanation", "what is fern", fern)[-1] == "Fern is a plant of the shade."
+
+
+def test_steps_without_code_or_numbers_are_told_as_an_explanation() -> None:
+    form, result = extract("steps", Subject("how does flat compare", "flat"), [FLAT])
+    assert (form, result.statements[0].text) == ("explanation", "FLAT compares every vector.")
 
 
 def test_a_passage_that_shares_no_word_gives_nothing() -> None:
