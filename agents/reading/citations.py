@@ -1,5 +1,6 @@
 """Citations of an answer, and the claims that no citation carries: one place for all programs."""
 
+import re
 from collections.abc import Sequence
 
 from agents.answer import Citation, Step
@@ -11,6 +12,7 @@ from lakehouse.text.scoring import supported
 from lakehouse.text.sentences import closest_sentence, sentences
 
 CALCULATING_TOOLS = ("calculate", "python")
+_HEADING = re.compile(r"^#+ .*$", re.MULTILINE)
 NEAREST = 3  # documents that a refusal names
 
 
@@ -51,7 +53,8 @@ def nearest(question: str, found: Sequence[Passage]) -> list[Citation]:
     """The sentence closest to the question in each of the first documents that were found."""
     documents = {passage.doc_id: passage for passage in reversed(found)}
     first = [passage for passage in found if documents[passage.doc_id] is passage][:NEAREST]
-    return [Citation.of(passage, quote) for passage in first if (quote := closest_sentence(passage.text, question))]
+    quotes = ((passage, closest_sentence(_HEADING.sub("", passage.text), question)) for passage in first)
+    return [Citation.of(passage, quote) for passage, quote in quotes if quote]
 
 
 def numbers_behind(answer: str, steps: Sequence[Step]) -> list[str]:

@@ -9,6 +9,7 @@ from agents.task.budget import BudgetReached
 from agents.task.context import TaskContext
 from agents.task.reranking import rerank
 from lakehouse.index.passages import Mode, Passage
+from lakehouse.retrieval import whole_documents
 from lakehouse.retrieval.by_document import spread
 from lakehouse.retrieval.paging import Pages
 from lakehouse.retrieval.reranking import RERANKED
@@ -73,6 +74,16 @@ async def look_up(context: TaskContext, names: Sequence[str], topic: str, *, hop
     query = f"{', '.join(names)}: {topic}"[:QUERY_CHARACTERS]
     topic = topic[:QUERY_CHARACTERS]
     return await _retrieve(context, "look_up", query, hop, lambda: _find_titled(context, names, topic))
+
+
+async def beginnings(context: TaskContext, passages: Sequence[Passage], *, hop: int) -> list[Passage]:
+    """The first chunks of these passages' documents, which say what the documents are about."""
+    settings, caller = context.deps.settings, context.caller
+    doc_ids = list(dict.fromkeys(passage.doc_id for passage in passages))
+    query = ", ".join(dict.fromkeys(passage.title for passage in passages))
+    return await _retrieve(
+        context, "look_up", query, hop, lambda: whole_documents.beginnings(settings, caller, context.filters, doc_ids)
+    )
 
 
 async def idf(context: TaskContext, terms: Sequence[str]) -> dict[str, float]:

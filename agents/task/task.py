@@ -117,6 +117,10 @@ class Task:
         """For each name that is a document's title, the passage of that document that fits the topic best."""
         return await searching.look_up(self.context, names, topic, hop=hop)
 
+    async def beginnings(self, passages: Sequence[Passage], *, hop: int) -> list[Passage]:
+        """The first chunks of these passages' documents, which say what the documents are about."""
+        return await searching.beginnings(self.context, passages, hop=hop)
+
     async def idf(self, terms: Sequence[str]) -> dict[str, float]:
         """Inverse document frequency of terms in the tenant's index; empty where the index has no frequencies."""
         return await searching.idf(self.context, terms)

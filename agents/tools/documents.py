@@ -1,27 +1,21 @@
 """Tools that read documents within the caller's rights: search for passages, and fetch a whole document."""
 
 import asyncio
-from typing import Any
 
 from pydantic import BaseModel, Field, model_validator
 
 from agents.prompting.constraints import in_words
 from agents.tools.contract import Tool, ToolContext, ToolFailed, ToolResult
-from lakehouse.access.permissions import acl_directory
 from lakehouse.index.passages import Passage
-from lakehouse.index.search_filters import FILTER_COLUMNS
 from lakehouse.retrieval.by_document import spread
-from lakehouse.storage.delta import Filter, read_rows
-from lakehouse.tables import CHUNKS
-from lakehouse.text.names import HEADING_JOINT
+from lakehouse.retrieval.whole_documents import chunks_of
+from lakehouse.storage.delta import Filter
 
 PASSAGES = 5
 PASSAGES_OF_A_DOCUMENT = 2
 """While others are found; `fetch_document` reads the rest."""
 PASSAGE_CHARACTERS = 800  # a chunk of 200 tokens of prose
 MAX_CHUNKS = 200  # of a book; a model's prompt is cut long before
-_SHOWN = ("chunk_id", "doc_id", "source", "title", "heading_path", "text", "uri")
-_COLUMNS = (*_SHOWN, "position", "acl_key", *FILTER_COLUMNS)
 
 
 class Query(BaseModel, extra="forbid"):
@@ -74,31 +68,10 @@ async def _fetch(given: Document, context: ToolContext) -> ToolResult:
 
 
 def _chunks(given: Document, context: ToolContext) -> list[Passage]:
-    """A document's chunks from the lakehouse, because the index does not know their order."""
-    tenant_id = context.caller.tenant_id
     named: Filter = (
         ("title", "=", given.title.strip()) if given.title.strip() else ("doc_id", "=", given.doc_id.strip())
     )
-    rows = read_rows(context.settings, CHUNKS, where=[("tenant_id", "=", tenant_id), named], columns=_COLUMNS)
-    allowed = set(acl_directory(context.settings).allowed_keys(tenant_id, context.caller.groups))
-    readable = sorted(
-        (row for row in rows if row["acl_key"] in allowed and (not context.filters or context.filters.match(row))),
-        key=lambda row: (row["doc_id"], row["position"]),
-    )
-    return [_passage(row) for row in readable[:MAX_CHUNKS]]
-
-
-def _passage(row: dict[str, Any]) -> Passage:
-    return Passage(
-        chunk_id=row["chunk_id"],
-        doc_id=row["doc_id"],
-        title=row["title"],
-        heading=HEADING_JOINT.join(row["heading_path"]),
-        text=row["text"],
-        uri=row["uri"],
-        source=row["source"],
-        score=1.0,
-    )
+    return chunks_of(context.settings, context.caller, context.filters, [named])[:MAX_CHUNKS]
 
 
 SEARCH = Tool(

@@ -4,10 +4,10 @@ The loop ends when every side of a comparison and every rare word of the questio
 nothing new, or at the task's `max_hops`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from agents.reading.answerability import missing_terms
+from agents.reading.answerability import missing_terms, names_a_document
 from agents.reading.confidence import is_unlikely
 from agents.reading.signatures import FOUND_PASSAGES
 from agents.task.task import Task
@@ -15,6 +15,13 @@ from lakehouse.index.passages import Passage
 from lakehouse.text.mentions import is_mentioned
 from lakehouse.text.search_text import all_words, paired
 from lakehouse.text.terms import stem, terms
+
+_ASKING = frozenset(
+    terms(
+        "explain describe summary summarise summarize overview compare comparison difference differences diff versus "
+        "list tell purpose give show understand mean meaning erkläre unterschied vergleiche zusammenfassung"
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -29,8 +36,10 @@ class Subject:
 async def gather(task: Task, subject: Subject, found: Sequence[Passage]) -> list[Passage]:
     """The passages of the first hop and of those that it leads to, best first; sides take turns."""
     passages = {passage.chunk_id: passage for passage in found}
+    asked: set[str] = set()
     for hop in range(2, task.max_hops + 1):
-        queries = _open_queries(subject, list(passages.values()))
+        queries = _open_queries(subject, list(passages.values()), asked)
+        asked.update(queries)
         searched = [await task.search(query, hop=hop, k=FOUND_PASSAGES, mode="best") for query in queries]
         new = {passage.chunk_id: passage for result in searched for passage in result}
         if new.keys() <= passages.keys():
@@ -40,19 +49,25 @@ async def gather(task: Task, subject: Subject, found: Sequence[Passage]) -> list
     return _by_turns(subject.sides, ordered) if subject.sides else ordered
 
 
-def likely(passages: Iterable[Passage]) -> list[Passage]:
-    """Those that are worth a model's reading."""
-    return [passage for passage in passages if not is_unlikely(passage)]
+def worth_reading(subject: Subject, passages: Iterable[Passage]) -> list[Passage]:
+    """Those that are likely needed, and those of documents that the question names."""
+    return [one for one in passages if not is_unlikely(one) or names_a_document(subject.question, [one])]
 
 
-def _open_queries(subject: Subject, passages: Sequence[Passage]) -> list[str]:
+def subject_terms(question: str) -> set[str]:
+    """The question's terms without the words that say what to do with its subject."""
+    return set(terms(question)) - _ASKING
+
+
+def _open_queries(subject: Subject, passages: Sequence[Passage], asked: Collection[str]) -> list[str]:
     """What to search for next: each side that no document is about, then the words that no passage speaks of."""
     missing_sides = [side for side in subject.sides if not any(_is_about(passage, side) for passage in passages)]
-    if missing_sides:
-        return missing_sides
-    missing = missing_terms(passages, set(terms(subject.query)))
+    if new := [side for side in missing_sides if side not in asked]:
+        return new
+    missing = missing_terms(passages, subject_terms(subject.query))
     words = [word for word in paired(all_words(subject.query)) if stem(word) in missing]
-    return [" ".join(words)] if words else []
+    query = " ".join(words)
+    return [query] if query and query not in asked else []
 
 
 def _is_about(passage: Passage, side: str) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from agents.answer import Citation, Form
 from agents.reading.answerability import names_a_document
 from agents.writing.checking import Checked
-from agents.writing.evidence import Subject
+from agents.writing.evidence import Subject, subject_terms
 from lakehouse.index.passages import Passage
 from lakehouse.text.markdown_units import MarkdownUnit, units
 from lakehouse.text.mentions import is_mentioned, quote_of, without
@@ -50,7 +50,7 @@ class Piece:
 def extract(form: Form, subject: Subject, passages: Sequence[Passage]) -> tuple[Form, Checked]:
     """The pieces of the best passages that fit the form, else an explanation; no statements where none fit."""
     named = [passage for passage in passages if names_a_document(subject.question, [passage])]
-    about = named or list(passages)
+    about = named or [passage for passage in passages if _covers(passage, subject.question)]
     result = Checked()
     if form == "comparison" and subject.sides:
         _both_sides(result, subject, passages)
@@ -164,7 +164,7 @@ def _ranked(question: str, passages: Sequence[Passage]) -> list[Piece]:
     A question on a document as a whole (*what is anyio for*) has no other term than its name: then the sentences that
     begin with the name say what it is.
     """
-    wanted = set(terms(question))
+    wanted = subject_terms(question)
     pieces = [piece for passage in passages for piece in _pieces(wanted, passage)]
     return sorted((piece for piece in pieces if piece.score > 0), key=lambda piece: -piece.score)
 
@@ -188,5 +188,11 @@ def _said(unit: MarkdownUnit) -> list[str]:
     return [sentence.strip() for line in lines for sentence in sentences(line)]
 
 
+def _covers(passage: Passage, question: str) -> bool:
+    """Whether a passage holds most of the question's terms; no model will judge whether it is about them."""
+    wanted = subject_terms(question)
+    return 2 * len(wanted & set(terms(f"{passage.title}\n{passage.heading}\n{passage.text}"))) > len(wanted)
+
+
 def _shared(question: str, text: str) -> int:
-    return len(set(terms(question)) & set(terms(text)))
+    return len(subject_terms(question) & set(terms(text)))

@@ -21,7 +21,7 @@ from agents.task.task import Task
 from agents.writing.checking import Checked, checked
 from agents.writing.composing import compose
 from agents.writing.drafts import read_draft
-from agents.writing.evidence import Subject, gather, likely
+from agents.writing.evidence import Subject, gather, worth_reading
 from agents.writing.extracting import extract
 from agents.writing.numbered import numbered
 from agents.writing.signatures import SIGNATURES
@@ -57,7 +57,7 @@ class Writer:
 
     async def answer(self, task: Task, form: Form, subject: Subject, found: Sequence[Passage]) -> str:
         """Answer in a form from what was found and what that leads to. Raises NothingFound."""
-        passages = likely(await gather(task, subject, found))
+        passages = worth_reading(subject, await gather(task, subject, found))
         if form in ("explanation", "comparison"):
             passages = await _with_leads(task, subject, passages)
         sides = subject.sides
@@ -104,10 +104,10 @@ class Writer:
 
 async def _with_leads(task: Task, subject: Subject, passages: Sequence[Passage]) -> list[Passage]:
     """The passages, after those in which the documents that the question names say what they are."""
-    titles = [passage.title for passage in passages if names_a_document(subject.question, [passage])]
-    if not titles:
+    named = {passage.doc_id: passage for passage in passages if names_a_document(subject.question, [passage])}
+    if not named:
         return list(passages)
-    leads = await task.look_up(list(dict.fromkeys(titles))[:MAX_LEADS], "", hop=1)
+    leads = await task.beginnings(list(named.values())[:MAX_LEADS], hop=1)
     return list({passage.chunk_id: passage for passage in (*leads, *passages)}.values())
 
 

@@ -21,9 +21,8 @@ class Searches:
         return self.found.get(query, [])
 
 
-QUESTION = Subject(
-    "difference between httpx and requests", "difference between httpx and requests", ("httpx", "requests")
-)
+ASKED = "difference between httpx and requests in timeouts"
+QUESTION = Subject(ASKED, ASKED, ("httpx", "requests"))
 
 
 async def test_a_side_that_no_document_is_about_is_searched_for():

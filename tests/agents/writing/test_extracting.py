@@ -84,3 +84,8 @@ def test_steps_without_code_or_numbers_are_told_as_an_explanation() -> None:
 
 def test_a_passage_that_shares_no_word_gives_nothing() -> None:
     assert texts("explanation", "who signs invoices", FLAT) == []
+
+
+def test_where_nothing_is_named_a_passage_must_hold_most_of_what_is_asked() -> None:
+    assert texts("steps", "how do i cook rice", STEPS) == []
+    assert texts("explanation", "what is the capital of ivf vectors in france", IVF) == []
