@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from lakehouse.errors import LakehopError
 from serving.contract.metrics import HttpTraffic, Metrics
 from serving.contract.problems import UnknownErrors, respond
-from serving.http import asking, durable_tasks, health, memory, pages, searching, usage
+from serving.http import asking, durable_tasks, health, memory, pages, passages, searching, usage
 from serving.http.body_limit import BodyLimit
 from serving.http.head import HeadAsGet
 
@@ -20,6 +20,7 @@ ROUTERS = (
     asking.router,
     durable_tasks.router,
     searching.router,
+    passages.router,
     usage.router,
     memory.router,
     health.router,

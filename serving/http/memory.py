@@ -9,13 +9,9 @@ from lakehouse.state.memory import Owner
 from serving.contract.access import caller_of
 from serving.contract.bodies import ForgottenEntries, MemoryEntry, MemoryList, NoteBody, RewriteBody
 from serving.http.responses import PROBLEM, PROBLEM_RESPONSES
-from serving.http.services import API_KEY, CallerKey, GatewayServices
+from serving.http.services import API_KEY, CallerKey, GatewayServices, Groups, Tenant
 
 User = Annotated[str, Query(min_length=1, max_length=256, description="The user, by the app's id.")]
-Tenant = Annotated[str | None, Query(description="For operator keys: the tenant to act for.")]
-Groups = Annotated[
-    list[str] | None, Query(max_length=1_000, description="Groups of the user; default: the key's groups.")
-]
 router = APIRouter(dependencies=[API_KEY], responses=PROBLEM_RESPONSES, tags=["memory"])
 
 

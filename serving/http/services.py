@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import HTTPBearer
 
 from lakehouse.access.ledger import Key, Ledger
@@ -47,5 +47,9 @@ async def _caller_key(request: Request, services: GatewayServices) -> Key:
 
 
 CallerKey = Annotated[Key, Depends(_caller_key)]
+Tenant = Annotated[str | None, Query(description="For operator keys: the tenant to act for.")]
+Groups = Annotated[
+    list[str] | None, Query(max_length=1_000, description="Groups of the user; default: the key's groups.")
+]
 API_KEY = Depends(HTTPBearer(auto_error=False, description="An API key, `lh_…`; `lakehop keys create` creates a key."))
 """Declares the key in the OpenAPI document; `CallerKey` checks it."""

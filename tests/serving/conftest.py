@@ -40,13 +40,27 @@ CHAT = STEP | {
     "usage_source": "server",
     "usd": "0.0100000000",
 }
-CITATION = {"doc_id": "jinja2", "chunk_id": "c1", "quote": "BSD-3-Clause"}
+CITATION = {
+    "doc_id": "jinja2",
+    "chunk_id": "c1",
+    "quote": "BSD-3-Clause",
+    "title": "Jinja2",
+    "heading": "Project › License",
+    "uri": "pypi:jinja2",
+}
 USAGE = {"calls": 2, "input_tokens": 900, "cached_tokens": 300, "output_tokens": 20, "usd": "0.0200000000"}
 ANSWER = {
     "answer": "BSD-3-Clause",
     "status": "answered",
     "reason": None,
+    "form": "fact",
+    "question": None,
     "citations": [CITATION],
+    "statements": [],
+    "dropped": [],
+    "nearest": [],
+    "documents_read": None,
+    "documents_left": None,
     "uncited": [],
     "steps": [STEP, CHAT, CHAT],
     "usage": USAGE,

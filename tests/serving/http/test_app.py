@@ -250,6 +250,7 @@ async def test_every_route_but_the_public_ones_needs_a_key(gateway):
         "/tasks/{task_id}",
         "/tasks/{task_id}/cancel",
         "/search",
+        "/passages/{chunk_id}",
         "/judge",
         "/usage",
         "/memory",
