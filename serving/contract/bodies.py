@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from agents.answer import Usage
+from agents.answer import Form, Turn, Usage
 from lakehouse.index.search_filters import MAX_CHARACTERS as MAX_CHARACTERS_OF_VALUE
 from lakehouse.index.search_filters import MAX_VALUES, SearchFilters
 from lakehouse.retrieval.by_document import MAX_PASSAGES
@@ -19,6 +19,8 @@ from lakehouse.state.memory import MAX_CHARACTERS
 
 MAX_QUESTION_CHARACTERS = 8_000
 MAX_EVIDENCE_CHARACTERS = 4_000
+MAX_TURNS = 200
+MAX_TURN_ANSWER_CHARACTERS = 32_000
 
 QuestionText = Annotated[
     str,
@@ -93,6 +95,18 @@ class DocumentsBody(Body):
         return self.filters.as_filters() if self.filters else None
 
 
+class TurnBody(BaseModel):
+    """An earlier question of the conversation, and the answer that was given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: QuestionText
+    answer: str = Field(
+        max_length=MAX_TURN_ANSWER_CHARACTERS,
+        description=f"Its answer, at most {MAX_TURN_ANSWER_CHARACTERS:,} characters.",
+    )
+
+
 class AskBody(DocumentsBody):
     """A question to answer."""
 
@@ -129,6 +143,28 @@ class AskBody(DocumentsBody):
         False,
         description="Give the program the memories of `user`; only with react and single_shot.",
     )
+    style: Form | None = Field(
+        None, description="The form of the answer, only with multihop; left out: the question decides."
+    )
+    history: list[TurnBody] = Field(
+        [],
+        max_length=MAX_TURNS,
+        description=f"The conversation before the question, oldest turn first, at most {MAX_TURNS}, each with its "
+        f"`question` (1 to {MAX_QUESTION_CHARACTERS:,} characters) and `answer` (at most "
+        f"{MAX_TURN_ANSWER_CHARACTERS:,}); only with multihop, which reads the last turns.",
+    )
+
+    @property
+    def turns(self) -> tuple[Turn, ...]:
+        """The history as programs take it."""
+        return tuple(Turn(question=turn.question, answer=turn.answer) for turn in self.history)
+
+    def identity(self) -> str:
+        """The body as a text that a retry repeats.
+
+        Without the fields that an earlier release did not know, where they are not set: bodies that it stored match.
+        """
+        return self.model_dump_json(exclude={name for name in ("style", "history") if not getattr(self, name)})
 
 
 class NoteBody(BaseModel):
@@ -209,6 +245,8 @@ class JudgeBody(Body):
 
 
 FIELDS = AskBody.model_fields | JudgeBody.model_fields | SearchBody.model_fields | RewriteBody.model_fields
+FIELDS_INSIDE = {"filters": Filters.model_fields, "history": TurnBody.model_fields}
+"""Fields of the objects in a field."""
 
 
 class PathStep(BaseModel):

@@ -30,7 +30,7 @@ from lakehouse.errors import (
     StaleWrite,
     Unavailable,
 )
-from serving.contract.bodies import FIELDS
+from serving.contract.bodies import FIELDS, FIELDS_INSIDE
 from serving.contract.errors import KeyReused, StillRunning
 
 log = logging.getLogger("lakehop.gateway")
@@ -160,8 +160,9 @@ def _explain(error: dict[str, Any]) -> str:
         return f"body: {error['msg']}. Send one JSON object with Content-Type: application/json."
     name = ".".join(place)
     if error["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(name, FIELDS, n=1)
-        return f"{name}: not a field. " + (f"Did you mean {near[0]}?" if near else f"Known: {', '.join(FIELDS)}.")
+        known = FIELDS_INSIDE.get(place[0], FIELDS) if len(place) > 1 else FIELDS
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        return f"{name}: not a field. " + (f"Did you mean {near[0]}?" if near else f"Known: {', '.join(known)}.")
     if error["type"] == "missing":
         return f"{name}: missing. {_allowed(place[0])}"
     return f"{name}={_value(error['input'])}: {error['msg']}. {_allowed(place[0])}"

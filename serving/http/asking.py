@@ -85,7 +85,7 @@ async def _claim(services: Services, key: Key, body: AskBody, idempotency_key: s
         return None
     max_seconds = body.max_seconds or services.settings.task_max_seconds
     return await asyncio.to_thread(
-        services.answers.claim, key.key_id, idempotency_key, body.model_dump_json(), max_seconds + 2 * OVERRUN_S
+        services.answers.claim, key.key_id, idempotency_key, body.identity(), max_seconds + 2 * OVERRUN_S
     )
 
 

@@ -28,7 +28,7 @@ class BodyLimit:
                 raise HTTPException(
                     413,
                     f"body: over {MAX_BODY_BYTES:,} bytes. A question has at most 8,000 characters; "
-                    "documents belong in the corpus (`lakehop ingest`).",
+                    "of a conversation the last turns are enough; documents belong in the corpus (`lakehop ingest`).",
                 )
             return message
 

@@ -18,8 +18,9 @@ from lakehouse.errors import NotFound
 from serving.contract.bodies import AskBody
 from serving.contract.errors import KeyReused
 from serving.contract.problems import Problem, problem_of
+from serving.tasks.admission import Admitted
 from serving.tasks.idempotency import check_idempotency_key
-from serving.tasks.paid import Admitted, Tasks
+from serving.tasks.paid import Tasks
 
 if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
     from agents.durable.executor import Executor, TaskState
@@ -49,7 +50,7 @@ class Handed:
     admitted: Admitted
 
 
-_HANDED = TypeAdapter(Handed)
+HANDED = TypeAdapter(Handed)
 
 
 class DurableTasks:
@@ -68,8 +69,8 @@ class DurableTasks:
         task_id = new_task_id() if idempotency_key is None else _task_id(key, idempotency_key)
         if idempotency_key is not None and (before := await self.executor.state(task_id)):
             return _same(task_id, before, body, idempotency_key)
-        handed = Handed(body.model_dump_json(), await self._tasks.admit(key, body, WAITS_S))
-        await self.executor.submit(task_id, _HANDED.dump_json(handed).decode())
+        handed = Handed(body.identity(), await self._tasks.admit(key, body, WAITS_S))
+        await self.executor.submit(task_id, HANDED.dump_json(handed).decode())
         state = await self.executor.state(task_id)
         assert state
         if _handed(state) != handed:  # the same request came twice at once, and the other request was first
@@ -89,7 +90,7 @@ class DurableTasks:
 
     async def work(self, task_id: str, request: str, journal: Journal) -> str:
         """Run a task for the executor: from its beginning, or with what another process recorded."""
-        admitted = _HANDED.validate_json(request).admitted
+        admitted = HANDED.validate_json(request).admitted
         answer = await self._tasks.work(admitted, journal=journal, task_id=task_id)
         return answer.model_dump_json()
 
@@ -107,7 +108,7 @@ class DurableTasks:
 
 
 def _handed(state: "TaskState") -> Handed:
-    return _HANDED.validate_json(state.request)
+    return HANDED.validate_json(state.request)
 
 
 def _task_id(key: Key, idempotency_key: str) -> str:
@@ -117,7 +118,7 @@ def _task_id(key: Key, idempotency_key: str) -> str:
 
 def _same(task_id: str, state: "TaskState", body: AskBody, idempotency_key: str) -> TaskView:
     """The task of this Idempotency-Key. Raises `KeyReused` when its body is another."""
-    if _handed(state).body != body.model_dump_json():
+    if _handed(state).body != body.identity():
         raise KeyReused(
             f"Idempotency-Key {idempotency_key!r}: was used for another body within a day. "
             "A retry repeats the body; a new question takes a new key."

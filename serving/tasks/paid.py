@@ -8,26 +8,23 @@ import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from agents.answer import Answer, Event, OnEvent, Usage
-from agents.reading.quorum import check_quorum
 from agents.task.budget import Limits
 from agents.task.journal import Journal
-from agents.task.remembered import check_memory
 from lakehouse.access.ledger import Key, Ledger, Reservation
 from lakehouse.access.permissions import Caller
 from lakehouse.errors import BudgetExceeded, LakehopError, Unavailable
-from lakehouse.index.search_filters import SearchFilters
 from lakehouse.settings import LLM_RERANKER, Settings
 from lakehouse.state.memory import Memories, Owner
 from serving.contract.access import caller_of
 from serving.contract.bodies import AskBody, JudgeBody, SearchBody
 from serving.contract.metrics import Metrics
 from serving.contract.problems import kind_of
+from serving.tasks.admission import Admitted, check_options
 from serving.tasks.idempotency import StoredAnswers
 
 if TYPE_CHECKING:  # see serving.gateway: its supervisor process stays light
@@ -44,21 +41,6 @@ LEAST_PART = Decimal("0.1")
 
 class TaskStopped(Unavailable):
     """A task ended because its client went away or the gateway stops."""
-
-
-@dataclass(frozen=True)
-class Admitted:
-    """A task that may begin: its caller, its limits, the money that is held for it."""
-
-    question: str
-    caller: Caller
-    program: str
-    max_seconds: float
-    reservation: Reservation
-    quorum: int = 1  # defaults, for durable tasks that an earlier version stored
-    remember: bool = False
-    recall: bool = False
-    filters: SearchFilters | None = None
 
 
 class Paid(Protocol):
@@ -182,16 +164,24 @@ class Tasks:
         """Hold the money for a task. It ends within its time cap and `waits_s` seconds for waiting in a queue."""
         caller = caller_of(key, body.tenant, body.groups, body.user)
         program = body.program or self._settings.program
-        check_quorum(program, body.quorum)
-        if body.memory:
-            check_memory(program)
+        check_options(program, body)
         if body.memory or body.remember:
             Owner.of(caller)  # raises without a user: a memory belongs to a user
         filters = body.search_filters()  # before money is held: it may be refused
         max_seconds = body.max_seconds or self._settings.task_max_seconds
         reservation = await self._reserved(caller, max_seconds + waits_s, body.max_usd)
         return Admitted(
-            body.question, caller, program, max_seconds, reservation, body.quorum, body.remember, body.memory, filters
+            body.question,
+            caller,
+            program,
+            max_seconds,
+            reservation,
+            quorum=body.quorum,
+            remember=body.remember,
+            recall=body.memory,
+            filters=filters,
+            style=body.style,
+            history=body.turns,
         )
 
     async def work(
@@ -216,6 +206,8 @@ class Tasks:
                 journal=journal,
                 task_id=task_id,
                 filters=admitted.filters,
+                style=admitted.style,
+                history=admitted.history,
             )
             return await asyncio.to_thread(self._remembered, admitted, answer) if admitted.remember else answer
 
@@ -294,7 +286,7 @@ class Tasks:
             entry = self._memories.answer(
                 Owner.of(caller),
                 caller.groups,
-                question=admitted.question,
+                question=answer.question or admitted.question,  # a follow-up alone says nothing
                 answer=answer.answer,
                 task_id=answer.task_id,
                 chunk_ids=answer.rests_on(),

@@ -47,6 +47,8 @@ async def test_the_caller_comes_from_the_key_and_the_caps_from_the_settings(gate
             "journal": None,
             "task_id": None,
             "filters": None,
+            "style": None,
+            "history": (),
         }
     ]
 

@@ -7,9 +7,11 @@ import asyncio
 
 import pytest
 
+from agents.answer import Turn
 from agents.durable import executor as durable
 from agents.durable.executor import Executor
 from lakehouse.errors import NotFound, Unavailable
+from serving.tasks.durable import HANDED
 from tests.serving.conftest import ANSWER
 
 BODY = {"question": "Which licence has Jinja2?"}
@@ -82,6 +84,25 @@ async def test_a_retry_under_one_idempotency_key_is_the_same_task(gateway, hande
     assert len(gateway.agents.asked) == 2
     assert (other.status_code, other.json()["type"]) == (422, "urn:lakehop:problem:idempotency-key-reused")
     assert gateway.ledger.today(gateway.key_id()).reserved_usd == 0
+
+
+async def test_a_task_keeps_its_style_and_history(gateway, handed_in):
+    turn = {"question": "Who wrote Jinja2?", "answer": "Armin Ronacher"}
+
+    await handed_in(gateway.key(), BODY | {"style": "steps", "history": [turn]})
+
+    asked = gateway.agents.asked[0]
+    assert (asked["style"], asked["history"]) == ("steps", (Turn(**turn),))
+
+
+def test_a_task_that_an_earlier_release_stored_still_loads():
+    stored = """{"body":"{}","admitted":{"question":"?","caller":{"tenant_id":"acme","groups":["staff"],"app":"wiki",
+    "key_id":"key_1","user_id":null},"program":"multihop","max_seconds":120.0,"reservation":{"reservation_id":"r",
+    "key_id":"key_1","usd":"0.1","day":"2026-11-03"},"quorum":1,"remember":false,"recall":false,"filters":null}}"""
+
+    admitted = HANDED.validate_json(stored).admitted
+
+    assert (admitted.question, admitted.style, admitted.history) == ("?", None, ())
 
 
 @pytest.mark.parametrize(("error", "status"), [(Unavailable("vllm", "down"), 503), (NotFound("no tenant"), 404)])
