@@ -1,4 +1,4 @@
-"""Commands on documents: `ingest`, `search`, `ask`, `replay`, `forget`, `reindex`, `reconcile`."""
+"""Commands on documents: `ingest`, `search`, `ask`, `passage`, `replay`, `forget`, `reindex`, `reconcile`."""
 
 import sys
 from decimal import Decimal
@@ -24,6 +24,7 @@ from lakehouse.settings import MAX_QUORUM
 
 REFUSED_STATUS = 3
 MODES = ("dense", "lexical", "hybrid", "multihop")
+STYLES = ("fact", "yes_no", "number", "list", "steps", "explanation", "comparison")
 
 
 @click.command()
@@ -119,6 +120,7 @@ def search(
 @tenant_option
 @groups_option
 @program_option
+@click.option("--style", type=click.Choice(STYLES), help="Form of the answer, for multihop; default: by the question.")
 @click.option("--max-usd", type=USD, help="Spend cap of this task, US dollars.")
 @click.option("--max-seconds", type=click.FloatRange(min=0, min_open=True), help="Time cap of this task.")
 @click.option(
@@ -136,6 +138,7 @@ def ask(
     tenant: str,
     groups: list[str],
     program: str | None,
+    style: str | None,
     max_usd: Decimal | None,
     max_seconds: float | None,
     quorum: int | None,
@@ -150,15 +153,36 @@ def ask(
     \b
     lakehop ask "How many replicas does the inference cluster run?" --tenant acme --groups staff
     lakehop ask "How long is the Oder?" --tenant acme --groups staff --quorum 2
+    lakehop ask "Orion's replicas" --tenant acme --groups staff --style list
     """
-    from infra.cli.render import print_answer
+    from infra.cli.render_answer import print_answer
     from infra.clients.gateway import GatewayClient
 
     document = GatewayClient(settings()).ask(
-        question, tenant, groups, program=program, max_usd=max_usd, max_seconds=max_seconds, quorum=quorum,
-        user=user, memory=memory or None, remember=remember or None, filters=filters or None,
+        question, tenant, groups, program=program, style=style, max_usd=max_usd, max_seconds=max_seconds,
+        quorum=quorum, user=user, memory=memory or None, remember=remember or None, filters=filters or None,
     )  # fmt: skip
     emit(as_json, document, print_answer)
+
+
+@click.command()
+@click.argument("chunk_id")
+@tenant_option
+@groups_option
+@click.option("--around", type=click.IntRange(0, 10), help="Chunks of the document on each side; default: 1.")
+@json_option
+def passage(chunk_id: str, tenant: str, groups: list[str], around: int | None, as_json: bool) -> None:
+    """Show a passage that the groups may read in its document, with the text before and after it.
+
+    CHUNK_ID is the `chunk_id` of a citation or of a found passage, as --json tells it.
+
+    \b
+    lakehop passage 5f0c1e9a --tenant acme --groups staff
+    """
+    from infra.cli.render_answer import print_passage
+    from infra.clients.gateway import GatewayClient
+
+    emit(as_json, GatewayClient(settings()).passage(chunk_id, tenant, groups, around), print_passage)
 
 
 @click.command()
@@ -248,4 +272,4 @@ def reconcile(tenant: str | None, as_json: bool) -> None:
     emit(as_json, run(settings(), tenant, say), print_reconciled)
 
 
-COMMANDS = (ingest, search, ask, replay, forget, reindex, reconcile)
+COMMANDS = (ingest, search, ask, passage, replay, forget, reindex, reconcile)

@@ -98,7 +98,7 @@ def print_search(document: JsonDocument) -> None:
         if path := _path_text(passage):
             console.print(f"   [dim]{escape(path)}[/]")
         for text in (passage["text"], *(other["text"] for other in passage.get("more", []))):
-            console.print(f"   {escape(_short(text, 300))}")
+            console.print(f"   {escape(short(text, 300))}")
     if not document["results"]:
         console.print("No passage found that these groups may read.")
     if token := document.get("next_page_token"):
@@ -126,22 +126,6 @@ def _path_text(passage: JsonDocument) -> str:
     covers = [f"covers {', '.join(passage['covers'])}"] if passage["covers"] else []
     path = " ".join([*steps, "this one"]) if steps else "found by the question itself"
     return "; ".join([f"needed with {passage['probability']:.0%}", path, *covers])
-
-
-def print_answer(document: JsonDocument) -> None:
-    """The hops, the answer, its citations, its cost."""
-    for step in document["steps"]:
-        console.print(f"[dim]{_step(step)}[/]")
-    console.print(f"\n[bold]{escape(document['answer']) or '(no answer)'}[/]  ({document['status']})")
-    for citation in document["citations"]:
-        console.print(f"  [cyan]{escape(citation['doc_id'])}[/]: “{escape(_short(citation['quote'], 200))}”")
-    for claim in document.get("uncited", ()):
-        console.print(f"  [yellow]no citation carries[/]: “{escape(_short(claim, 200))}”")
-    usage = document["usage"]
-    console.print(
-        f"[dim]{usage['calls']} calls, {usage['input_tokens']} tokens in ({usage['cached_tokens']} cached), "
-        f"{usage['output_tokens']} out, ${usage['usd']}, {document['latency_s']:.1f} s, task {document['task_id']}[/]"
-    )
 
 
 def print_rows(document: JsonDocument) -> None:
@@ -183,14 +167,6 @@ def print_record(document: JsonDocument) -> None:
     console.print(table)
 
 
-def _step(step: JsonDocument) -> str:
-    head = f"  hop {step['hop']}  {step['kind']} {step.get('agent') or ''}"
-    texts = (step.get("query"), step.get("output"))
-    text = ": ".join(map(str, texts)) if step["kind"] == "note" else next(filter(None, texts), "")
-    titles = ", ".join(passage["title"] for passage in step.get("passages") or ())
-    return escape(" | ".join(filter(None, (head, _short(str(text), 160), _short(titles, 160)))))
-
-
 def _table(*columns: str) -> Table:
     table = Table(box=box.SIMPLE_HEAD, show_header=any(columns))
     for column in columns:
@@ -202,6 +178,7 @@ def _cell(value: Any) -> str:
     return "[dim]NULL[/]" if value is None else escape(plain(value))
 
 
-def _short(text: str, length: int) -> str:
+def short(text: str, length: int) -> str:
+    """A text in one line, cut to so many characters."""
     text = " ".join(text.split())
     return text if len(text) <= length else text[: length - 1] + "…"

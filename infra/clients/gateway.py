@@ -6,6 +6,7 @@ The command line is a client of the public interface, so it shows what an app te
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -67,10 +68,20 @@ class GatewayClient:
         body = {"question": question, "tenant": tenant, "groups": groups, "answer": answer, "evidence": evidence}
         return self._post("/judge", body, self._settings.task_max_seconds + MARGIN_S)
 
+    def passage(self, chunk_id: str, tenant: str, groups: list[str], around: int | None = None) -> dict[str, Any]:
+        """`GET /passages/{chunk_id}`."""
+        query = {"tenant": tenant, "groups": groups} | ({} if around is None else {"around": around})
+        path = f"/passages/{quote(chunk_id, safe='')}"
+        return self._request("GET", path, self._settings.search_seconds + MARGIN_S, params=query)
+
     def _post(self, path: str, body: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        return self._request("POST", path, timeout_s, json=body)
+
+    def _request(self, method: str, path: str, timeout_s: float, **options: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {operator_key(self._settings)}"}
+        url = self._settings.gateway_url + path
         try:
-            response = httpx.post(self._settings.gateway_url + path, json=body, headers=headers, timeout=timeout_s)
+            response = httpx.request(method, url, headers=headers, timeout=timeout_s, **options)
         except httpx.TimeoutException:
             raise Unavailable("gateway", f"gateway: no answer to {path} within {timeout_s:.0f} s.") from None
         except httpx.HTTPError as error:

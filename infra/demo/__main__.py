@@ -16,7 +16,8 @@ from typing import Any
 
 from rich.markup import escape
 
-from infra.cli.render import console, print_answer, print_ingest, print_rows
+from infra.cli.render import console, print_ingest, print_rows
+from infra.cli.render_answer import print_answer
 from infra.cli.terminal import fail, say
 from infra.clients.gateway import GatewayClient
 from infra.dag_runs.ingest import Snapshot, flush_costs, ingest

@@ -42,8 +42,8 @@ LATER = {("reindex",), ("reconcile",), ("plan",)}
 
 def test_the_command_line_has_every_command_of_the_contract() -> None:
     assert {path for path, _ in commands(main)} == LATER | {
-        ("up",), ("down",), ("status",), ("ingest",), ("search",), ("ask",), ("eval",), ("sql",), ("compile",),
-        ("costs", "flush"), ("keys", "create"), ("keys", "revoke"), ("keys", "list"), ("thrift", "start"),
+        ("up",), ("down",), ("status",), ("ingest",), ("search",), ("ask",), ("passage",), ("eval",), ("sql",),
+        ("compile",), ("costs", "flush"), ("keys", "create"), ("keys", "revoke"), ("keys", "list"), ("thrift", "start"),
         ("memory", "list"), ("memory", "forget"), ("programs", "list"), ("programs", "use"),
         ("thrift", "stop"), ("forget",), ("replay",), ("weights",), ("trace",),
     }  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from infra.cli.render import print_answer, print_search
+from infra.cli.render import print_search
 
 STEP = {"chunk_id": "b", "title": "Harrow Bridge", "how": "names", "via": "ida kestrel"}
 FOUND = {"chunk_id": "k", "doc_id": "kestrel", "title": "Ida Kestrel", "score": 3.2, "text": "Born in Marl.", "uri": ""}
@@ -20,30 +20,3 @@ def test_a_search_tells_the_path_to_a_passage(capsys: pytest.CaptureFixture[str]
     assert "needed with 50%; found by the question itself" in shown
     assert shown.count("needed with") == 2
     assert shown.endswith("1 ms, ordered by a model for $0.0000412000")
-
-
-def test_an_answer_shows_what_was_noted_on_the_way(capsys: pytest.CaptureFixture[str]) -> None:
-    note = {
-        "kind": "note",
-        "agent": "multihop",
-        "hop": 0,
-        "query": "disagreement fact1.votes v1",
-        "output": "'9 km' says Liar",
-    }
-    search = {"kind": "search", "agent": "search", "hop": 1, "query": "Oder", "output": None}
-    usage = {"calls": 1, "input_tokens": 1, "cached_tokens": 0, "output_tokens": 1, "usd": "0"}
-    answer = {
-        "answer": "866 km",
-        "status": "answered",
-        "citations": [],
-        "uncited": ["It is deep."],
-        "usage": usage,
-        "latency_s": 1.0,
-        "task_id": "t",
-    }
-    print_answer({"steps": [search, note], **answer})
-
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "hop 1 search search | Oder hop 0" in shown
-    assert "disagreement fact1.votes v1: '9 km' says Liar" in shown
-    assert "no citation carries: “It is deep.”" in shown

@@ -40,6 +40,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(gateway.body)
 
+    def do_GET(self) -> None:
+        gateway = self.server
+        assert isinstance(gateway, Gateway)
+        gateway.asked.append((self.path, self.headers["Authorization"], None))
+        self.send_response(gateway.status)
+        self.end_headers()
+        self.wfile.write(gateway.body)
+
     def log_message(self, *args: Any) -> None: ...
 
 
@@ -80,6 +88,36 @@ def test_the_command_names_the_user_and_what_of_the_memory_is_wanted(
 
     assert json.loads(result.output) == {"answer": "8"}
     assert gateway.asked[0][2] == {"question": "Why?", "tenant": "acme", "groups": [], "user": "ann", "memory": True}
+
+
+def test_a_style_goes_out_and_a_wrong_one_names_the_others(
+    gateway: Gateway, client: GatewayClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOP_HOME", str(home))
+    monkeypatch.setenv("LAKEHOP_GATEWAY_URL", f"http://127.0.0.1:{gateway.server_port}")
+    command = ["ask", "Why?", "--tenant", "acme", "--json", "--style"]
+
+    CliRunner().invoke(main, [*command, "steps"])
+    refused = CliRunner().invoke(main, [*command, "essay"])
+
+    assert gateway.asked[0][2] == {"question": "Why?", "tenant": "acme", "groups": [], "style": "steps"}
+    assert (len(gateway.asked), refused.exit_code) == (1, 2)
+    assert "'fact', 'yes_no', 'number', 'list', 'steps', 'explanation', 'comparison'" in refused.output
+
+
+def test_a_passage_is_asked_for_by_its_encoded_id(
+    gateway: Gateway, client: GatewayClient, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAKEHOP_HOME", str(home))
+    monkeypatch.setenv("LAKEHOP_GATEWAY_URL", f"http://127.0.0.1:{gateway.server_port}")
+    gateway.answer(200, {"chunk_id": "a/b#c"})
+    options = ["--tenant", "acme", "--groups", "hr,staff", "--around", "0", "--json"]
+
+    result = CliRunner().invoke(main, ["passage", "a/b#c", *options])
+
+    assert json.loads(result.output) == {"chunk_id": "a/b#c"}
+    path = "/passages/a%2Fb%23c?tenant=acme&groups=hr&groups=staff&around=0"
+    assert gateway.asked == [(path, "Bearer lh_operator", None)]
 
 
 @pytest.mark.parametrize("command", ["search", "ask"])

@@ -453,4 +453,6 @@ async def test_the_openapi_document_names_every_field_and_problem(gateway):
         "remember",
         "memory",
         "filters",
+        "style",
+        "history",
     }
