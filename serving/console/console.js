@@ -1,17 +1,26 @@
 // The console: asks over /ask/stream and shows the hops as they happen, or finds passages over /search and shows their
-// paths. It is an ordinary client of the public API. Text from documents and models reaches the page only by textContent.
+// paths; a citation opens its passage over /passages. It is an ordinary client of the public API. Text from documents and models reaches the page only by textContent.
 
+import { answerText, citationItem, formOf, remarks } from "/console/answer.js";
+import { Conversation } from "/console/conversation.js";
 import { passageItem } from "/console/passages.js";
+import { sourceDialog } from "/console/source.js";
 import { taskTree } from "/console/tree.js";
 
 const $ = (id) => document.getElementById(id);
 const KEY = "lakehop-key"; // sessionStorage: gone with the tab
 const PASSAGES = 8;
+const CONVERSING = "multihop"; // the program that reads the turns before a question
+const conversation = new Conversation();
 let running = null;
+let asked = {}; // the body of the question whose answer is shown
 
 function element(tag, text, className) {
   const node = document.createElement(tag);
-  if (text !== undefined && text !== null) node.textContent = text;
+  if (text !== undefined && text !== null) {
+    node.textContent = text;
+    node.dir = "auto"; // each text by its own script
+  }
   if (className) node.className = className;
   return node;
 }
@@ -94,24 +103,30 @@ const writing = {
   },
 };
 
-function showCitation(citation) {
-  const item = element("li");
-  const source = element("span", citation.doc_id, "source");
-  source.append(element("span", citation.chunk_id, "id"));
-  item.append(source, element("blockquote", citation.quote));
-  $("citations").append(item);
+async function loadPassage(path) {
+  const response = await fetch(path, { headers: bearer() });
+  if (!response.ok) throw await problemOf(response);
+  return response.json();
 }
+
+const openSource = sourceDialog($, element, loadPassage);
+const openCitation = (citation) => openSource(citation, asked);
+const citationItems = (citations) => citations.map((citation) => citationItem(citation, element, openCitation));
 
 function showAnswer(answer) {
   writing.clear();
-  $("answer").textContent = answer.answer || "No answer in the documents that this key may read.";
+  $("answer").replaceChildren(...answerText(answer, element, openCitation));
+  $("remarks").replaceChildren(...remarks(answer, element));
   $("status").textContent = $("status").dataset.status = answer.status;
-  $("citations").replaceChildren();
-  answer.citations.forEach(showCitation);
+  $("form").textContent = formOf(answer);
+  $("form").hidden = !formOf(answer);
+  $("citations").replaceChildren(...citationItems(answer.citations));
   for (const claim of answer.uncited ?? []) {
     $("citations").append(element("li", `No citation supports: ${claim}`, "failure"));
   }
   $("citations-title").hidden = !$("citations").children.length;
+  $("nearest").replaceChildren(...citationItems(answer.nearest ?? []));
+  $("nearest-title").hidden = !answer.nearest?.length;
   $("steps").replaceChildren();
   showTree(taskTree(answer.steps), $("steps"));
   const { usage } = answer;
@@ -129,6 +144,34 @@ function showAnswer(answer) {
     $("facts").append(pair);
   }
   $("result").hidden = false;
+  if (answer.status !== "failed") conversation.add(answer.question ?? asked.question, answer.answer);
+  showConversation();
+}
+
+// The turns before the answer that is shown.
+function showConversation() {
+  const turns = $("result").hidden ? conversation.turns : conversation.turns.slice(0, -1);
+  const items = turns.map(({ question, answer }) => {
+    const item = element("li");
+    item.append(element("b", question), element("p", answer));
+    return item;
+  });
+  $("turns").replaceChildren(...items);
+  $("earlier").hidden = items.length === 0;
+  $("earlier-count").textContent = items.length === 1 ? "1 earlier question" : `${items.length} earlier questions`;
+  const reads = $("program").value === CONVERSING;
+  $("conversation-note").textContent = reads
+    ? "The next question may refer to it."
+    : `${$("program").value} answers each question by itself; only ${CONVERSING} reads the conversation.`;
+  $("conversation").hidden = conversation.turns.length === 0;
+}
+
+function newConversation() {
+  conversation.clear();
+  reset();
+  showConversation();
+  $("question").value = "";
+  $("question").focus();
 }
 
 const on = {
@@ -177,13 +220,19 @@ function questionBody() {
   const body = { ...searchBody(), program: $("program").value };
   if ($("max_usd").value) body.max_usd = $("max_usd").value;
   if ($("quorum").value) body.quorum = Number($("quorum").value);
+  if ($("style").value) body.style = $("style").value;
+  const history = body.program === CONVERSING ? conversation.history() : [];
+  if (history.length) body.history = history;
   return body;
 }
 
 function reset() {
   for (const id of ["problem", "result", "trace", "found"]) $(id).hidden = true;
-  for (const id of ["answer", "citations", "steps", "facts", "status", "passages"]) $(id).replaceChildren();
-  $("citations-title").hidden = true;
+  for (const id of ["answer", "remarks", "citations", "nearest", "steps", "facts", "status", "passages"]) {
+    $(id).replaceChildren();
+  }
+  $("citations-title").hidden = $("nearest-title").hidden = true;
+  showConversation();
 }
 
 function busy(is) {
@@ -223,7 +272,8 @@ async function run(work, whenStopped) {
 }
 
 async function ask() {
-  const response = await post("/ask/stream", questionBody());
+  asked = questionBody();
+  const response = await post("/ask/stream", asked);
   if (response.ok) await readEvents(response);
   else showProblem(await problemOf(response));
 }
@@ -275,6 +325,14 @@ $("find").addEventListener("click", () => {
   if ($("ask").reportValidity()) run(find, "A search costs nothing, unless a model reranks the passages.");
 });
 $("stop").addEventListener("click", () => running?.abort());
+$("new-conversation").addEventListener("click", newConversation);
+$("program").addEventListener("change", showConversation);
+for (const id of ["key", "tenant", "groups"]) {
+  $(id).addEventListener("change", () => {
+    conversation.clear(); // it may tell what others may not read
+    showConversation();
+  });
+}
 $("key").addEventListener("change", showUsage);
 $("question").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) $("ask").requestSubmit();
