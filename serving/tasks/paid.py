@@ -279,14 +279,14 @@ class Tasks:
 
     def _remembered(self, admitted: Admitted, answer: Answer) -> Answer:
         """Keep an answer in its user's memory. A failure is logged: the answer is paid and goes out in any case."""
-        if answer.status != "answered":
+        if answer.status != "answered" or answer.question:  # earlier turns: nobody knows who may read them
             return answer
         caller = admitted.caller
         try:
             entry = self._memories.answer(
                 Owner.of(caller),
                 caller.groups,
-                question=answer.question or admitted.question,  # a follow-up alone says nothing
+                question=admitted.question,
                 answer=answer.answer,
                 task_id=answer.task_id,
                 chunk_ids=answer.rests_on(),

@@ -6,7 +6,10 @@ import sys
 import pytest
 
 from agents.answer import Turn
+from lakehouse.storage import delta
+from lakehouse.tables import CHUNKS
 from serving.contract.bodies import AskBody
+from tests.lakehouse.retrieval.test_whole_documents import chunk
 from tests.serving.conftest import ANSWER
 from tests.serving.http.test_app import QUESTION, problem
 
@@ -71,6 +74,22 @@ async def test_a_retry_with_another_history_is_another_question(gateway):
 
     assert (first.json(), again.json(), len(gateway.agents.asked)) == (ANSWER, ANSWER, 1)
     assert problem(other, 422, "idempotency-key-reused")
+
+
+@pytest.mark.parametrize(("understood", "kept"), [(None, 1), ("Under which licence is Jinja2?", 0)])
+async def test_an_answer_that_earlier_turns_are_part_of_is_not_remembered(gateway, monkeypatch, understood, kept):
+    """Nobody knows who may read those turns, and an entry is shown only to those who may read all it rests on."""
+    settings = gateway.services.settings
+    delta.ensure_tables(settings)
+    delta.upsert(settings, CHUNKS, [chunk("acme", "jinja2", 0, "") | {"chunk_id": "c1"}])
+    monkeypatch.setitem(ANSWER, "question", understood)
+
+    body = {"question": "And under which licence?", "history": [TURN], "user": "ann", "remember": True}
+    key = gateway.key()
+    answer = (await gateway.http.post("/ask", json=body, headers=key)).json()
+
+    entries = (await gateway.http.get("/memory?user=ann", headers=key)).json()["entries"]
+    assert (len(entries), answer["memory_id"] is not None) == (kept, bool(kept))
 
 
 def test_a_retry_matches_a_body_that_an_earlier_release_stored():
