@@ -1,7 +1,7 @@
 """The words to search by: the question without filler, and beside each misspelt word the word that is meant.
 
-No model is called. A word is misspelt where the tenant's documents know it not, and know a word that is a slip of typing
-away; names in capitals inside, identifiers, numbers and short words are never touched. The typed word stays, so a wrong
+No model is called. A word is misspelt where the tenant does not know it, and knows a word that is a slip of typing
+away; names with capitals inside, identifiers and short words are never touched. The typed word stays, so a wrong
 guess loses nothing. The model reads the question as it was asked.
 """
 

@@ -17,7 +17,7 @@ from lakehouse.settings import Settings
 from lakehouse.storage.delta import existing_table, read_batches
 from lakehouse.tables import FREQUENCIES
 from lakehouse.text.name_keys import EVERY_CHUNK, TERM, hashed
-from lakehouse.text.spelling import spellings
+from lakehouse.text.spelling import likely_spellings, possible_spellings
 from lakehouse.text.terms import is_stopped, stem
 
 MAX_KEYS = 1_000_000
@@ -26,7 +26,9 @@ MAX_TENANTS = 64
 KNOWN = 2  # chunks; a word in one chunk alone is not kept, and may be somebody's slip
 MUCH_MORE = 4
 """A misspelt word is taken for one that stands in at least so many chunks."""
-SHORTEST = 4  # letters; of a shorter word too many others are one slip away
+LIKELIER = 10  # a likely spelling wins over a possible one of so many times the chunks
+SHORTEST = 5  # letters; of a shorter word too many others are one slip away
+LONGEST_ENDING = 4  # letters that the stem of a real word drops: `govement` is none, though its stem is `gov`
 AGE_S = 60.0
 """New counts are seen this late: counts affect only the order of results, and a few changes hardly that."""
 
@@ -62,7 +64,7 @@ class Frequencies:
         return dict(zip(terms, idf.tolist(), strict=True))
 
     def corrections(self, words: Sequence[str]) -> dict[str, str]:
-        """For each misspelt word the word that is meant, maybe a stop word; words that are known or like none are absent.
+        """For each misspelt word the word that is meant, maybe a stop word; known words and words like none are absent.
 
         `words`: folded, of the letters a to z alone.
         """
@@ -74,15 +76,17 @@ class Frequencies:
         return is_long and self.counts([TERM + stem(word)])[0] < KNOWN
 
     def _meant(self, word: str) -> str | None:
-        """The most frequent word of the first group of spellings that holds a frequent one."""
-        for group in spellings(word):
-            counts = self.counts([TERM + stem(spelling) for spelling in group])
-            best = int(np.argmax(counts))
-            if counts[best] >= MUCH_MORE:
-                return group[best]
-            if stopped := [spelling for spelling in group if is_stopped(spelling) and len(spelling) >= SHORTEST]:
-                return stopped[0]
-        return None
+        """The spelling that stands in many chunks, or else a stop word."""
+        likely = likely_spellings(word)
+        all_spellings = [*likely, *possible_spellings(word)]
+        if stopped := [spelling for spelling in all_spellings if is_stopped(spelling) and len(spelling) >= SHORTEST]:
+            return stopped[0]
+        stems = [(spelling, stem(spelling)) for spelling in all_spellings]
+        real = [(spelling, term) for spelling, term in stems if len(spelling) - len(term) <= LONGEST_ENDING]
+        counts = self.counts([TERM + term for _, term in real])
+        weights = np.where(np.isin([spelling for spelling, _ in real], likely), LIKELIER, 1)
+        best = int(np.argmax(np.where(counts >= MUCH_MORE, counts * weights, 0)))
+        return real[best][0] if counts[best] >= MUCH_MORE else None
 
     def rarity(self, counts: np.ndarray) -> np.ndarray:
         """Rarity for these counts, 0 to 1: 0 for a key in every chunk, 1 for a key in one chunk."""

@@ -1,41 +1,40 @@
-"""Other spellings of a word, to be looked up among the words of a tenant, the likeliest slips of typing first.
+"""Other spellings of a word, to be looked up among the words of a tenant.
 
 A tenant's words are known by their hashed stems alone (`silver.frequencies`), so no dictionary can be searched for the
 nearest word: spellings are made from the typed word and looked up, as in Norvig's spelling corrector. The first letter
 stays, except where it is exchanged with the second: people rarely mistype it, and names differ in it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _VOWELS = "aeiouy"
 _ROWS = ("qwertyuiop", "asdfghjkl", "zxcvbnm")
-_BY_EAR = dict(zip("ckszfvgjmndtbp", ("ks", "cq", "cz", "s", "v", "fw", *"jgnmtdpb"), strict=True))
+_BY_EAR = dict(zip("ckszfvgjmndtbp", ("ks", "cq", "cz", "s", "v", "fw", *"jgnmt", "ds", *"pb"), strict=True))
 LONG = 7
-"""Words of so many letters are also searched at two slips."""
+"""A shorter word is too often one letter away from another word (*cake* from *take*), so of it only letters that are
+exchanged, doubled or missing are looked at."""
 
 
-def spellings(word: str) -> Iterator[list[str]]:
-    """Groups of spellings of a word in lower case, the likelier group first; none of them is the word."""
-    yield _others(word, _slips(word))
-    yield _others(word, _missing_or_wrong(word))
-    if len(word) >= LONG:
-        yield _others(word, (twice for once in _doubled(word) for twice in _slips(once)))
+def likely_spellings(word: str) -> list[str]:
+    """The word with two letters exchanged, or with a consonant once in place of twice or twice in place of once."""
+    return _others(word, _exchanged(word), _doubled(word))
 
 
-def _slips(word: str) -> Iterator[str]:
-    """Two letters exchanged, a letter too many or typed once in place of twice, a vowel or a letter taken by ear."""
+def possible_spellings(word: str) -> list[str]:
+    """The word with a missing letter, and of a long word also without a letter, or with another in its place."""
+    if len(word) < LONG:
+        return _others(word, _missing(word))
+    return _others(word, _missing(word), _one_too_many(word), _wrong(word))
+
+
+def _exchanged(word: str) -> Iterator[str]:
     for place, (first, second) in enumerate(pairwise(word)):
         yield word[:place] + second + first + word[place + 2 :]
-    yield from _doubled(word)
-    for place in range(1, len(word)):
-        yield word[:place] + word[place + 1 :]
-        yield from (word[:place] + letter + word[place + 1 :] for letter in _taken_for(word[place]))
 
 
 def _doubled(word: str) -> Iterator[str]:
-    """A consonant typed once in place of twice, or twice in place of once."""
     for place in range(1, len(word)):
         if word[place] == word[place - 1]:
             yield word[:place] + word[place + 1 :]
@@ -43,23 +42,28 @@ def _doubled(word: str) -> Iterator[str]:
             yield word[:place] + word[place] + word[place:]
 
 
-def _missing_or_wrong(word: str) -> Iterator[str]:
-    """A letter missing, or a neighbour on the keyboard in its place."""
+def _missing(word: str) -> Iterator[str]:
     for place in range(1, len(word) + 1):
         yield from (word[:place] + letter + word[place:] for letter in _LETTERS)
+
+
+def _one_too_many(word: str) -> Iterator[str]:
+    yield from (word[:place] + word[place + 1 :] for place in range(1, len(word)))
+
+
+def _wrong(word: str) -> Iterator[str]:
+    """A vowel for another, a letter by ear, or its neighbour on the keyboard."""
     for place in range(1, len(word)):
-        yield from (word[:place] + letter + word[place + 1 :] for letter in _beside(word[place]))
+        letter = word[place]
+        others = (_VOWELS if letter in _VOWELS else _BY_EAR.get(letter, "")) + _beside(letter)
+        yield from (word[:place] + other + word[place + 1 :] for other in others)
 
 
-def _taken_for(letter: str) -> str:
-    return _VOWELS if letter in _VOWELS else _BY_EAR.get(letter, "")
+def _beside(letter: str) -> str:
+    row = next(row for row in (*_ROWS, letter) if letter in row)
+    place = row.index(letter)
+    return row[max(0, place - 1) : place] + row[place + 1 : place + 2]
 
 
-def _beside(letter: str) -> Iterator[str]:
-    for row in _ROWS:
-        if (place := row.find(letter)) >= 0:
-            yield from row[max(0, place - 1) : place] + row[place + 1 : place + 2]
-
-
-def _others(word: str, candidates: Iterable[str]) -> list[str]:
-    return [spelling for spelling in dict.fromkeys(candidates) if spelling != word]
+def _others(word: str, *spellings: Iterator[str]) -> list[str]:
+    return [spelling for spelling in dict.fromkeys(one for some in spellings for one in some) if spelling != word]
