@@ -29,7 +29,9 @@ from lakehouse.settings import Settings, load_settings
 from lakehouse.text.scoring import success
 
 TENANT, GROUPS = "demo", ["staff"]
-QUESTION_KINDS = ("sole", "topic", "sum")  # prefixes of question ids; the demo asks one question of each kind
+QUESTION_KINDS = ("sole", "sum")  # prefixes of question ids; the demo asks one question of each kind, then HOW_TO
+HOW_TO = {"question": "How do I install starlette?", "answer": "pip install starlette", "aliases": ()}
+"""Not from metadata: starlette's own documentation tells it. The gateway stands on starlette, so it is installed."""
 
 
 class StageTimes:
@@ -66,7 +68,8 @@ def run(settings: Settings) -> None:
         for part in ("vllm", "gateway"):
             stack.wait_for(part)
     with stages.stage("5. Ask"):
-        answers = [_ask(settings, question) for question in _one_of_each_kind(folder / "questions_test.jsonl")]
+        asked = [*_one_of_each_kind(folder / "questions_test.jsonl"), HOW_TO]
+        answers = [_ask(settings, question) for question in asked]
     with stages.stage("6. Move the call records into the lakehouse"):
         flush_costs(settings, say)
     with stages.stage("7. The bill, in SQL"):
@@ -87,7 +90,7 @@ def _ask(settings: Settings, question: Mapping[str, Any]) -> dict[str, Any]:
     answer = GatewayClient(settings).ask(question["question"], TENANT, GROUPS, program="multihop")
     print_answer(answer)
     verdict = "right" if success(answer["answer"], [question["answer"], *question["aliases"]]) else "wrong"
-    console.print(f"[dim]expected by the metadata: {escape(question['answer'])}; the answer is {verdict}[/]")
+    console.print(f"[dim]expected: {escape(question['answer'])}; the answer is {verdict}[/]")
     return answer
 
 
