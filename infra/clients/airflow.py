@@ -96,13 +96,15 @@ class AirflowClient:
             ) from None
 
     def wait(self, dag_id: str, run_id: str, timeout_s: float, progress: Progress = lambda line: None) -> DagRun:
-        """Poll a run until it ends; `progress` gets a line when a task changes its state.
+        """Poll a run until it ends, also while Airflow is too busy to answer; `progress` gets a line when a task
+        changes its state.
 
         Raises Unavailable after `timeout_s`; the run goes on.
         """
 
         def give_up(attempt: RetryCallState) -> NoReturn:
-            state = attempt.outcome.result().state if attempt.outcome else "unknown"
+            outcome = attempt.outcome
+            state = outcome.result().state if outcome and not outcome.failed else "unknown"
             raise Unavailable(
                 "airflow",
                 f"run {run_id!r} of {dag_id!r} is still {state} after {timeout_s:.0f} s and goes on. Follow it "
@@ -110,7 +112,7 @@ class AirflowClient:
             )
 
         polling = Retrying(
-            retry=retry_if_result(lambda run: run.state not in FINAL_STATES),
+            retry=retry_if_result(lambda run: run.state not in FINAL_STATES) | retry_if_exception_type(_Busy),
             wait=wait_fixed(POLL_S),
             stop=stop_after_delay(timeout_s),
             retry_error_callback=give_up,

@@ -72,3 +72,29 @@ def test_an_airflow_that_stays_busy_is_given_up(
     monkeypatch.setattr(infra.clients.airflow, "TRIGGER_S", 0.0)
     with pytest.raises(Unavailable, match="database is locked"):
         client(LOCKED, LOCKED).trigger("ingest", "run", {})
+
+
+def test_a_run_is_followed_while_airflow_is_too_busy_to_answer(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(infra.clients.airflow, "POLL_S", 0.0)
+    states: list[Answer] = [
+        httpx.ReadTimeout("timed out"),
+        httpx.Response(200, json={"state": "running"}),
+        LOCKED,
+        httpx.Response(200, json={"state": "success"}),
+    ]
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/auth/token":
+            return httpx.Response(201, json={"access_token": "t"})
+        if request.url.path.endswith("/taskInstances"):
+            return httpx.Response(200, json={"task_instances": []})
+        answer = states.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    client = AirflowClient(Settings(home=home, airflow_password="secret"))
+    client._http = httpx.Client(base_url="http://airflow", transport=httpx.MockTransport(handle))
+
+    assert client.wait("ingest", "run", timeout_s=30).state == "success"
+    assert states == []
